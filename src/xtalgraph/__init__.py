@@ -1,0 +1,1 @@
+"""Crystal graphs and crystal graph convolutional networks: fast, exact, honest."""

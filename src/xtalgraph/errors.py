@@ -1,0 +1,95 @@
+"""What can go wrong, said so that the reader can mend it.
+
+Every error that xtalgraph raises on purpose is a child of `XtalgraphError`. Its message has what is
+wrong, where (file, id, site), and what to do.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+
+class XtalgraphError(Exception):
+    """Anything that the user of xtalgraph can mend."""
+
+
+class BadCrystal(XtalgraphError):
+    """A structure that cannot be used, with its id, its file and its site where they are known.
+
+    >>> print(BadCrystal("two atoms overlap", id="x1", site=3, remedy="Remove one of them."))
+    crystal 'x1', site 3: two atoms overlap. Remove one of them.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        id: str | None = None,
+        file: str | None = None,
+        site: int | None = None,
+        remedy: str = "",
+    ) -> None:
+        self.problem, self.id, self.file, self.site, self.remedy = problem, id, file, site, remedy
+        where = [f"crystal {id!r}"] if id else ["crystal"]
+        where += [f"file {file}"] if file else []
+        where += [f"site {site}"] if site is not None else []
+        super().__init__(f"{', '.join(where)}: {problem}." + (f" {remedy}" if remedy else ""))
+
+    def __reduce__(self) -> tuple:
+        """Keep the keywords when the error crosses to another process."""
+        return _rebuild_bad_crystal, (self.problem, self.id, self.file, self.site, self.remedy)
+
+
+def _rebuild_bad_crystal(
+    problem: str, id: str | None, file: str | None, site: int | None, remedy: str
+) -> BadCrystal:
+    return BadCrystal(problem, id=id, file=file, site=site, remedy=remedy)
+
+
+class BadDataset(XtalgraphError):
+    """A table, a folder or a split that cannot be used as it is."""
+
+
+class BadConfig(XtalgraphError):
+    """A setting outside what is legal, or a combination that cannot work."""
+
+
+class BadCheckpoint(XtalgraphError):
+    """A model file that is broken, of another format, or not what it says it is."""
+
+
+class MissingExtra(XtalgraphError):
+    """A feature whose optional dependency is not installed."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(f"{feature} needs an extra: pip install 'xtalgraph[{extra}]'.")
+
+
+class UnknownName(XtalgraphError):
+    """A name that is not in a list of legal ones, answered with the nearest legal one.
+
+    >>> print(UnknownName("pooling", "meen", ["mean", "sum", "max"]))
+    unknown pooling 'meen'. Did you mean 'mean'? Legal: max, mean, sum.
+    """
+
+    def __init__(self, kind: str, name: str, legal: Iterable[str]) -> None:
+        legal = sorted(legal)
+        near = get_close_matches(name, legal, n=1, cutoff=0.4)
+        guess = f" Did you mean {near[0]!r}?" if near else ""
+        super().__init__(f"unknown {kind} {name!r}.{guess} Legal: {', '.join(legal)}.")
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """One row, file or crystal that was left out of a batch of work, and why."""
+
+    id: str
+    reason: str
+
+
+def summarise(rejected: Sequence[Rejected], n_shown: int = 10) -> str:
+    """Give the first reasons, one a line, and how many more there are."""
+    lines = [f"  {row.id}: {row.reason}" for row in rejected[:n_shown]]
+    if len(rejected) > n_shown:
+        lines.append(f"  … and {len(rejected) - n_shown} more")
+    return "\n".join(lines)

@@ -1,0 +1,60 @@
+"""The crystal graph: geometry only, for a batch of crystals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from jaxtyping import Float, Int, Int64
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class CrystalGraph:
+    """The neighbour graphs of a batch of crystals, one after another.
+
+    A directed multigraph: every periodic image of a neighbour is an edge of its own, and the
+    centre receives. Edge e points at atom `neighbour[e]` in the cell `image[e]`, so that
+    `vector = r[neighbour] + image @ lattice - r[centre]` and `distance = |vector|` in Å, with
+    positions as the crystal gives them. Edges are sorted by (centre, distance, neighbour, image):
+    a graph is a function of the crystal. Indices count atoms through the batch; no edge leaves its
+    crystal.
+    """
+
+    atomic_numbers: Int64[Tensor, "n_atoms"]
+    crystal: Int64[Tensor, "n_atoms"]
+    centre: Int64[Tensor, "n_edges"]
+    neighbour: Int64[Tensor, "n_edges"]
+    image: Int[Tensor, "n_edges 3"]
+    distance: Float[Tensor, "n_edges"]
+    n_crystals: int
+
+    @property
+    def n_atoms(self) -> int:
+        """Atoms of all crystals."""
+        return len(self.atomic_numbers)
+
+    @property
+    def n_edges(self) -> int:
+        """Edges of all crystals."""
+        return len(self.centre)
+
+    def to(self, device: torch.device | str) -> CrystalGraph:
+        """Give the same graph on another device."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return CrystalGraph(
+            **{
+                name: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
+                for name, value in values.items()
+            }
+        )
+
+    def pin_memory(self) -> CrystalGraph:
+        """Give the same graph in page-locked memory, for a fast copy to an accelerator."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return CrystalGraph(
+            **{
+                name: value.pin_memory() if isinstance(value, Tensor) else value
+                for name, value in values.items()
+            }
+        )

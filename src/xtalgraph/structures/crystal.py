@@ -1,0 +1,214 @@
+"""The crystal: a lattice, and atoms at fractional positions in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float64, UInt8
+
+from xtalgraph.errors import BadCrystal
+from xtalgraph.structures.elements import SYMBOLS, atomic_number
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
+
+
+@dataclass(frozen=True, eq=False, slots=True, init=False)
+class Crystal:
+    """A periodic structure: what is stored of a material, about 100 bytes for a small cell.
+
+    Rows of `lattice` are the lattice vectors in Å (as in pymatgen and ASE). Positions are
+    fractional and kept as given, also outside [0, 1). The arrays cannot be written to. Refused:
+    arrays of the wrong shape, numbers that are not finite, a cell without volume, unknown elements
+    and a crystal without atoms.
+
+    >>> import numpy as np
+    >>> iron = Crystal(2.87 * np.eye(3), [[0, 0, 0], [0.5, 0.5, 0.5]], [26, 26], id="Fe")
+    >>> iron.formula, iron.n_atoms, round(iron.volume, 2)
+    ('Fe2', 2, 23.64)
+    """
+
+    lattice: Float64[np.ndarray, "3 3"]
+    fractional_positions: Float64[np.ndarray, "n_atoms 3"]
+    atomic_numbers: UInt8[np.ndarray, "n_atoms"]
+    id: str
+
+    def __init__(
+        self,
+        lattice: ArrayLike,
+        fractional_positions: ArrayLike,
+        atomic_numbers: ArrayLike,
+        id: str = "",
+    ) -> None:
+        lattice = np.array(lattice, dtype=np.float64)
+        positions = np.array(fractional_positions, dtype=np.float64)
+        numbers = np.asarray(atomic_numbers)
+        refuse_bad_arrays(lattice, positions, numbers, id)
+        numbers = numbers.astype(np.uint8)
+        for array in (lattice, positions, numbers):
+            array.setflags(write=False)
+        object.__setattr__(self, "lattice", lattice)
+        object.__setattr__(self, "fractional_positions", positions)
+        object.__setattr__(self, "atomic_numbers", numbers)
+        object.__setattr__(self, "id", id)
+
+    @classmethod
+    def from_symbols(
+        cls,
+        lattice: Any,
+        fractional_positions: Any,
+        symbols: Sequence[str],
+        id: str = "",
+    ) -> Crystal:
+        """Give a crystal from element symbols, charges and isotopes allowed (`Na+`, `D`)."""
+        return cls(lattice, fractional_positions, [atomic_number(s) for s in symbols], id)
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms in the cell."""
+        return len(self.atomic_numbers)
+
+    @property
+    def volume(self) -> float:
+        """Volume of the cell in Å³."""
+        return abs(float(np.linalg.det(self.lattice)))
+
+    @property
+    def cartesian_positions(self) -> Float64[np.ndarray, "n_atoms 3"]:
+        """Positions in Å."""
+        return self.fractional_positions @ self.lattice
+
+    @property
+    def symbols(self) -> list[str]:
+        """Element symbol of each atom."""
+        return [SYMBOLS[number] for number in self.atomic_numbers]
+
+    @property
+    def composition(self) -> dict[str, int]:
+        """Number of atoms of each element, elements in alphabetical order."""
+        numbers, counts = np.unique(self.atomic_numbers, return_counts=True)
+        pairs = zip(numbers.tolist(), counts.tolist(), strict=True)
+        return dict(sorted((SYMBOLS[number], count) for number, count in pairs))
+
+    @property
+    def formula(self) -> str:
+        """Formula of the cell, elements in alphabetical order (`O6Sr2Ti2`)."""
+        return _write_formula(self.composition)
+
+    @property
+    def reduced_formula(self) -> str:
+        """Formula divided by its greatest common factor (`O3SrTi`): the key of formula splits."""
+        composition = self.composition
+        factor = int(np.gcd.reduce(list(composition.values())))
+        return _write_formula({symbol: count // factor for symbol, count in composition.items()})
+
+    def with_id(self, id: str) -> Crystal:
+        """Give the same crystal under another id."""
+        return Crystal(self.lattice, self.fractional_positions, self.atomic_numbers, id)
+
+    def repeated(self, n_a: int, n_b: int, n_c: int) -> Crystal:
+        """Give the supercell of `n_a` × `n_b` × `n_c` cells."""
+        counts = np.array([n_a, n_b, n_c])
+        shifts = np.array(list(np.ndindex(n_a, n_b, n_c)))
+        positions = (self.fractional_positions[None] + shifts[:, None]).reshape(-1, 3) / counts
+        numbers = np.tile(self.atomic_numbers, len(shifts))
+        return Crystal(self.lattice * counts[:, None], positions, numbers, self.id)
+
+    @classmethod
+    def from_pymatgen(cls, structure: Any, id: str = "") -> Crystal:
+        """Give the crystal of an ordered pymatgen `Structure`; partial occupancy is refused."""
+        from xtalgraph.structures.pymatgen_border import from_pymatgen
+
+        return from_pymatgen(structure, id)
+
+    def to_pymatgen(self) -> Any:
+        """Give the pymatgen `Structure` of this crystal."""
+        from xtalgraph.structures.pymatgen_border import to_pymatgen
+
+        return to_pymatgen(self)
+
+    @classmethod
+    def from_ase(cls, atoms: Any, id: str = "") -> Crystal:
+        """Give the crystal of an ASE `Atoms` that is periodic in three directions."""
+        from xtalgraph.structures.ase_border import from_ase
+
+        return from_ase(atoms, id)
+
+    def to_ase(self) -> Any:
+        """Give the ASE `Atoms` of this crystal (needs the extra `ase`)."""
+        from xtalgraph.structures.ase_border import to_ase
+
+        return to_ase(self)
+
+
+def refuse_bad_arrays(
+    lattice: np.ndarray, positions: np.ndarray, numbers: np.ndarray, id: str
+) -> None:
+    """Raise `BadCrystal` where the three arrays of a crystal do not make one."""
+    if lattice.shape != (3, 3):
+        raise BadCrystal(
+            f"the lattice has shape {lattice.shape}, expected (3, 3)",
+            id=id,
+            remedy="Give three lattice vectors as rows, in Å.",
+        )
+    if positions.ndim != 2 or positions.shape[1:] != (3,) or len(positions) != len(numbers):
+        raise BadCrystal(
+            f"{len(numbers)} atomic numbers, but positions of shape {positions.shape}",
+            id=id,
+            remedy="Give one row of three fractional coordinates for each atom.",
+        )
+    if len(numbers) == 0:
+        raise BadCrystal("it has no atoms", id=id, remedy="Check that the file is complete.")
+    if not (np.isfinite(lattice).all() and np.isfinite(positions).all()):
+        raise BadCrystal(
+            "a lattice vector or a position is not a finite number",
+            id=id,
+            remedy="Look for nan or inf in the source.",
+        )
+    if abs(np.linalg.det(lattice)) < 1e-6:
+        raise BadCrystal(
+            "the cell has no volume",
+            id=id,
+            remedy="Check the cell lengths and angles; a molecule needs a box around it.",
+        )
+    if numbers.dtype.kind not in "iu" or numbers.min() < 1 or numbers.max() >= len(SYMBOLS):
+        raise BadCrystal(
+            f"atomic numbers outside 1 to {len(SYMBOLS) - 1}",
+            id=id,
+            remedy="Dummy atoms and vacancies must be left out.",
+        )
+
+
+def lattice_from_parameters(
+    a: float, b: float, c: float, alpha: float, beta: float, gamma: float
+) -> Float64[np.ndarray, "3 3"]:
+    """Give the lattice rows in Å from lengths (Å) and angles (degrees), c along z.
+
+    The orientation is pymatgen's: c along z, a in the xz plane.
+
+    >>> lattice_from_parameters(2, 3, 4, 90, 90, 90).round(12).tolist()
+    [[2.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 4.0]]
+    """
+    cos_alpha, cos_beta, cos_gamma = np.cos(np.radians([alpha, beta, gamma]))
+    sin_alpha, sin_beta = np.sin(np.radians([alpha, beta]))
+    ratio = (cos_alpha * cos_beta - cos_gamma) / (sin_alpha * sin_beta)
+    gamma_star = np.arccos(np.clip(ratio, -1.0, 1.0))
+    return np.array(
+        [
+            [a * sin_beta, 0.0, a * cos_beta],
+            [
+                -b * sin_alpha * np.cos(gamma_star),
+                b * sin_alpha * np.sin(gamma_star),
+                b * cos_alpha,
+            ],
+            [0.0, 0.0, c],
+        ]
+    )
+
+
+def _write_formula(composition: dict[str, int]) -> str:
+    return "".join(f"{symbol}{count if count > 1 else ''}" for symbol, count in composition.items())

@@ -1,0 +1,35 @@
+"""Element symbols and atomic numbers."""
+
+import re
+from functools import lru_cache
+
+from xtalgraph.errors import BadCrystal
+
+SYMBOLS = tuple(
+    "X H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se "
+    "Br Kr Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy "
+    "Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf "
+    "Es Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og".split()
+)
+"""Symbols by atomic number; index 0 is a dummy that no crystal may hold."""
+
+_NUMBERS = {symbol: number for number, symbol in enumerate(SYMBOLS) if number}
+_NUMBERS |= {"D": 1, "T": 1}  # deuterium and tritium are hydrogen to a neighbour graph
+_LETTERS = re.compile(r"[A-Za-z]{1,2}")
+
+
+@lru_cache(maxsize=4096)
+def atomic_number(label: str) -> int:
+    """Give the atomic number of a symbol or site label: `Na`, `Na1+`, `O2-`, `D`, `Fe3`.
+
+    >>> atomic_number("Na1+"), atomic_number("D"), atomic_number("O2-")
+    (11, 1, 8)
+    """
+    match = _LETTERS.match(label.strip())
+    letters = match.group().capitalize() if match else ""
+    for candidate in (letters, letters[:1]):
+        if candidate in _NUMBERS:
+            return _NUMBERS[candidate]
+    raise BadCrystal(
+        f"{label!r} is not an element", remedy="Use element symbols; leave dummy atoms out."
+    )
