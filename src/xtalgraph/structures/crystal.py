@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
+Real = int | float  # a runtime check of `float` alone would refuse the integer 90
+
+
 @dataclass(frozen=True, eq=False, slots=True, init=False)
 class Crystal:
     """A periodic structure: what is stored of a material, about 100 bytes for a small cell.
@@ -184,7 +187,7 @@ def refuse_bad_arrays(
 
 
 def lattice_from_parameters(
-    a: float, b: float, c: float, alpha: float, beta: float, gamma: float
+    a: Real, b: Real, c: Real, alpha: Real, beta: Real, gamma: Real
 ) -> Float64[np.ndarray, "3 3"]:
     """Give the lattice rows in Å from lengths (Å) and angles (degrees), c along z.
 

@@ -1,4 +1,4 @@
-"""Many crystals in a few flat arrays: what a data set keeps in memory and the graph kernel reads."""
+"""Many crystals in a few flat arrays: what a data set keeps and the graph kernel reads."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""The tests; `tests.zoo` holds the crystals that all of them share."""
