@@ -17,6 +17,8 @@ AXES = {
     "n_gaussians": "Gaussians in which a distance is expanded",
     "n_sites": "sites of one structure before symmetry is applied",
     "n_rows": "rows of anything whose meaning the function does not depend on",
+    "n_kept": "rows that remain after rows without a label are left out",
+    "n_points": "points of a curve",
     "n_offsets": "n_crystals + 1: where each crystal's atoms begin, and where the last ones end",
     "atom_width": "width of an atom vector inside a network",
     "edge_width": "width of an edge vector inside a network",
