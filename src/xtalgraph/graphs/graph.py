@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int, Int64
@@ -41,20 +42,19 @@ class CrystalGraph:
 
     def to(self, device: torch.device | str) -> CrystalGraph:
         """Give the same graph on another device."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return CrystalGraph(
-            **{
-                name: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
-                for name, value in values.items()
-            }
-        )
+        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pin_memory(self) -> CrystalGraph:
         """Give the same graph in page-locked memory, for a fast copy to an accelerator."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return self._map(lambda tensor: tensor.pin_memory())
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> CrystalGraph:
         return CrystalGraph(
-            **{
-                name: value.pin_memory() if isinstance(value, Tensor) else value
-                for name, value in values.items()
-            }
+            change(self.atomic_numbers),
+            change(self.crystal),
+            change(self.centre),
+            change(self.neighbour),
+            change(self.image),
+            change(self.distance),
+            self.n_crystals,
         )

@@ -1,0 +1,132 @@
+"""From crystals to graphs."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+
+from xtalgraph.errors import BadCrystal
+from xtalgraph.graphs.config import GraphConfig
+from xtalgraph.graphs.graph import CrystalGraph
+from xtalgraph.graphs.kernel import NEAREST, RADIUS, SHELL, find_neighbours
+from xtalgraph.structures import Crystal, CrystalStore, pack
+
+_RULE_NUMBERS = {"nearest": NEAREST, "shell": SHELL, "radius": RADIUS}
+
+SHORTEST_BOND = 0.5  # Å; atoms nearer than this are an error of the file, not a bond
+
+
+def build_graphs(
+    crystals: Crystal | Iterable[Crystal] | CrystalStore,
+    config: GraphConfig | None = None,
+    *,
+    n_threads: int = 1,
+) -> CrystalGraph:
+    """Give the neighbour graphs of crystals as one batch, distances in Å and float64.
+
+    Raises `BadCrystal` where two atoms are nearer than 0.5 Å, and, unless `config.isolated` says
+    otherwise, where a site has no neighbour within the cutoff.
+
+    >>> from xtalgraph.structures import Crystal
+    >>> polonium = Crystal([[3.36, 0, 0], [0, 3.36, 0], [0, 0, 3.36]], [[0, 0, 0]], [84])
+    >>> graph = build_graphs(polonium, GraphConfig(n_neighbours=6))
+    >>> graph.n_edges, graph.distance.unique().tolist()
+    (6, [3.36])
+    """
+    config = config or GraphConfig()
+    store = pack(crystals)
+    neighbour, image, distance, counts = _search(store, config, n_threads)
+    _refuse_overlap(store, distance, counts)
+    if config.isolated != "ignore":
+        _report_isolated(store, counts, config)
+    n_atoms = store.n_atoms
+    return CrystalGraph(
+        atomic_numbers=torch.from_numpy(store.atomic_numbers.astype(np.int64)),
+        crystal=torch.from_numpy(np.repeat(np.arange(len(store)), n_atoms)),
+        centre=torch.from_numpy(np.repeat(np.arange(len(counts)), counts)),
+        neighbour=torch.from_numpy(neighbour),
+        image=torch.from_numpy(image),
+        distance=torch.from_numpy(distance),
+        n_crystals=len(store),
+    )
+
+
+def _search(
+    store: CrystalStore, config: GraphConfig, n_threads: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Give neighbour, image, distance of the edges, and the number of edges of each atom."""
+
+    def find(first: int, last: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        return find_neighbours(
+            store.lattices,
+            store.fractional_positions,
+            store.offsets,
+            first,
+            last,
+            _RULE_NUMBERS[config.rule],
+            config.n_neighbours,
+            config.cutoff,
+        )
+
+    n_parts = min(n_threads, len(store))
+    if n_parts <= 1:
+        return find(0, len(store))
+    # parts of about equal numbers of atoms, because time goes by atoms
+    shares = np.linspace(0, store.offsets[-1], n_parts + 1)
+    bounds = np.searchsorted(store.offsets, shares).tolist()
+    with ThreadPoolExecutor(n_parts) as pool:
+        parts = list(pool.map(find, bounds[:-1], bounds[1:]))
+    shifts = store.offsets[bounds[:-1]]
+    return (
+        np.concatenate([part[0] + shift for part, shift in zip(parts, shifts, strict=True)]),
+        np.concatenate([part[1] for part in parts]),
+        np.concatenate([part[2] for part in parts]),
+        np.concatenate([part[3] for part in parts]),
+    )
+
+
+def find_isolated_sites(store: CrystalStore, config: GraphConfig) -> list[tuple[int, int]]:
+    """Give (crystal, site) of every site without a neighbour within the cutoff."""
+    counts = _search(store, config, n_threads=1)[3]
+    return [_locate(store, int(atom)) for atom in np.flatnonzero(counts == 0)]
+
+
+def _locate(store: CrystalStore, atom: int) -> tuple[int, int]:
+    """Give the crystal and the site in it of an atom counted through the store."""
+    crystal = int(np.searchsorted(store.offsets, atom, side="right")) - 1
+    return crystal, atom - int(store.offsets[crystal])
+
+
+def _refuse_overlap(store: CrystalStore, distance: np.ndarray, counts: np.ndarray) -> None:
+    if not len(distance) or distance.min() >= SHORTEST_BOND:
+        return
+    edge = int(distance.argmin())
+    atom = int(np.searchsorted(np.cumsum(counts), edge, side="right"))
+    crystal, site = _locate(store, atom)
+    raise BadCrystal(
+        f"another atom lies {distance[edge]:.3f} Å from this one",
+        id=str(store.ids[crystal]) or f"#{crystal}",
+        site=site,
+        remedy=f"Atoms nearer than {SHORTEST_BOND} Å are taken for an error: remove one of them.",
+    )
+
+
+def _report_isolated(store: CrystalStore, counts: np.ndarray, config: GraphConfig) -> None:
+    isolated = np.flatnonzero(counts == 0)
+    if not len(isolated):
+        return
+    crystal, site = _locate(store, int(isolated[0]))
+    more = f" ({len(isolated)} such sites in this batch)" if len(isolated) > 1 else ""
+    error = BadCrystal(
+        f"no neighbour within {config.cutoff} Å{more}",
+        id=str(store.ids[crystal]) or f"#{crystal}",
+        site=site,
+        remedy="Raise the cutoff, or set graph.isolated to warn or ignore.",
+    )
+    if config.isolated == "error":
+        raise error
+    warnings.warn(str(error), stacklevel=3)

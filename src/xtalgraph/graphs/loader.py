@@ -1,0 +1,99 @@
+"""Batches of graphs for a training or prediction loop, computed while the network works."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from xtalgraph.errors import BadConfig
+from xtalgraph.graphs.build import build_graphs
+from xtalgraph.graphs.config import GraphConfig
+from xtalgraph.graphs.graph import CrystalGraph
+from xtalgraph.structures import CrystalStore
+
+Batch = tuple[CrystalGraph, Int[Tensor, "n_crystals"]]
+
+
+class GraphLoader:
+    """Iterates over `(graph, rows)`: a batch of graphs and the rows of the store it was made of.
+
+    Graphs are computed from the stored crystals in a background thread, `n_prefetch` batches ahead:
+    there is no graph cache. Batches are as equal in size as can be and never larger than
+    `batch_size`, so that no epoch ends in a batch of one. The order of an epoch is a function of
+    (`seed`, epoch) alone; call `set_epoch` before each.
+
+    With `n_ranks` processes each takes its share of every batch of `batch_size` × `n_ranks`
+    crystals: the shares are disjoint, complete, differ by at most one crystal, and there are
+    equally many on every rank.
+
+    >>> from xtalgraph.structures import Crystal
+    >>> iron = Crystal([[2.87, 0, 0], [0, 2.87, 0], [0, 0, 2.87]], [[0, 0, 0]], [26])
+    >>> store = CrystalStore.from_crystals([iron] * 5)
+    >>> [rows.tolist() for _, rows in GraphLoader(store, GraphConfig(), batch_size=3)]
+    [[0, 1, 2], [3, 4]]
+    """
+
+    def __init__(
+        self,
+        crystals: CrystalStore,
+        config: GraphConfig,
+        batch_size: int,
+        *,
+        indices: Int[np.ndarray, "n_rows"] | Sequence[int] | None = None,
+        shuffle: bool = False,
+        seed: int = 0,
+        rank: int = 0,
+        n_ranks: int = 1,
+        n_prefetch: int = 4,
+    ) -> None:
+        rows = np.arange(len(crystals)) if indices is None else np.asarray(indices, np.int64)
+        if batch_size < 1:
+            raise BadConfig(f"batch_size = {batch_size}; it must be 1 or more.")
+        if len(rows) < n_ranks:
+            raise BadConfig(
+                f"{len(rows)} crystals cannot be shared by {n_ranks} processes; use fewer."
+            )
+        self.crystals, self.config, self.rows = crystals, config, rows
+        self.shuffle, self.seed, self.epoch = shuffle, seed, 0
+        self.rank, self.n_ranks, self.n_prefetch = rank, n_ranks, n_prefetch
+        n_batches = -(-len(rows) // (batch_size * n_ranks))
+        self.n_batches = min(n_batches, len(rows) // n_ranks)
+
+    def __len__(self) -> int:
+        return self.n_batches
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order the next iteration takes."""
+        self.epoch = epoch
+
+    def batches(self) -> list[Int[np.ndarray, "n_rows"]]:
+        """Give the rows of each batch of this rank in this epoch."""
+        rows = self.rows
+        if self.shuffle:
+            rows = np.random.default_rng([self.seed, self.epoch]).permutation(rows)
+        batches = np.array_split(rows, self.n_batches) if self.n_batches else []
+        return [np.array_split(batch, self.n_ranks)[self.rank] for batch in batches]
+
+    def __iter__(self) -> Iterator[Batch]:
+        waiting: deque[Future[Batch]] = deque()
+        with ThreadPoolExecutor(1, thread_name_prefix="graphs") as pool:
+            try:
+                for rows in self.batches():
+                    waiting.append(pool.submit(self._build, rows))
+                    if len(waiting) > self.n_prefetch:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+    def _build(self, rows: np.ndarray) -> Batch:
+        graph = build_graphs(self.crystals.take(rows), self.config)
+        return graph, torch.from_numpy(np.ascontiguousarray(rows))
