@@ -91,14 +91,14 @@ def log_loss(
 
 def classification_metrics(
     true: Int[np.ndarray, "n_rows"], probabilities: Float[np.ndarray, "n_rows n_classes"]
-) -> dict[str, float]:
+) -> dict[str, int | float]:
     """Give all scores of class probabilities by name, with the numbers of scored and missing rows.
 
     The predicted class is the likeliest one. `roc_auc` (and, for two classes, `average_precision`
     of class 1) is NaN where the labels are all of one class, because it is not defined there.
     """
     predicted = probabilities.argmax(axis=1)
-    scores: dict[str, float] = {
+    scores: dict[str, int | float] = {
         "accuracy": accuracy(true, predicted),
         "macro_f1": macro_f1(true, predicted),
         "log_loss": log_loss(true, probabilities),

@@ -79,7 +79,7 @@ def r_squared(true: Float[np.ndarray, "n_rows"], predicted: Float[np.ndarray, "n
 
 def regression_metrics(
     true: Float[np.ndarray, "n_rows"], predicted: Float[np.ndarray, "n_rows"]
-) -> dict[str, float]:
+) -> dict[str, int | float]:
     """Give all errors of one target by name, with the numbers of scored and of unlabelled rows."""
     return {
         "mean_absolute_error": mean_absolute_error(true, predicted),

@@ -1,0 +1,47 @@
+"""Pictures of results in one style: matplotlib figures, made without pyplot and its global list.
+
+Every function gives a `Figure`; `save_figure` writes it as PNG and SVG.
+"""
+
+from xtalgraph.evaluation.figures.classes import (
+    confusion_figure,
+    coverage_figure,
+    precision_recall_figure,
+    reliability_figure,
+    roc_figure,
+)
+from xtalgraph.evaluation.figures.errors_by import (
+    error_by_element,
+    error_by_group,
+    error_by_size,
+    error_of_elements,
+)
+from xtalgraph.evaluation.figures.folds import (
+    DFT_AGAINST_EXPERIMENT,
+    error_against_size,
+    scores_over_folds,
+)
+from xtalgraph.evaluation.figures.parity import parity_plot, residual_histogram
+from xtalgraph.evaluation.figures.style import figure_as_data_uri, save_figure
+from xtalgraph.evaluation.figures.training import compare_losses, learning_curves
+
+__all__ = [
+    "DFT_AGAINST_EXPERIMENT",
+    "compare_losses",
+    "confusion_figure",
+    "coverage_figure",
+    "error_against_size",
+    "error_by_element",
+    "error_by_group",
+    "error_by_size",
+    "error_of_elements",
+    "figure_as_data_uri",
+    "learning_curves",
+    "parity_plot",
+    "precision_recall_figure",
+    "reliability_figure",
+    "residual_histogram",
+    "roc_figure",
+    "save_figure",
+    "scores_over_folds",
+]

@@ -1,0 +1,133 @@
+"""One look for every figure: sizes, colours, labels with units, and how a figure is saved."""
+
+import base64
+import functools
+import io
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+COLOURS = {
+    "blue": "#0072B2",
+    "orange": "#D55E00",
+    "green": "#009E73",
+    "purple": "#CC79A7",
+    "sky": "#56B4E9",
+    "gold": "#E69F00",
+    "black": "#222222",
+    "grey": "#8A8A8A",
+}
+"""Okabe and Ito's colours, told apart with every common colour vision deficiency."""
+
+SERIES = [COLOURS[name] for name in ("blue", "orange", "green", "purple", "sky", "gold", "black")]
+"""The order in which series take colours."""
+
+MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
+"""The order in which series take markers, so that a grey print still tells them apart."""
+
+DASHES = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1))]
+"""The order in which series take line styles."""
+
+DENSITY_MAP = "viridis"
+ERROR_MAP = "cividis"
+
+SETTINGS: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9.0,
+    "axes.labelsize": 9.0,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.edgecolor": "#444444",
+    "axes.labelcolor": "#222222",
+    "grid.color": "#E4E4E4",
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4.5,
+    "xtick.labelsize": 8.0,
+    "ytick.labelsize": 8.0,
+    "xtick.color": "#444444",
+    "ytick.color": "#444444",
+    "legend.fontsize": 8.0,
+    "legend.frameon": False,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "svg.hashsalt": "xtalgraph",  # the same figure gives the same file
+    "svg.fonttype": "path",
+}
+
+COLUMN_WIDTH = 3.5  # inches, one column of a journal page
+PAGE_WIDTH = 7.0  # inches, both columns
+LONG_LABEL = 36  # characters that fit along the side of the smallest figure
+
+
+def styled(draw: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Draw under the settings of this package, and leave the user's own as they were."""
+
+    @functools.wraps(draw)
+    def draw_styled(*args: Parameters.args, **keywords: Parameters.kwargs) -> Result:
+        from matplotlib import rc_context
+
+        with rc_context(SETTINGS):
+            return draw(*args, **keywords)
+
+    return draw_styled
+
+
+def new_figure(width: float = COLUMN_WIDTH, height: float = 3.0) -> "tuple[Figure, Axes]":
+    """Give an empty figure (sizes in inches) with one pair of axes, outside pyplot's list."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def label(quantity: str, unit: str = "") -> str:
+    """Give the words on an axis: the quantity in words, with its unit where it has one.
+
+    Long words go on two lines, or they would stand out over the end of a small figure's axis.
+
+    >>> label("band_gap", "eV"), label("accuracy")
+    ('band gap (eV)', 'accuracy')
+    """
+    words = quantity.replace("_", " ")
+    words += f" ({unit})" if unit else ""
+    return words if len(words) <= LONG_LABEL else "\n".join(textwrap.wrap(words, LONG_LABEL))
+
+
+def save_figure(figure: "Figure", path_without_suffix: str | Path) -> list[Path]:
+    """Write the figure as PNG (200 dots an inch) and as SVG; give both paths."""
+    path = Path(path_without_suffix)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    written = []
+    for suffix in (".png", ".svg"):
+        target = path.with_name(path.name + suffix)  # a name like `alpha0.5` keeps its point
+        target.write_bytes(_render(figure, suffix[1:]))
+        written.append(target)
+    return written
+
+
+def figure_as_data_uri(figure: "Figure") -> str:
+    """Give the figure as the `src` of an HTML image that needs no file beside it."""
+    return "data:image/png;base64," + base64.b64encode(_render(figure, "png")).decode("ascii")
+
+
+@styled
+def _render(figure: "Figure", kind: str) -> bytes:
+    buffer = io.BytesIO()
+    metadata = {"Date": None} if kind == "svg" else {"Software": None}
+    figure.savefig(buffer, format=kind, dpi=200, metadata=metadata)
+    return buffer.getvalue()
