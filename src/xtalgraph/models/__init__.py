@@ -1,1 +1,33 @@
-"""."""
+"""Networks: element and bond vectors, convolutions, pooling; tasks, and models on disk."""
+
+from xtalgraph.models.cgcnn import Cgcnn, CgcnnConfig
+from xtalgraph.models.element_properties import Component, describe_components, element_table
+from xtalgraph.models.element_vectors import (
+    paper_vectors,
+    read_element_vectors,
+    refuse_unknown_elements,
+)
+from xtalgraph.models.normaliser import Normaliser
+from xtalgraph.models.registry import MODELS, ModelKind, find_model, model_name
+from xtalgraph.models.saved import SavedModel, read_model, save_model
+from xtalgraph.models.task import Task
+
+__all__ = [
+    "MODELS",
+    "Cgcnn",
+    "CgcnnConfig",
+    "Component",
+    "ModelKind",
+    "Normaliser",
+    "SavedModel",
+    "Task",
+    "describe_components",
+    "element_table",
+    "find_model",
+    "model_name",
+    "paper_vectors",
+    "read_element_vectors",
+    "read_model",
+    "refuse_unknown_elements",
+    "save_model",
+]

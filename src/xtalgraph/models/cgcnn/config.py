@@ -1,0 +1,59 @@
+"""The settings of a crystal graph convolutional network."""
+
+from dataclasses import dataclass
+
+from xtalgraph.errors import BadConfig, UnknownName
+from xtalgraph.models.activations import ACTIVATIONS
+from xtalgraph.models.normalisation import NORMALISATIONS
+from xtalgraph.models.pooling import POOLINGS
+
+CONVOLUTION_NAMES = ("none", "shared", "gated")
+
+
+@dataclass(frozen=True)
+class CgcnnConfig:
+    """What the network is made of; the defaults are the network of the 2018 code, untrained.
+
+    The paper's own equation 5 has no function g after the residual: `activate_residual = False`.
+    """
+
+    convolution: str = "gated"  # none | shared (paper's eq. 4) | gated (eq. 5)
+    n_convolutions: int = 3  # 2018 code's default; its shipped networks have 4
+    atom_width: int = 64  # components of an atom vector; wider ones gained nothing in the paper
+    element_vectors: str = "paper"  # paper (92 components) | learned | path of an atom_init.json
+    n_gaussians: int = 41  # components of a bond vector: 0, 0.2, …, 8 Å
+    gaussian_start: float = 0.0  # Å, centre of the first Gaussian
+    gaussian_stop: float = 8.0  # Å, centre of the last one; as the graph's default cutoff
+    activation: str = "softplus"  # the paper's g; smooth, so predictions are smooth in positions
+    normalisation: str = "batch"  # of the gate's argument over edges and of the sum over atoms
+    activate_residual: bool = True  # g after v + Σ…, as the 2018 code does and the paper does not
+    pooling: str = "mean"  # mean | sum | max; mean, because targets are counted per atom
+    hidden_width: int = 128  # width after pooling; 2018 code's default, shipped networks have 32
+    n_hidden: int = 1  # layers after pooling; 0 makes the output linear in the atom vectors
+    dropout: float = 0.0  # probability, after the first hidden layer; 2018: 0.5 to classify
+
+    def __post_init__(self) -> None:
+        for kind, name, legal in (
+            ("convolution", self.convolution, CONVOLUTION_NAMES),
+            ("activation", self.activation, ACTIVATIONS),
+            ("normalisation", self.normalisation, NORMALISATIONS),
+            ("pooling", self.pooling, POOLINGS),
+        ):
+            if name not in legal:
+                raise UnknownName(kind, name, legal)
+        for field, least in (
+            ("n_convolutions", 1),
+            ("atom_width", 1),
+            ("hidden_width", 1),
+            ("n_hidden", 0),
+            ("n_gaussians", 2),
+        ):
+            if getattr(self, field) < least:
+                raise BadConfig(f"{field} = {getattr(self, field)}; it must be {least} or more.")
+        if not 0 <= self.gaussian_start < self.gaussian_stop:
+            raise BadConfig(
+                f"Gaussians from {self.gaussian_start} to {self.gaussian_stop} Å: "
+                "0 <= gaussian_start < gaussian_stop is needed."
+            )
+        if not 0 <= self.dropout < 1:
+            raise BadConfig(f"dropout = {self.dropout}; it must lie in [0, 1).")

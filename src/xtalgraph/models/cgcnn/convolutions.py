@@ -1,0 +1,130 @@
+"""The convolutions of the paper: how atom vectors take up what stands around them.
+
+v_i are atom vectors, u_(ij)k bond vectors (k counts the images of neighbour j), ⊕ is concatenation,
+⊙ the product of components, σ the logistic function, g the activation.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+from xtalgraph.graphs import CrystalGraph
+from xtalgraph.models.activations import make_activation
+from xtalgraph.models.cgcnn.config import CgcnnConfig
+from xtalgraph.models.normalisation import make_normalisation
+
+
+def sum_at_centres(
+    messages: Float[Tensor, "n_edges width"], centre: Int64[Tensor, "n_edges"], n_atoms: int
+) -> Float[Tensor, "n_atoms width"]:
+    """Give the sum of the messages that each atom receives; zero for an atom without neighbours."""
+    return messages.new_zeros(n_atoms, messages.shape[1]).index_add(0, centre, messages)
+
+
+class SelfConvolution(nn.Module):
+    """Each atom alone, no neighbours: the paper's comparison without a crystal graph.
+
+    v_i ← g[v_i W + b]
+    """
+
+    def __init__(self, config: CgcnnConfig) -> None:
+        super().__init__()
+        self.own = nn.Linear(config.atom_width, config.atom_width)
+        self.normalise = make_normalisation(config.normalisation, config.atom_width)
+        self.activate = make_activation(config.activation)
+
+    def forward(
+        self,
+        atoms: Float[Tensor, "n_atoms atom_width"],
+        edges: Float[Tensor, "n_edges edge_width"],
+        graph: CrystalGraph,
+    ) -> Float[Tensor, "n_atoms atom_width"]:
+        """Give the new atom vectors."""
+        return self.activate(self.normalise(self.own(atoms)))
+
+
+class SharedConvolution(nn.Module):
+    """One weight matrix for all neighbours (equation 4 of the paper).
+
+    v_i ← g[(Σ_jk v_j ⊕ u_(ij)k) W_c + v_i W_s + b]
+    """
+
+    def __init__(self, config: CgcnnConfig) -> None:
+        super().__init__()
+        around_width = config.atom_width + config.n_gaussians
+        self.around = nn.Linear(around_width, config.atom_width, bias=False)
+        self.own = nn.Linear(config.atom_width, config.atom_width)
+        self.normalise = make_normalisation(config.normalisation, config.atom_width)
+        self.activate = make_activation(config.activation)
+
+    def forward(
+        self,
+        atoms: Float[Tensor, "n_atoms atom_width"],
+        edges: Float[Tensor, "n_edges edge_width"],
+        graph: CrystalGraph,
+    ) -> Float[Tensor, "n_atoms atom_width"]:
+        """Give the new atom vectors; the sum comes before the product, so products are per atom."""
+        neighbours = atoms.index_select(0, graph.neighbour)
+        around = torch.cat([neighbours, edges], dim=1)
+        around = sum_at_centres(around, graph.centre, len(atoms))
+        return self.activate(self.normalise(self.around(around) + self.own(atoms)))
+
+
+class GatedConvolution(nn.Module):
+    """A gate for each neighbour (equation 5 of the paper).
+
+    v_i ← v_i + Σ_jk σ(z W_f + b_f) ⊙ g(z W_s + b_s),  z = v_i ⊕ v_j ⊕ u_(ij)k
+
+    With `batch` the gate's argument is normalised over the edges and the sum over the atoms, and
+    with `activate_residual` g acts on the whole: both as in the code of 2018. `layer` normalises
+    at the same two places.
+
+    W = W_f ⊕ W_s is split by rows into W_1, W_2, W_3, so that z W = v_i W_1 + v_j W_2 + u W_3: the
+    wide products run over atoms and only the narrow one over edges. The result is the same; a
+    forward and backward pass takes less than half the time (about 14 edges an atom, width 64).
+    """
+
+    def __init__(self, config: CgcnnConfig) -> None:
+        super().__init__()
+        width = config.atom_width
+        self.gate_and_message = nn.Linear(2 * width + config.n_gaussians, 2 * width)
+        self.normalise_edges = make_normalisation(config.normalisation, 2 * width)
+        self.normalise_sum = make_normalisation(config.normalisation, width)
+        self.activate = make_activation(config.activation)
+        self.activate_residual = config.activate_residual
+
+    def forward(
+        self,
+        atoms: Float[Tensor, "n_atoms atom_width"],
+        edges: Float[Tensor, "n_edges edge_width"],
+        graph: CrystalGraph,
+    ) -> Float[Tensor, "n_atoms atom_width"]:
+        """Give the new atom vectors."""
+        gate, message = self.normalise_edges(self._argument(atoms, edges, graph)).chunk(2, dim=1)
+        received = torch.sigmoid(gate) * self.activate(message)
+        atoms = atoms + self.normalise_sum(sum_at_centres(received, graph.centre, len(atoms)))
+        return self.activate(atoms) if self.activate_residual else atoms
+
+    def _argument(
+        self,
+        atoms: Float[Tensor, "n_atoms atom_width"],
+        edges: Float[Tensor, "n_edges edge_width"],
+        graph: CrystalGraph,
+    ) -> Float[Tensor, "n_edges width"]:
+        """Give z W + b for each edge."""
+        weight, bias = self.gate_and_message.weight, self.gate_and_message.bias
+        sizes = [atoms.shape[1], atoms.shape[1], edges.shape[1]]
+        centre_weight, neighbour_weight, edge_weight = weight.split(sizes, dim=1)
+        from_centre = linear(atoms, centre_weight, bias).index_select(0, graph.centre)
+        from_neighbour = linear(atoms, neighbour_weight).index_select(0, graph.neighbour)
+        return torch.addmm(from_centre + from_neighbour, edges, edge_weight.t())
+
+
+CONVOLUTIONS: dict[str, type[nn.Module]] = {
+    "none": SelfConvolution,
+    "shared": SharedConvolution,
+    "gated": GatedConvolution,
+}

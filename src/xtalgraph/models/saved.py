@@ -1,0 +1,217 @@
+"""A trained model in two files: `model.safetensors` (numbers) and `model.json` (what they mean).
+
+Neither can run code when it is read; a pickle can, and is refused. `model.json` holds the version
+of the format, the network's and the graph's settings, the task with its units, the normaliser, the
+elements of the training crystals, where the model comes from, and the checksum of the numbers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import nn
+
+from xtalgraph.errors import BadCheckpoint, XtalgraphError
+from xtalgraph.graphs import GraphConfig
+from xtalgraph.models.normaliser import Normaliser
+from xtalgraph.models.registry import find_model, model_name
+from xtalgraph.models.task import Task
+from xtalgraph.units import Target
+
+FORMAT = 1  # raised whenever a file of today could not be read by the code of yesterday
+DESCRIPTION, WEIGHTS = "model.json", "model.safetensors"
+PICKLES = {".pt", ".pth", ".tar", ".ckpt", ".pkl", ".pickle", ".bin", ".joblib"}
+
+Settings = TypeVar("Settings")
+
+
+@dataclass(frozen=True, eq=False)
+class SavedModel:
+    """A network with all that is needed to use it, and to know what it can be used for."""
+
+    network: nn.Module
+    model_config: Any  # the config class of the model's kind, see `MODELS`
+    graph_config: GraphConfig  # the graphs that it was trained on; others are other questions
+    task: Task
+    normaliser: Normaliser | None  # None for a classification
+    elements: tuple[str, ...]  # symbols seen while training, in the order of atomic numbers
+    provenance: Mapping[str, Any]  # data checksum, versions, seed, …: for people, JSON values
+
+
+def save_model(saved: SavedModel, folder: str | Path) -> Path:
+    """Write the two files into a folder, which is made, and give the folder.
+
+    Each file is whole or not there, also when the program is stopped in between: first the
+    numbers, then the description with their checksum.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    numbers = saved.network.state_dict()
+    state = {name: value.detach().cpu().contiguous() for name, value in numbers.items()}
+    weights = safetensors.torch.save(state)
+    description = {
+        "format": FORMAT,
+        "model": model_name(saved.model_config),
+        "model_config": asdict(saved.model_config),
+        "graph": asdict(saved.graph_config),
+        "task": asdict(saved.task),
+        "normaliser": asdict(saved.normaliser) if saved.normaliser else None,
+        "elements": list(saved.elements),
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
+        "provenance": dict(saved.provenance),
+    }
+    _write(folder / WEIGHTS, weights)
+    text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
+    _write(folder / DESCRIPTION, text.encode())
+    return folder
+
+
+def read_model(path: str | Path) -> SavedModel:
+    """Read a model from its folder or from either of its two files, on the CPU, ready to predict.
+
+    Raises `BadCheckpoint` where a file is missing, broken, of another format or no model of ours.
+    """
+    folder = _find_folder(Path(path))
+    file = folder / DESCRIPTION
+    description = _read_description(file)
+    state = _read_weights(folder / WEIGHTS, description["weights_sha256"])
+    try:
+        kind = find_model(description["model"])
+        model_config = _rebuild(kind.config, description["model_config"])
+        graph_config = _rebuild(GraphConfig, description["graph"])
+        task = _rebuild_task(description["task"])
+        normaliser = description["normaliser"]
+        if normaliser is not None:
+            normaliser = Normaliser(tuple(normaliser["mean"]), tuple(normaliser["std"]))
+    except (XtalgraphError, TypeError, KeyError) as error:
+        raise BadCheckpoint(
+            f"{file}: {error} It was written by another version of xtalgraph, or changed by hand."
+        ) from error
+    network = kind.build(model_config, task.n_outputs, state.get("element_vectors.vectors"))
+    _load_state(network, state, folder / WEIGHTS)
+    return SavedModel(
+        network.eval(),
+        model_config,
+        graph_config,
+        task,
+        normaliser,
+        tuple(description["elements"]),
+        description["provenance"],
+    )
+
+
+def _find_folder(path: Path) -> Path:
+    """Give the folder of a model, or say why there is none."""
+    if path.suffix in PICKLES:
+        raise BadCheckpoint(
+            f"{path} can be a pickle, which may run code when it is read, and is not read. Give "
+            f"the run folder, {DESCRIPTION} or {WEIGHTS}."
+        )
+    if not path.exists():
+        raise BadCheckpoint(f"{path} does not exist. Give a run folder or a {DESCRIPTION}.")
+    folder = path if path.is_dir() else path.parent
+    if path.is_file() and path.name not in (DESCRIPTION, WEIGHTS):
+        raise BadCheckpoint(f"{path} is no model. Give a run folder, {DESCRIPTION} or {WEIGHTS}.")
+    missing = [name for name in (DESCRIPTION, WEIGHTS) if not (folder / name).is_file()]
+    if missing:
+        raise BadCheckpoint(
+            f"{folder} has no {' and no '.join(missing)}. A model is both files in one folder; a "
+            "run that was stopped before its first validation has none."
+        )
+    return folder
+
+
+_KEYS: dict[str, type | tuple[type, ...]] = {
+    "model": str,
+    "model_config": dict,
+    "graph": dict,
+    "task": dict,
+    "normaliser": (dict, type(None)),
+    "elements": list,
+    "weights_sha256": str,
+    "provenance": dict,
+}
+
+
+def _read_description(file: Path) -> dict[str, Any]:
+    try:
+        description = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BadCheckpoint(f"{file} is not JSON ({error}). Copy it again.") from None
+    found = description.get("format") if isinstance(description, dict) else None
+    if found != FORMAT:
+        raise BadCheckpoint(
+            f"{file}: format {found!r}, expected {FORMAT}. Read it with the version of xtalgraph "
+            "that wrote it, or train again."
+        )
+    for key, type_ in _KEYS.items():
+        if not isinstance(description.get(key, ...), type_):
+            raise BadCheckpoint(f"{file}: {key!r} is missing or of a wrong type.")
+    return description
+
+
+def _read_weights(file: Path, expected_sha256: str) -> dict[str, torch.Tensor]:
+    content = file.read_bytes()
+    try:
+        state = safetensors.torch.load(content)
+    except SafetensorError as error:
+        raise BadCheckpoint(
+            f"{file} is broken ({error}; {len(content)} bytes). Copy it again."
+        ) from None
+    if hashlib.sha256(content).hexdigest() != expected_sha256:
+        raise BadCheckpoint(
+            f"{file} is not the file that {DESCRIPTION} beside it was written with (the checksums "
+            "differ). Copy both files again from one run."
+        )
+    return state
+
+
+def _load_state(network: nn.Module, state: dict[str, torch.Tensor], file: Path) -> None:
+    """Load the numbers into the network in their own floating point type."""
+    expected = network.state_dict()
+    problems = [f"{name} is missing" for name in expected if name not in state]
+    problems += [f"{name} is not known" for name in state if name not in expected]
+    problems += [
+        f"{name} is {tuple(state[name].shape)}, expected {tuple(value.shape)}"
+        for name, value in expected.items()
+        if name in state and state[name].shape != value.shape
+    ]
+    if problems:
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise BadCheckpoint(
+            f"{file} does not fit the settings in {DESCRIPTION}: {'; '.join(problems[:3])}{more}."
+        )
+    floating = [value.dtype for value in state.values() if value.is_floating_point()]
+    network.to(floating[0])
+    network.load_state_dict(state)
+
+
+def _rebuild(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
+    """Make a settings object of exactly the fields that were written; no default stands in."""
+    names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    if names != set(values):
+        different = ", ".join(sorted(names ^ set(values)))
+        raise BadCheckpoint(f"{kind.__name__} differs in the settings {different}.")
+    return kind(**values)
+
+
+def _rebuild_task(values: Mapping[str, Any]) -> Task:
+    targets = tuple(_rebuild(Target, target) for target in values["targets"])
+    return Task(values["kind"], targets, tuple(values["classes"]))
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Write a file so that it is never seen half."""
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    temporary.write_bytes(content)
+    os.replace(temporary, file)
