@@ -1,0 +1,38 @@
+"""The files of a data set: opening them, and their checksum."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import IO
+
+
+def checksum_files(paths: Sequence[Path]) -> str:
+    """Give the SHA-256 of files: of the bytes of one, of the sorted names and bytes of several.
+
+    Several files are ordered by name, so that the order in which a folder lists them is no matter.
+    """
+    if len(paths) == 1:
+        with open(paths[0], "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    total = hashlib.sha256()
+    for path in sorted(paths, key=lambda path: (path.name, str(path))):
+        name = path.name.encode()
+        content = path.read_bytes()
+        # Lengths go in too: otherwise a byte could move from a name into the content unseen.
+        total.update(f"{len(name)} {len(content)} ".encode() + name + content)
+    return total.hexdigest()
+
+
+def checksum_texts(texts: Iterable[str]) -> str:
+    """Give the SHA-256 of texts, one a line, in their order."""
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+
+
+def open_text(path: Path) -> IO[str]:
+    """Open a text file, `.gz` or plain, with or without a byte-order mark."""
+    if path.suffix.lower() == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8-sig")
+    return open(path, encoding="utf-8-sig")

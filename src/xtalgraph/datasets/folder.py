@@ -1,0 +1,145 @@
+"""The layout of 2018: a table of ids and targets beside one structure file for each id."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from xtalgraph.datasets.columns import ID_NAMES, find_id_column, read_columns, read_ids
+from xtalgraph.datasets.dataset import Dataset
+from xtalgraph.datasets.files import checksum_files, open_text
+from xtalgraph.datasets.flat_crystals import describe_problem
+from xtalgraph.datasets.tables import plain_name, settle
+from xtalgraph.errors import BadCrystal, BadDataset, Rejected
+from xtalgraph.structures.crystal import Crystal
+from xtalgraph.structures.store import CrystalStore
+
+TABLE_NAME = "id_prop.csv"
+"""The table of a folder in the layout of 2018."""
+
+STRUCTURE_SUFFIXES = (".cif", ".vasp", ".poscar", ".contcar", ".extxyz", ".xyz", ".json")
+"""Suffixes of structure files; where an id has several files, the first of these wins."""
+
+_NOT_STRUCTURES = ("atom_init.json",)  # element vectors, which the 2018 code keeps beside the CIFs
+
+
+def read_folder(table: Path, rejected: list[Rejected] | None = None) -> Dataset:
+    """Give the data set of a table like `id_prop.csv`, whose structures are files beside it.
+
+    With or without header; the first column (or `material_id`, `id`) is the id, every other column
+    a target or a class. Without header a single column is called as the file, or `target` in
+    `id_prop.csv`; several are `target_1`, `target_2`, … An id without file, and a file that cannot
+    be read, are collected: added to `rejected`, or refused together.
+    """
+    frame = _read_table(table)
+    files = _index_files(table.parent)
+    frame = _name_columns(frame, table, files)
+    id_column = _find_id(frame)
+    ids = read_ids(frame[id_column], len(frame))
+    crystals, found, good, used = [], [], np.zeros(len(ids), dtype=bool), []
+    for row, id in enumerate(ids.tolist()):
+        path = files.get(id)
+        if path is None:
+            found.append(Rejected(id, f"no structure file {id}.cif in {table.parent}"))
+            continue
+        used.append(path)
+        try:
+            crystals.append(_read_file(path, id))
+            good[row] = True
+        except BadCrystal as error:
+            found.append(Rejected(id, f"{path.name}: {describe_problem(error)}"))
+    settle(found, rejected, table, len(ids))
+    columns, targets = read_columns(frame.drop(columns=id_column)[good], texts=True)
+    name = plain_name(table.parent if table.name == TABLE_NAME else table)
+    checksum = checksum_files([table, *dict.fromkeys(used)])
+    store = CrystalStore.from_crystals(crystals)
+    return Dataset(name, store, columns, targets, str(table), checksum)
+
+
+def read_structure_files(
+    files: Sequence[Path], source: str, name: str, rejected: list[Rejected] | None = None
+) -> Dataset:
+    """Give the data set of structure files without targets, as for prediction."""
+    from xtalgraph.structures import read_crystals
+
+    found: list[Rejected] = []
+    store = read_crystals(files, rejected=found)
+    settle(found, rejected, source, len(store) + len(found))
+    columns = pd.DataFrame(index=pd.RangeIndex(len(store)))
+    return Dataset(name, store, columns, {}, source, checksum_files(files))
+
+
+def find_structure_files(folder: Path) -> list[Path]:
+    """Give the structure files of a folder, in the order of `STRUCTURE_SUFFIXES` and names."""
+    files = [path for path in folder.iterdir() if is_structure_file(path)]
+    return sorted(files, key=lambda path: (_rank(path), path.name))
+
+
+def is_structure_file(path: Path) -> bool:
+    """Tell by the name whether a file is a structure; `atom_init.json` is none."""
+    return _rank(path) >= 0 and path.name not in _NOT_STRUCTURES
+
+
+def _index_files(folder: Path) -> dict[str, Path]:
+    """Structure files by their names, and by their names without suffix."""
+    files = find_structure_files(folder)[::-1]
+    return {path.stem: path for path in files} | {path.name: path for path in files}
+
+
+def _rank(path: Path) -> int:
+    suffix = path.suffix.lower()
+    if suffix in STRUCTURE_SUFFIXES:
+        return STRUCTURE_SUFFIXES.index(suffix)
+    return 1 if path.name.upper().startswith(("POSCAR", "CONTCAR")) else -1
+
+
+def _read_table(table: Path) -> pd.DataFrame:
+    try:
+        with open_text(table) as file:
+            return pd.read_csv(file, header=None, dtype=str, keep_default_na=False)
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise BadDataset(
+            f"{table}: the table cannot be read ({error}). Write one row a crystal: id, target, …"
+        ) from error
+
+
+def _name_columns(frame: pd.DataFrame, table: Path, files: dict[str, Path]) -> pd.DataFrame:
+    """Take the header off, if there is one, or give the columns names."""
+    first = [str(cell).strip() for cell in frame.iloc[0]]
+    if _is_header(first, files):
+        frame = frame.iloc[1:].reset_index(drop=True)
+        names = first
+        if frame.empty:
+            raise BadDataset(f"{table}: a header and no rows. Is it complete?")
+    elif len(first) == 2:
+        names = ["id", "target" if table.name == TABLE_NAME else plain_name(table)]
+    else:
+        names = ["id", *(f"target_{number}" for number in range(1, len(first)))]
+    frame.columns = pd.Index(names)
+    return frame
+
+
+def _is_header(first: Sequence[str], files: dict[str, Path]) -> bool:
+    """A header names no file, and has a word where the rows below it have numbers."""
+    if first[0] in files:
+        return False
+    if first[0].lower() in ID_NAMES:
+        return True
+    numbers = pd.to_numeric(pd.Series(first[1:], dtype=object), errors="coerce")
+    blank = np.array([cell == "" for cell in first[1:]], dtype=bool)
+    return bool((numbers.isna().to_numpy() & ~blank).any())
+
+
+def _find_id(frame: pd.DataFrame) -> str:
+    named = find_id_column(frame)
+    is_named = named is not None and str(named).strip().lower() in ID_NAMES
+    return str(named) if is_named else str(frame.columns[0])
+
+
+def _read_file(path: Path, id: str) -> Crystal:
+    from xtalgraph.structures import read_crystal
+
+    return read_crystal(path, id=id)

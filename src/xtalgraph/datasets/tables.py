@@ -1,0 +1,214 @@
+"""Tables in one file: parquet, CSV, JSON lines, JSON; each is read in pieces of rows."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from xtalgraph.datasets.columns import (
+    ID_NAMES,
+    find_id_column,
+    find_structure_columns,
+    read_columns,
+    read_ids,
+)
+from xtalgraph.datasets.dataset import Dataset
+from xtalgraph.datasets.files import checksum_files, open_text
+from xtalgraph.datasets.flat_crystals import (
+    FlatCrystals,
+    drop_overlaps,
+    join_bad,
+    join_flat,
+)
+from xtalgraph.datasets.json_stream import INDEX_NAME, iterate_records, sniff_json
+from xtalgraph.datasets.matbench import matbench_ids, read_structure_object
+from xtalgraph.datasets.structure_columns import (
+    read_cells,
+    read_each,
+    read_flat_columns,
+)
+from xtalgraph.errors import BadDataset, Rejected, summarise
+from xtalgraph.structures.crystal import Crystal
+
+_ROWS = 8192  # rows read at a time: some 10 MB of structures
+
+_UNREADABLE = (OSError, EOFError, UnicodeDecodeError, pa.ArrowException, pd.errors.ParserError)
+
+TABLE_SUFFIXES = (".csv", ".csv.gz", ".parquet", ".jsonl", ".jsonl.gz", ".json", ".json.gz")
+"""What the name of a table ends in."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Consecutive rows of a table: their columns, and their crystals."""
+
+    columns: pd.DataFrame
+    crystals: FlatCrystals
+
+
+def read_table(path: Path, rejected: list[Rejected] | None = None) -> Dataset:
+    """Give the data set of one file, CSV, parquet, JSON lines or JSON; also `.gz`.
+
+    Structures stand in one column (CIF text or pymatgen's JSON) or in three: lattice, species and
+    fractional positions. Ids are the column `material_id`, `id` or `name`, or else the first column
+    of texts that all differ, or else the row numbers. Rows that make no crystal are collected: they
+    are added to `rejected`, or refused together.
+    """
+    texts = table_suffix(path) in (".csv", ".csv.gz")
+    try:
+        pieces = list(_iterate_pieces(path))
+    except _UNREADABLE as error:
+        raise BadDataset(f"{path}: the table cannot be read ({error}). Is it complete?") from error
+    except pd.errors.EmptyDataError:
+        pieces = []
+    if not pieces or not sum(piece.crystals.n_rows for piece in pieces):
+        raise BadDataset(f"{path}: the table has no rows. Is it complete?")
+    frame = pd.concat([piece.columns for piece in pieces], ignore_index=True)
+    id_column, ids = _find_ids(frame, path)
+    crystals = [drop_overlaps(piece.crystals) for piece in pieces]
+    bad = join_bad(crystals)
+    settle([Rejected(str(ids[row]), why) for row, why in bad.items()], rejected, path, len(frame))
+    good = np.ones(len(frame), dtype=bool)
+    good[list(bad)] = False
+    store = join_flat(crystals, ids[good])
+    if id_column is not None and (id_column in ID_NAMES or id_column == INDEX_NAME):
+        frame = frame.drop(columns=id_column)
+    columns, targets = read_columns(frame[good].reset_index(drop=True), texts=texts)
+    return Dataset(plain_name(path), store, columns, targets, str(path), checksum_files([path]))
+
+
+def settle(
+    found: Sequence[Rejected], rejected: list[Rejected] | None, source: Path | str, n_rows: int
+) -> None:
+    """Hand over what was left out, or refuse it all at once where nobody asked to go on."""
+    if rejected is not None:
+        rejected.extend(found)
+    elif found:
+        raise BadDataset(
+            f"{source}: {len(found)} of {n_rows} rows make no crystal:\n{summarise(found)}\n"
+            "Mend or remove them; or read with rejected=[], which leaves them out and lists them."
+        )
+    if len(found) == n_rows:
+        raise BadDataset(
+            f"{source}: none of its {n_rows} rows makes a crystal:\n{summarise(found)}"
+        )
+
+
+def table_suffix(path: Path) -> str:
+    """Give the suffix that says how a table is written (`.csv.gz`), or nothing."""
+    name = path.name.lower()
+    return next((suffix for suffix in TABLE_SUFFIXES if name.endswith(suffix)), "")
+
+
+def plain_name(path: Path) -> str:
+    """Give the name of a file or folder without what says how it is written."""
+    return path.name[: len(path.name) - len(table_suffix(path))] or path.resolve().name
+
+
+def read_header(path: Path) -> list[str]:
+    """Give the first row of a CSV file."""
+    with open_text(path) as file:
+        frame = pd.read_csv(file, header=None, nrows=1, dtype=str, keep_default_na=False)
+    return [str(cell) for cell in frame.iloc[0]]
+
+
+def _find_ids(frame: pd.DataFrame, path: Path) -> tuple[str | None, np.ndarray]:
+    id_column = find_id_column(frame)
+    if id_column is None:
+        official = matbench_ids(path.name, len(frame))
+        if official is not None:
+            return None, official
+    return id_column, read_ids(None if id_column is None else frame[id_column], len(frame))
+
+
+def _iterate_pieces(path: Path) -> Iterator[Piece]:
+    suffix = table_suffix(path).removesuffix(".gz")
+    if suffix == ".parquet":
+        yield from _iterate_parquet(path)
+    elif suffix == ".csv":
+        yield from _iterate_csv(path)
+    else:
+        yield from _iterate_json(path)
+
+
+def _iterate_parquet(path: Path) -> Iterator[Piece]:
+    with pq.ParquetFile(path) as file:
+        structure = _require_structure(file.schema_arrow.names, path)
+        for batch in file.iter_batches(batch_size=_ROWS):
+            columns = [batch.column(name) for name in structure]
+            if len(columns) == 3 and all(pa.types.is_nested(column.type) for column in columns):
+                crystals = read_flat_columns(*columns)
+            else:
+                crystals = _read_cells([column.to_pylist() for column in columns])
+            others = batch.drop_columns(list(structure))
+            yield Piece(others.to_pandas(), crystals)
+
+
+def _iterate_csv(path: Path) -> Iterator[Piece]:
+    with open_text(path) as file:
+        frames = pd.read_csv(
+            file, dtype=str, keep_default_na=False, na_filter=False, chunksize=_ROWS
+        )
+        for frame in frames:
+            structure = _require_structure(list(frame.columns), path)
+            cells = [frame[name].tolist() for name in structure]
+            if len(cells) == 3:
+                cells = [[_read_list(text) for text in column] for column in cells]
+            yield Piece(frame.drop(columns=list(structure)), _read_cells(cells))
+
+
+def _iterate_json(path: Path) -> Iterator[Piece]:
+    form = "lines" if ".jsonl" in path.name.lower() else sniff_json(path)
+    structure: tuple[str, ...] = ()
+    rows = iterate_records(path, form)
+    while records := list(islice(rows, _ROWS // 4)):
+        names = list(dict.fromkeys(name for record in records for name in record))
+        structure = structure or _require_structure(names, path)
+        cells = [[record.pop(name, None) for record in records] for name in structure]
+        yield Piece(pd.DataFrame.from_records(records), _read_cells(cells))
+
+
+def _require_structure(names: Sequence[str], path: Path) -> tuple[str, ...]:
+    structure = find_structure_columns(names)
+    if not structure:
+        raise BadDataset(
+            f"{path}: no structures in the columns {', '.join(names)}. "
+            "Name the column of CIF text 'cif', or give 'lattice', 'species' and 'frac'."
+        )
+    return structure
+
+
+def _read_cells(cells: list[list[Any]]) -> FlatCrystals:
+    return read_cells(*cells) if len(cells) == 3 else read_each(cells[0], _read_structure)
+
+
+def _read_structure(cell: Any) -> Crystal:
+    """One cell of a column of structures: an object, JSON of one, or the text of a file."""
+    if isinstance(cell, dict):
+        return read_structure_object(cell)
+    if cell.lstrip().startswith("{"):
+        return read_structure_object(json.loads(cell))
+    from xtalgraph.structures import read_crystal
+
+    return read_crystal(cell)
+
+
+def _read_list(text: str) -> Any:
+    """A list in a cell of CSV, as JSON or as Python writes it; None if it is neither."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        try:
+            return ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            return None
