@@ -130,10 +130,9 @@ def residual_histogram(
     axes.axvspan(low, high, color=COLOURS["grey"], alpha=0.15, linewidth=0, label="central 90 %")
     axes.axvline(middle, color=COLOURS["orange"], label=f"median {middle:+.2g} {unit}".rstrip())
     axes.axvline(0, color=COLOURS["black"], linewidth=0.8)
-    axes.set_ylim(top=axes.get_ylim()[1] * 1.35)  # room for the legend above the bars
     axes.set_xlabel(label(f"predicted − true {quantity}", unit))
     axes.set_ylabel("crystals")
-    axes.legend(loc="upper left")
+    figure.legend(loc="outside lower center", ncols=2, columnspacing=1.0)
     if n_outside:
         axes.set_title(f"{n_outside} beyond the axis", fontweight="normal", loc="right")
     return figure

@@ -1,0 +1,58 @@
+"""The true values of a task, as metrics take them."""
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from xtalgraph.datasets import Dataset
+from xtalgraph.errors import BadConfig, BadDataset
+from xtalgraph.metrics import MISSING_CLASS, class_indices
+from xtalgraph.models import Task
+from xtalgraph.units import Target
+
+
+def read_labels(
+    dataset: Dataset, task: Task
+) -> Float64[np.ndarray, "n_crystals n_targets"] | Int64[np.ndarray, "n_crystals"]:
+    """Give the labels of every crystal: numbers with NaN, or class numbers with -1, for missing.
+
+    Refused: a target whose unit in this data set is not the unit of the task, and a class that the
+    task does not know.
+    """
+    if task.kind == "classification":
+        return class_indices(dataset.labels(task.targets[0].name).tolist(), task.classes)
+    for target in task.targets:
+        found = dataset.targets.get(target.name)
+        if found is not None and found.unit != target.unit:
+            raise BadDataset(
+                f"{dataset.source}: the column {target.name!r} is in {found.unit or 'no unit'}, "
+                f"and the model speaks of {target.unit or 'no unit'}. Convert the column, and say "
+                f"so in its header: {target.column!r}."
+            )
+    return dataset.values([target.name for target in task.targets])
+
+
+def labelled_rows(
+    labels: Float64[np.ndarray, "n_rows n_targets"] | Int64[np.ndarray, "n_rows"],
+) -> np.ndarray:
+    """Give the rows that have a label of any target."""
+    if labels.ndim == 1:
+        return np.flatnonzero(labels != MISSING_CLASS)
+    return np.flatnonzero(~np.isnan(labels).all(axis=1))
+
+
+def choose_task(dataset: Dataset, names: list[str], kind: str = "regression") -> Task:
+    """Give the task of learning columns of a data set; the classes are those that occur.
+
+    Numbers among the classes come first and by size, so that class 10 follows class 9.
+    """
+    if kind != "classification":
+        unknown = [name for name in names if name not in dataset.targets]
+        if unknown:
+            dataset.values(unknown)  # says what is wrong with them
+        return Task(kind, tuple(dataset.targets[name] for name in names))
+    if len(names) != 1:
+        raise BadConfig(f"classification is by one target, got {names}.")
+    found = {label for label in dataset.labels(names[0]).tolist() if label is not None}
+    numbers = sorted((label for label in found if label.isdigit()), key=int)
+    classes = (*numbers, *sorted(label for label in found if not label.isdigit()))
+    return Task(kind, (dataset.targets.get(names[0], Target(names[0])),), classes)
