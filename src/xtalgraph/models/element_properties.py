@@ -15,7 +15,10 @@ elements of one column or one size begin alike and the network need not learn ch
 - atomic_volume, cm³/mol.
 
 The numbers are those that the open table `mendeleev` (MIT licence) collected from these sources.
-An empty field is a value that is not known; the element then has no component for that property.
+An empty field is a value that was not known; the element then has no component for that property.
+Some numbers are older than today's best (electronegativity of W and Pb, affinities of lanthanides,
+volumes of gases): they stay, because the vectors of 2018, and networks trained with them, rest on
+them. For chemistry of its own sake, take a newer table.
 """
 
 from __future__ import annotations
@@ -54,7 +57,7 @@ class ElementProperty:
         return len(self.categories) or self.n_bins
 
     def edges(self, bin: int) -> tuple[float, float]:
-        """Give the lower (included) and the upper edge of a bin, in the unit of the property."""
+        """Give the lower and the upper edge of a bin, in the unit of the property."""
         width = (self.high - self.low) / self.n_bins
         low, high = self.low + bin * width, self.low + (bin + 1) * width
         return (math.exp(low), math.exp(high)) if self.logarithmic else (low, high)
@@ -63,7 +66,8 @@ class ElementProperty:
         """Give the position of a value among this property's components; None where it has none.
 
         A value outside all bins has no component: the electron affinities of He (-19.7 eV) and Ar
-        (-11.5 eV) are the only ones.
+        (-11.5 eV) are the only ones. A value on an edge, as the electronegativity 1.9 of copper,
+        goes where this expression rounds it, and that is where the vectors of 2018 have it.
         """
         if self.categories:
             return self.categories.index(value)
@@ -169,7 +173,7 @@ class Component:
     property: str
     unit: str
     category: str | None  # for a property with categories
-    bin: tuple[float, float] | None  # lower edge (included) and upper edge, else
+    bin: tuple[float, float] | None  # lower and upper edge, else
 
     def __str__(self) -> str:
         if self.bin is None:

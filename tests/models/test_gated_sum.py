@@ -1,0 +1,121 @@
+"""The compiled gated sum equals the plain one: values, derivatives, running statistics."""
+
+import copy
+
+import pytest
+import torch
+
+from tests.zoo import ZOO
+from xtalgraph.graphs import GraphConfig, build_graphs
+from xtalgraph.models import Cgcnn, CgcnnConfig
+from xtalgraph.structures import Crystal
+
+CRYSTALS = [crystal for name, crystal in ZOO.items() if name != "large"]
+GRAPH = build_graphs(CRYSTALS)
+SETTINGS = [
+    {"activation": activation, "normalisation": normalisation}
+    for activation in ("softplus", "silu", "relu")
+    for normalisation in ("batch", "none")
+]
+
+
+def make_pair(settings: dict, seed: int = 0) -> tuple[Cgcnn, Cgcnn]:
+    """A compiled network and the same network in plain form."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        compiled = Cgcnn(CgcnnConfig(atom_width=16, hidden_width=8, **settings), 1)
+        for module in compiled.modules():
+            if isinstance(module, torch.nn.BatchNorm1d):
+                torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+                torch.nn.init.uniform_(module.bias, -0.5, 0.5)
+    plain = copy.deepcopy(compiled)
+    plain.compiled = False
+    assert compiled.compiled
+    return compiled, plain
+
+
+def relative_error(found: torch.Tensor, expected: torch.Tensor) -> float:
+    return float((found - expected).norm() / (expected.norm() + 1e-12))
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+@pytest.mark.parametrize("is_training", [True, False])
+def test_values_and_derivatives_equal_the_plain_form(settings, is_training):
+    compiled, plain = make_pair(settings)
+    results = []
+    for network in (compiled, plain):
+        network.train(is_training)
+        output = network(GRAPH)
+        (output * torch.linspace(-1, 1, len(output))[:, None]).sum().backward()
+        results.append(output)
+    assert relative_error(results[0], results[1]) < 1e-5
+    pairs = zip(compiled.named_parameters(), plain.parameters(), strict=True)
+    for (name, parameter), expected in pairs:
+        assert relative_error(parameter.grad, expected.grad) < 2e-4, name
+    for (name, buffer), expected in zip(
+        compiled.named_buffers(), plain.buffers(), strict=True
+    ):
+        assert torch.allclose(buffer.double(), expected.double(), rtol=1e-4, atol=1e-5), name
+
+
+def test_plain_form_is_in_float64_the_judge():
+    """Both forms are equally near to float64: neither is the approximation of the other."""
+    compiled, plain = make_pair({})
+    exact = copy.deepcopy(plain).double().train()
+    errors = [
+        relative_error(network.train()(GRAPH).double(), exact(GRAPH)) for network in (compiled, plain)
+    ]
+    assert max(errors) < 1e-5
+
+
+def test_twenty_steps_give_the_same_losses():
+    losses = []
+    for network in make_pair({"normalisation": "batch"}, seed=3):
+        network.train()
+        optimiser = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
+        target = torch.linspace(-1, 1, GRAPH.n_crystals)[:, None]
+        curve = []
+        for _ in range(20):
+            optimiser.zero_grad()
+            loss = (network(GRAPH) - target).square().mean()
+            loss.backward()
+            optimiser.step()
+            curve.append(loss.item())
+        losses.append(curve)
+    assert losses[0][-1] < 0.7 * losses[0][0]
+    torch.testing.assert_close(*map(torch.tensor, losses), rtol=1e-5, atol=1e-5)
+
+
+def test_a_wrong_derivative_would_be_seen():
+    """The negative twin: with the running statistics taken for the batch's the test above fails."""
+    compiled, plain = make_pair({"normalisation": "batch"})
+    compiled.eval()
+    plain.train()
+    assert relative_error(compiled(GRAPH), plain(GRAPH)) > 1e-3
+
+
+def test_what_the_operator_cannot_take_goes_the_plain_way():
+    compiled, _ = make_pair({})
+    compiled.double()
+    assert compiled(GRAPH).dtype == torch.float64
+    compiled.float()
+    distance = GRAPH.distance.clone().requires_grad_()
+    fields = {name: getattr(GRAPH, name) for name in GRAPH.__dataclass_fields__}
+    compiled(type(GRAPH)(**fields | {"distance": distance})).sum().backward()
+    assert distance.grad.abs().max() > 0
+    assert not Cgcnn(CgcnnConfig(activation="tanh"), 1).compiled
+    assert not Cgcnn(CgcnnConfig(normalisation="layer"), 1).compiled
+    assert not Cgcnn(CgcnnConfig(convolution="shared"), 1).compiled
+
+
+def test_atoms_without_edges_and_a_single_edge():
+    lonely = Crystal([[20, 0, 0], [0, 20, 0], [0, 0, 20]], [[0, 0, 0], [0.06, 0, 0]], [1, 8])
+    helium = Crystal([[20, 0, 0], [0, 20, 0], [0, 0, 20]], [[0, 0, 0]], [2])
+    graph = build_graphs([helium, lonely], GraphConfig(cutoff=2.0, isolated="ignore"))
+    assert graph.n_edges == 2
+    compiled, plain = make_pair({"normalisation": "batch"})
+    for network in (compiled.eval(), plain.eval()):
+        assert torch.isfinite(network(graph)).all()
+    assert relative_error(compiled(graph), plain(graph)) < 1e-5
+    one_way = build_graphs([helium], GraphConfig(cutoff=2.0, isolated="ignore"))
+    assert torch.isfinite(compiled.train()(one_way)).all()
