@@ -17,20 +17,30 @@ SYMBOLS = tuple(_ALL.split())
 _NUMBERS = {symbol: number for number, symbol in enumerate(SYMBOLS) if number}
 _NUMBERS |= {"D": 1, "T": 1}  # deuterium and tritium are hydrogen to a neighbour graph
 _LETTERS = re.compile(r"[A-Za-z]{1,2}")
+# Labels that begin like an element and are none: water, hydroxyl and ammonium written as one site
+# (their hydrogens would be lost), vacancies, dummy atoms.
+_NO_ELEMENT = re.compile(r"(?i:Wat|OH|O-H|NH|Va[c\d]*$|Vac|Du|Xx|Lp)|NO3|SO4|PO4")
+_EXACT = re.compile(r"(Nh)(\d*[+-]|[+-]\d*|\d+)?$")  # nihonium is spelled so; NH is not
 
 
 @lru_cache(maxsize=4096)
 def atomic_number(label: str) -> int:
     """Give the atomic number of a symbol or site label: `Na`, `Na1+`, `O2-`, `D`, `Fe3`.
 
+    Refused are dummy atoms, vacancies and groups of atoms written as one site (`Wat`, `OH`).
+
     >>> atomic_number("Na1+"), atomic_number("D"), atomic_number("O2-")
     (11, 1, 8)
     """
-    match = _LETTERS.match(label.strip())
+    label = label.strip()
+    match = _LETTERS.match(label)
     letters = match.group().capitalize() if match else ""
-    for candidate in (letters, letters[:1]):
-        if candidate in _NUMBERS:
-            return _NUMBERS[candidate]
+    if _EXACT.match(label) or not _NO_ELEMENT.match(label):
+        for candidate in (letters, letters[:1]):
+            if candidate in _NUMBERS:
+                return _NUMBERS[candidate]
     raise BadCrystal(
-        f"{label!r} is not an element", remedy="Use element symbols; leave dummy atoms out."
+        f"{label!r} is not an element",
+        remedy="Use element symbols; leave dummy atoms and vacancies out, and give hydrogens sites "
+        "of their own.",
     )

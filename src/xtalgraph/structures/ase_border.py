@@ -1,0 +1,38 @@
+"""From and to ASE's `Atoms`, the only place where its objects come in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from xtalgraph.errors import BadCrystal, MissingExtra
+from xtalgraph.structures.crystal import Crystal
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+
+def from_ase(atoms: Any, id: str = "") -> Crystal:
+    """Give the crystal of an ASE `Atoms`; it must be periodic in three directions."""
+    if not all(atoms.pbc):
+        raise BadCrystal(
+            f"pbc is {list(map(bool, atoms.pbc))}",
+            id=id,
+            remedy="Set atoms.pbc = True if the cell repeats in all three directions; give a "
+            "molecule a box first.",
+        )
+    positions = atoms.get_scaled_positions(wrap=False) if atoms.cell.rank == 3 else atoms.positions
+    return Crystal(atoms.cell.array, positions, atoms.numbers, id)
+
+
+def to_ase(crystal: Crystal) -> Atoms:
+    """Give the ASE `Atoms` of a crystal, periodic in three directions (needs the extra `ase`)."""
+    try:
+        from ase import Atoms
+    except ImportError:
+        raise MissingExtra("Crystal.to_ase", "ase") from None
+    return Atoms(
+        numbers=crystal.atomic_numbers,
+        scaled_positions=crystal.fractional_positions,
+        cell=crystal.lattice,
+        pbc=True,
+    )

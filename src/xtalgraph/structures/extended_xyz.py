@@ -1,0 +1,117 @@
+"""Extended xyz files, read and written: frames with a `Lattice` in their comment line."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xtalgraph.errors import BadCrystal
+from xtalgraph.structures.crystal import Crystal
+from xtalgraph.structures.elements import atomic_number
+from xtalgraph.structures.several import number_ids, read_each
+
+if TYPE_CHECKING:
+    from xtalgraph.errors import Rejected
+
+_PAIR = re.compile(r"""([\w:.-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|\{([^}]*)\}|\[([^\]]*)\]|(\S+))""")
+_PLAIN_PROPERTIES = "species:S:1:pos:R:3"
+_FALSE = {"F", "f", "0", "False", "false", "FALSE"}
+
+
+def read_extended_xyz(
+    text: str, id: str = "", rejected: list[Rejected] | None = None
+) -> list[Crystal]:
+    """Give the crystal of each frame: ids are `id`, or `id#0`, `id#1`, … where there are several.
+
+    Rows of `Lattice` are the lattice vectors in Å. Refused: a frame without lattice or with a
+    direction that is not periodic, for it is no crystal.
+    """
+    lines = text.splitlines()
+    frames: list[tuple[str, list[str]]] = []
+    line = 0
+    while line < len(lines):
+        if not lines[line].strip():
+            line += 1
+            continue
+        head = lines[line].strip()
+        rows = lines[line + 2 : line + 2 + int(head)] if head.isdecimal() else []
+        if not head.isdecimal() or len(rows) < int(head):
+            problem = f"line {line + 1} is {head!r}, and {len(rows)} lines of atoms follow"
+            remedy = "A frame is the number of atoms, a comment with Lattice=, and their lines."
+            raise BadCrystal(problem, id=id, remedy=remedy)
+        frames.append((lines[line + 1], rows))
+        line += 2 + int(head)
+    if not frames:
+        raise BadCrystal("there is no frame in it", id=id, remedy="Give a whole file.")
+    names = number_ids(id, len(frames))
+    pending = [
+        (name, partial(_read_frame, comment, rows, name))
+        for (comment, rows), name in zip(frames, names, strict=True)
+    ]
+    return read_each(pending, rejected)
+
+
+def _read_frame(comment: str, rows: list[str], id: str) -> Crystal:
+    pairs = {
+        match[1].lower(): next(filter(None, match.groups()[1:]), "")
+        for match in _PAIR.finditer(comment)
+    }
+    numbers = pairs.get("lattice", "").replace(",", " ").split()
+    if len(numbers) != 9:
+        problem = f"the comment line of the frame has {len(numbers)} numbers in Lattice, expected 9"
+        remedy = 'Write Lattice="ax ay az bx by bz cx cy cz" in Å; a molecule needs a box.'
+        raise BadCrystal(problem, id=id, remedy=remedy)
+    if _FALSE & set(pairs.get("pbc", "").replace(",", " ").split()):
+        problem = f"the frame is not periodic in three directions (pbc {pairs['pbc']})"
+        remedy = 'Write pbc="T T T" if the cell repeats; give a molecule a box first.'
+        raise BadCrystal(problem, id=id, remedy=remedy)
+    columns = _read_columns(pairs.get("properties", _PLAIN_PROPERTIES), id)
+    try:
+        lattice = np.array([float(number) for number in numbers]).reshape(3, 3)
+        species, positions = _read_atoms(rows, columns)
+        if abs(np.linalg.det(lattice)) > 0:
+            positions = positions @ np.linalg.inv(lattice)
+        return Crystal(lattice, positions, species, id)
+    except BadCrystal as problem:
+        raise BadCrystal(problem.problem, id=id, remedy=problem.remedy) from None
+    except (ValueError, IndexError) as problem:
+        remedy = "Each line must have the columns that Properties announces."
+        text = f"a line of atoms or the lattice cannot be read ({problem})"
+        raise BadCrystal(text, id=id, remedy=remedy) from problem
+
+
+def _read_columns(properties: str, id: str) -> tuple[int, int]:
+    """Give the columns where the species and the positions begin."""
+    words = properties.split(":")
+    starts, column = {}, 0
+    for name, width in zip(words[::3], words[2::3], strict=False):
+        starts[name.lower()] = column
+        column += int(width) if width.isdecimal() else 0
+    species = [starts[name] for name in ("species", "symbols", "element", "z") if name in starts]
+    positions = [starts[name] for name in ("pos", "positions") if name in starts]
+    if not species or not positions:
+        problem = f"Properties={properties} has no species or no positions"
+        remedy = "Write Properties=species:S:1:pos:R:3."
+        raise BadCrystal(problem, id=id, remedy=remedy)
+    return species[0], positions[0]
+
+
+def _read_atoms(rows: list[str], columns: tuple[int, int]) -> tuple[list[int], np.ndarray]:
+    species, position = columns
+    words = [row.split() for row in rows]
+    names = [row[species] for row in words]
+    numbers = [int(name) if name.isdecimal() else atomic_number(name) for name in names]
+    return numbers, np.array([[float(w) for w in row[position : position + 3]] for row in words])
+
+
+def format_extended_xyz(crystal: Crystal) -> str:
+    """Give the text of an extended xyz file of one frame."""
+    lattice = " ".join(f"{value:.16g}" for value in crystal.lattice.ravel())
+    lines = [str(crystal.n_atoms)]
+    lines.append(f'Lattice="{lattice}" Properties={_PLAIN_PROPERTIES} pbc="T T T"')
+    for symbol, position in zip(crystal.symbols, crystal.cartesian_positions, strict=True):
+        lines.append(f"{symbol:<2} " + " ".join(f"{value:21.14f}" for value in position))
+    return "\n".join(lines) + "\n"

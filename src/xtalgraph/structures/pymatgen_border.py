@@ -1,0 +1,50 @@
+"""From and to pymatgen's `Structure`, the only place where its objects come in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from xtalgraph.errors import BadCrystal
+from xtalgraph.structures.crystal import Crystal
+from xtalgraph.structures.elements import atomic_number
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+
+def from_pymatgen(structure: Any, id: str = "") -> Crystal:
+    """Give the crystal of an ordered pymatgen `Structure`; charges and isotopes are dropped.
+
+    Refused: a molecule, a slab that is not periodic in three directions, partial occupancy and
+    dummy species.
+    """
+    lattice = getattr(structure, "lattice", None)
+    if lattice is None or not all(lattice.pbc):
+        raise BadCrystal(
+            f"a {type(structure).__name__} that is not periodic in three directions",
+            id=id,
+            remedy="Give a Structure with a three-dimensional lattice; a molecule needs a box.",
+        )
+    numbers = []
+    for index, site in enumerate(structure):
+        if not site.is_ordered:
+            raise BadCrystal(
+                f"the site holds {site.species_string}: partial occupancy",
+                id=id,
+                site=index,
+                remedy="A disordered crystal has no single graph: choose an ordered approximant.",
+            )
+        try:
+            numbers.append(atomic_number(site.specie.symbol))
+        except BadCrystal as problem:
+            raise BadCrystal(problem.problem, id=id, site=index, remedy=problem.remedy) from None
+    return Crystal(lattice.matrix, structure.frac_coords, numbers, id)
+
+
+def to_pymatgen(crystal: Crystal) -> Structure:
+    """Give the pymatgen `Structure` of a crystal, positions as given."""
+    from pymatgen.core import Lattice, Structure
+
+    return Structure(
+        Lattice(crystal.lattice), crystal.atomic_numbers.tolist(), crystal.fractional_positions
+    )

@@ -1,0 +1,242 @@
+"""Reading crystals from files, folders, globs and text, whatever their format."""
+
+from __future__ import annotations
+
+import glob
+import gzip
+import re
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from xtalgraph.errors import BadCrystal, Rejected, UnknownName, summarise
+from xtalgraph.structures.cif import read_cif
+from xtalgraph.structures.crystal import Crystal
+from xtalgraph.structures.extended_xyz import read_extended_xyz
+from xtalgraph.structures.poscar import read_poscar
+from xtalgraph.structures.pymatgen_json import read_structure_dict, read_structure_json
+from xtalgraph.structures.store import CrystalStore
+
+Source = str | Path | Mapping[str, Any]
+Reader = Callable[[str, str, list[Rejected] | None], list[Crystal]]
+
+
+def _read_one_poscar(text: str, id: str, rejected: list[Rejected] | None) -> list[Crystal]:
+    return [read_poscar(text, id)]
+
+
+READERS: dict[str, Reader] = {
+    "cif": read_cif,
+    "extxyz": read_extended_xyz,
+    "json": read_structure_json,
+    "poscar": _read_one_poscar,
+}
+"""The formats, by the name that `format=` takes."""
+
+SUFFIXES = {
+    ".cif": "cif",
+    ".mcif": "cif",
+    ".xyz": "extxyz",
+    ".extxyz": "extxyz",
+    ".json": "json",
+    ".jsonl": "json",
+    ".vasp": "poscar",
+    ".poscar": "poscar",
+}
+_NOT_STRUCTURES = {"atom_init.json"}  # the element vectors in a folder of the 2018 layout
+_DATA_BLOCK = re.compile(r"^\s*data_", re.MULTILINE | re.IGNORECASE)
+
+
+def read_crystal(source: Source, *, id: str | None = None, format: str | None = None) -> Crystal:
+    """Give the one crystal of a file, of text, or of a pymatgen dict.
+
+    Text is told from a path by its line breaks (or a leading brace), its format by its content. The
+    id is the file's stem, or the name of a CIF's data block. A source with several crystals is
+    refused.
+
+    >>> read_crystal('1\\nLattice="2.87 0 0 0 2.87 0 0 0 2.87"\\nFe 0 0 0', id="Fe").formula
+    'Fe'
+    """
+    if format == "cif" and isinstance(source, str) and "\n" in source:
+        crystals = read_cif(source, id or "")  # the quick way, for tables with CIF text
+    else:
+        crystals = _read_source(source, id, format, None)
+    if len(crystals) == 1:
+        return crystals[0]
+    raise BadCrystal(
+        f"the source holds {len(crystals)} crystals: {', '.join(c.id for c in crystals[:5])}",
+        id=id or "",
+        remedy="Use read_crystals, which reads them all.",
+    )
+
+
+def read_crystals(
+    sources: Source | Iterable[Source], *, rejected: list[Rejected] | None = None
+) -> CrystalStore:
+    """Give the crystals of a path, a folder, a glob, text, or an iterable of them.
+
+    Each data block or frame is a crystal of its own, with the id `stem`, or `stem#block` where a
+    file holds several; files of one name in different folders get `folder/stem`. With a list
+    `rejected` what cannot be read is added to it and the rest is given; without it all problems
+    are raised together.
+    """
+    problems: list[Rejected] = [] if rejected is None else rejected
+    if isinstance(sources, str | Path | Mapping):
+        sources = [sources]
+    items = [item for source in sources for item in _expand(source)]
+    names = _name_sources(items)
+    crystals: list[Crystal] = []
+    for index, (item, name) in enumerate(zip(items, names, strict=True)):
+        try:
+            crystals += _read_source(item, name, None, problems)
+        except BadCrystal as problem:
+            problems.append(Rejected(problem.id or name or f"source {index}", str(problem)))
+    if rejected is None and problems:
+        raise BadCrystal(
+            f"{len(problems)} of {len(problems) + len(crystals)} crystals cannot be read:\n"
+            f"{summarise(problems)}\n",
+            remedy="Mend them, or pass rejected=[] to read the others.",
+        )
+    return CrystalStore.from_crystals(crystals)
+
+
+def find_files(folder: Path) -> list[Path]:
+    """Give the structure files of a folder by name, sorted; its subfolders are not searched."""
+    files = [path for path in sorted(folder.iterdir()) if path.is_file() and format_of(path)]
+    files = [path for path in files if path.name not in _NOT_STRUCTURES]
+    if not files:
+        raise BadCrystal(
+            "the folder has no structure files",
+            file=str(folder),
+            remedy=f"Known are {', '.join(SUFFIXES)}, POSCAR and CONTCAR; for subfolders give a "
+            "glob such as 'folder/**/*.cif'.",
+        )
+    return files
+
+
+def format_of(path: Path) -> str | None:
+    """Give the format that the name of a file says, or None.
+
+    >>> format_of(Path("a/POSCAR.gz")), format_of(Path("b.CIF")), format_of(Path("c.txt"))
+    ('poscar', 'cif', None)
+    """
+    name = path.name.lower().removesuffix(".gz")
+    suffix = Path(name).suffix
+    if suffix in SUFFIXES:
+        return SUFFIXES[suffix]
+    return "poscar" if name.startswith(("poscar", "contcar")) else None
+
+
+def _expand(source: Source) -> list[Source]:
+    """Give the files of a folder or a glob; anything else stands for itself."""
+    if isinstance(source, Mapping) or _is_text(source):
+        return [source]
+    path = Path(source)
+    if path.is_dir():
+        return list(find_files(path))
+    if any(sign in str(source) for sign in "*?[") and not path.exists():
+        files = [Path(name) for name in sorted(glob.glob(str(source), recursive=True))]
+        files = [file for file in files if file.is_file()]
+        if not files:
+            problem = "no file matches"
+            raise BadCrystal(problem, file=str(source), remedy="Check the folder and the pattern.")
+        return list(files)
+    return [path]
+
+
+def _name_sources(items: list[Source]) -> list[str]:
+    """Give the stem of each file, with its folder where two files share the stem."""
+    stems = [_stem(item) if isinstance(item, Path) else "" for item in items]
+    counts = Counter(stems)
+    return [
+        f"{item.parent.name}/{stem}" if isinstance(item, Path) and counts[stem] > 1 else stem
+        for item, stem in zip(items, stems, strict=True)
+    ]
+
+
+def _stem(path: Path) -> str:
+    name = path.name[:-3] if path.name.lower().endswith(".gz") else path.name
+    known = Path(name).suffix.lower() in SUFFIXES
+    return Path(name).stem if known else name
+
+
+def _is_text(source: str | Path) -> bool:
+    return isinstance(source, str) and ("\n" in source or source.lstrip()[:1] in ("{", "["))
+
+
+def _read_source(
+    source: Source, id: str | None, format: str | None, rejected: list[Rejected] | None
+) -> list[Crystal]:
+    if format is not None and format not in READERS:
+        raise UnknownName("structure format", format, READERS)
+    if isinstance(source, Mapping):
+        return [read_structure_dict(dict(source), id or "")]
+    if _is_text(source):
+        text = str(source)
+        return READERS[format or _format_of_text(text, id or "")](text, id or "", rejected)
+    path = Path(source)
+    id = id or _stem(path)
+    try:
+        text = _read_text(path)
+        return READERS[format or format_of(path) or _format_of_text(text, id)](text, id, rejected)
+    except BadCrystal as problem:
+        raise BadCrystal(
+            problem.problem,
+            id=problem.id or id,
+            file=str(path),
+            site=problem.site,
+            remedy=problem.remedy,
+        ) from problem.__cause__
+
+
+def _read_text(path: Path) -> str:
+    """Give the text of a file, unpacked where it is compressed with gzip."""
+    try:
+        data = path.read_bytes()
+    except OSError as problem:
+        reason = problem.strerror or type(problem).__name__
+        remedy = "Give the path of a structure file, or text with line breaks."
+        raise BadCrystal(f"it cannot be opened ({reason})", remedy=remedy) from problem
+    if data.startswith(b"\x1f\x8b"):
+        try:
+            data = gzip.decompress(data)
+        except (OSError, EOFError, zlib.error) as problem:
+            remedy = "Copy or compress it again."
+            raise BadCrystal(f"broken gzip ({problem})", remedy=remedy) from problem
+    if not data.strip():
+        raise BadCrystal("the file is empty", remedy="Write or copy it again.")
+    if b"\x00" in data:
+        problem_text = "the file is binary, or text in UTF-16"
+        raise BadCrystal(problem_text, remedy="Give a structure file as plain UTF-8 text.")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")  # names of authors in old CIFs; it cannot fail
+
+
+def _format_of_text(text: str, id: str) -> str:
+    """Give the format that the content shows."""
+    start = text.lstrip()
+    if start[:1] in ("{", "["):
+        return "json"
+    if _DATA_BLOCK.search(text):
+        return "cif"
+    lines = text.splitlines()
+    if start.split(maxsplit=1)[:1] and start.splitlines()[0].strip().isdecimal():
+        return "extxyz"
+    if len(lines) > 5 and all(_has_three_numbers(line) for line in lines[2:5]):
+        return "poscar"
+    raise BadCrystal(
+        "its format is not recognised",
+        id=id,
+        remedy=f"Say which it is: format= one of {', '.join(READERS)}.",
+    )
+
+
+def _has_three_numbers(line: str) -> bool:
+    try:
+        return len([float(word) for word in line.split()[:3]]) == 3
+    except ValueError:
+        return False

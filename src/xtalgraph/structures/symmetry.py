@@ -1,0 +1,97 @@
+"""Space groups, reduced cells and primitive cells, by moyo."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xtalgraph.errors import BadConfig, BadCrystal
+from xtalgraph.structures.crystal import Crystal
+
+if TYPE_CHECKING:
+    from moyopy import MoyoDataset
+
+_LAST_NUMBERS = {
+    "triclinic": 2,
+    "monoclinic": 15,
+    "orthorhombic": 74,
+    "tetragonal": 142,
+    "trigonal": 167,
+    "hexagonal": 194,
+    "cubic": 230,
+}
+CRYSTAL_SYSTEMS = tuple(_LAST_NUMBERS)
+"""The seven crystal systems, from lowest to highest symmetry."""
+
+
+def find_space_group(crystal: Crystal, tolerance: float = 0.01) -> int:
+    """Give the number of the space group, 1 to 230.
+
+    `tolerance` is how far, in Å, an atom may be from where an operation brings another. Costs
+    between 0.02 and 0.7 ms for small cells.
+    """
+    return int(_analyse(crystal, tolerance).number)
+
+
+def crystal_system(space_group_number: int) -> str:
+    """Give the crystal system of a space group; rhombohedral groups are trigonal.
+
+    >>> crystal_system(221), crystal_system(167)
+    ('cubic', 'trigonal')
+    """
+    for name, last in _LAST_NUMBERS.items():
+        if 1 <= space_group_number <= last:
+            return name
+    raise BadConfig(f"space group number {space_group_number}; it must lie in 1 to 230.")
+
+
+def primitive_cell(crystal: Crystal, tolerance: float = 0.01) -> Crystal:
+    """Give the standardised primitive cell: the same material with the fewest atoms.
+
+    The cell is turned to moyo's standard setting, atoms are moved by less than about `tolerance`
+    in Å onto exact symmetry, and their order changes.
+    """
+    cell = _analyse(crystal, tolerance).prim_std_cell
+    return Crystal(cell.basis, cell.positions, cell.numbers, crystal.id)
+
+
+def niggli_cell(crystal: Crystal) -> Crystal:
+    """Give the same crystal in its Niggli-reduced cell, the most compact one.
+
+    Atoms keep their order and their places in space; a left-handed cell becomes right-handed.
+    """
+    import moyopy
+
+    try:
+        _, transformation = moyopy.niggli_reduce(crystal.lattice.tolist())
+    except ValueError as problem:
+        raise BadCrystal(
+            f"its cell cannot be reduced ({problem})",
+            id=crystal.id,
+            remedy="Check the lattice vectors; they may be nearly in one plane.",
+        ) from problem
+    change = np.array(transformation, dtype=np.float64).T
+    inverse = np.round(np.linalg.inv(change))  # whole numbers, for its determinant is 1 or -1
+    positions = crystal.fractional_positions @ inverse
+    return Crystal(change @ crystal.lattice, positions, crystal.atomic_numbers, crystal.id)
+
+
+def _analyse(crystal: Crystal, tolerance: float) -> MoyoDataset:
+    import moyopy
+
+    if not 0 < tolerance <= 1:
+        raise BadConfig(f"tolerance = {tolerance} Å; it must lie in (0, 1].")
+    cell = moyopy.Cell(
+        crystal.lattice.tolist(),
+        (crystal.fractional_positions % 1.0).tolist(),
+        crystal.atomic_numbers.tolist(),
+    )
+    try:
+        return moyopy.MoyoDataset(cell, symprec=tolerance)
+    except ValueError as problem:
+        raise BadCrystal(
+            f"its symmetry cannot be found at a tolerance of {tolerance:g} Å ({problem})",
+            id=crystal.id,
+            remedy="Try another tolerance, and look for atoms that overlap.",
+        ) from problem
