@@ -35,6 +35,7 @@ def make_pair(settings: dict, seed: int = 0) -> tuple[Cgcnn, Cgcnn]:
 
 
 def relative_error(found: torch.Tensor, expected: torch.Tensor) -> float:
+    found, expected = found.detach(), expected.detach()
     return float((found - expected).norm() / (expected.norm() + 1e-12))
 
 
@@ -49,13 +50,16 @@ def test_values_and_derivatives_equal_the_plain_form(settings, is_training):
         (output * torch.linspace(-1, 1, len(output))[:, None]).sum().backward()
         results.append(output)
     assert relative_error(results[0], results[1]) < 1e-5
-    pairs = zip(compiled.named_parameters(), plain.parameters(), strict=True)
-    for (name, parameter), expected in pairs:
-        assert relative_error(parameter.grad, expected.grad) < 2e-4, name
-    for (name, buffer), expected in zip(
-        compiled.named_buffers(), plain.buffers(), strict=True
-    ):
-        assert torch.allclose(buffer.double(), expected.double(), rtol=1e-4, atol=1e-5), name
+    largest = max(parameter.grad.norm() for parameter in plain.parameters())
+    for name, expected in plain.named_parameters():
+        found = compiled.get_parameter(name).grad
+        # a bias before a normalisation has no derivative but what rounding leaves of it
+        assert (found - expected.grad).norm() < 2e-4 * expected.grad.norm() + 1e-5 * largest, name
+    for name, expected in plain.named_buffers():
+        found = compiled.get_buffer(name).double()
+        torch.testing.assert_close(
+            found, expected.double(), rtol=1e-4, atol=1e-5, equal_nan=True, msg=name
+        )
 
 
 def test_plain_form_is_in_float64_the_judge():
@@ -63,7 +67,8 @@ def test_plain_form_is_in_float64_the_judge():
     compiled, plain = make_pair({})
     exact = copy.deepcopy(plain).double().train()
     errors = [
-        relative_error(network.train()(GRAPH).double(), exact(GRAPH)) for network in (compiled, plain)
+        relative_error(network.train()(GRAPH).double(), exact(GRAPH))
+        for network in (compiled, plain)
     ]
     assert max(errors) < 1e-5
 

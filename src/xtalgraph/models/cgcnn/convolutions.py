@@ -14,6 +14,7 @@ from torch.nn.functional import linear
 from xtalgraph.graphs import CrystalGraph
 from xtalgraph.models.activations import make_activation
 from xtalgraph.models.cgcnn.config import CgcnnConfig
+from xtalgraph.models.cgcnn.gated_sum import NearGaussians, gated_sum
 from xtalgraph.models.normalisation import make_normalisation
 
 
@@ -85,6 +86,7 @@ class GatedConvolution(nn.Module):
     W = W_f ⊕ W_s is split by rows into W_1, W_2, W_3, so that z W = v_i W_1 + v_j W_2 + u W_3: the
     wide products run over atoms and only the narrow one over edges. The result is the same; a
     forward and backward pass takes less than half the time (about 14 edges an atom, width 64).
+    Where bond vectors come as `NearGaussians`, the sum over edges is the compiled operator's.
     """
 
     def __init__(self, config: CgcnnConfig) -> None:
@@ -94,33 +96,36 @@ class GatedConvolution(nn.Module):
         self.normalise_edges = make_normalisation(config.normalisation, 2 * width)
         self.normalise_sum = make_normalisation(config.normalisation, width)
         self.activate = make_activation(config.activation)
+        self.activation = config.activation
         self.activate_residual = config.activate_residual
+        self.part_widths = [width, width, config.n_gaussians]
 
     def forward(
         self,
         atoms: Float[Tensor, "n_atoms atom_width"],
-        edges: Float[Tensor, "n_edges edge_width"],
+        edges: Float[Tensor, "n_edges edge_width"] | NearGaussians,
         graph: CrystalGraph,
     ) -> Float[Tensor, "n_atoms atom_width"]:
         """Give the new atom vectors."""
-        gate, message = self.normalise_edges(self._argument(atoms, edges, graph)).chunk(2, dim=1)
-        received = torch.sigmoid(gate) * self.activate(message)
-        atoms = atoms + self.normalise_sum(sum_at_centres(received, graph.centre, len(atoms)))
-        return self.activate(atoms) if self.activate_residual else atoms
-
-    def _argument(
-        self,
-        atoms: Float[Tensor, "n_atoms atom_width"],
-        edges: Float[Tensor, "n_edges edge_width"],
-        graph: CrystalGraph,
-    ) -> Float[Tensor, "n_edges width"]:
-        """Give z W + b for each edge."""
         weight, bias = self.gate_and_message.weight, self.gate_and_message.bias
-        sizes = [atoms.shape[1], atoms.shape[1], edges.shape[1]]
-        centre_weight, neighbour_weight, edge_weight = weight.split(sizes, dim=1)
-        from_centre = linear(atoms, centre_weight, bias).index_select(0, graph.centre)
-        from_neighbour = linear(atoms, neighbour_weight).index_select(0, graph.neighbour)
-        return torch.addmm(from_centre + from_neighbour, edges, edge_weight.t())
+        centre_weight, neighbour_weight, edge_weight = weight.split(self.part_widths, dim=1)
+        from_centre = linear(atoms, centre_weight, bias)
+        from_neighbour = linear(atoms, neighbour_weight)
+        if isinstance(edges, NearGaussians):
+            parts = from_centre, from_neighbour, edge_weight.t()
+            received = gated_sum(*parts, edges, self.normalise_edges, self.activation)
+        else:
+            argument = torch.addmm(
+                from_centre.index_select(0, graph.centre)
+                + from_neighbour.index_select(0, graph.neighbour),
+                edges,
+                edge_weight.t(),
+            )
+            gate, message = self.normalise_edges(argument).chunk(2, dim=1)
+            messages = torch.sigmoid(gate) * self.activate(message)
+            received = sum_at_centres(messages, graph.centre, len(atoms))
+        atoms = atoms + self.normalise_sum(received)
+        return self.activate(atoms) if self.activate_residual else atoms
 
 
 CONVOLUTIONS: dict[str, type[nn.Module]] = {

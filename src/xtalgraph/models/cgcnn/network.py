@@ -9,6 +9,11 @@ from xtalgraph.graphs import CrystalGraph
 from xtalgraph.models.activations import make_activation
 from xtalgraph.models.cgcnn.config import CgcnnConfig
 from xtalgraph.models.cgcnn.convolutions import CONVOLUTIONS
+from xtalgraph.models.cgcnn.gated_sum import (
+    can_be_compiled,
+    find_near_gaussians,
+    has_compiled_form,
+)
 from xtalgraph.models.element_vectors import make_element_vectors
 from xtalgraph.models.pooling import find_pooling
 from xtalgraph.models.radial import GaussianBasis
@@ -37,6 +42,7 @@ class Cgcnn(nn.Module):
         )
         convolution = CONVOLUTIONS[config.convolution]
         self.convolutions = nn.ModuleList(convolution(config) for _ in range(config.n_convolutions))
+        self.compiled = has_compiled_form(config)  # set to False to compute in plain torch
         self.pool = find_pooling(config.pooling)
         self.output = _make_output(config, n_outputs)
 
@@ -51,7 +57,10 @@ class Cgcnn(nn.Module):
     def atom_vectors(self, graph: CrystalGraph) -> Float[Tensor, "n_atoms width"]:
         """Give one vector an atom, after the last convolution."""
         atoms = self.element_vectors(graph.atomic_numbers)
-        edges = self.bond_vectors(graph.distance.to(atoms.dtype))
+        if self.compiled and can_be_compiled(graph, atoms):
+            edges = find_near_gaussians(graph, self.bond_vectors)
+        else:
+            edges = self.bond_vectors(graph.distance.to(atoms.dtype))
         for convolve in self.convolutions:
             atoms = convolve(atoms, edges, graph)
         return atoms
