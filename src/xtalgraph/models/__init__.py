@@ -8,7 +8,7 @@ from xtalgraph.models.element_vectors import (
     refuse_unknown_elements,
 )
 from xtalgraph.models.normaliser import Normaliser
-from xtalgraph.models.registry import MODELS, ModelKind, find_model, model_name
+from xtalgraph.models.registry import MODELS, ModelKind, Network, find_model, model_name
 from xtalgraph.models.saved import SavedModel, read_model, save_model
 from xtalgraph.models.task import Task
 
@@ -18,6 +18,7 @@ __all__ = [
     "CgcnnConfig",
     "Component",
     "ModelKind",
+    "Network",
     "Normaliser",
     "SavedModel",
     "Task",

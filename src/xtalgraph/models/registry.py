@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-from torch import nn
+from typing import Any, TypeAlias
 
 from xtalgraph.errors import UnknownName
 from xtalgraph.models.cgcnn import Cgcnn, CgcnnConfig
+
+Network: TypeAlias = Cgcnn  # with a second model: Cgcnn | TheOther
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class ModelKind:
     """
 
     config: type[Any]
-    build: Callable[..., nn.Module]
+    build: Callable[..., Network]
 
 
 MODELS: dict[str, ModelKind] = {"cgcnn": ModelKind(CgcnnConfig, Cgcnn)}

@@ -24,7 +24,7 @@ from torch import nn
 from xtalgraph.errors import BadCheckpoint, XtalgraphError
 from xtalgraph.graphs import GraphConfig
 from xtalgraph.models.normaliser import Normaliser
-from xtalgraph.models.registry import find_model, model_name
+from xtalgraph.models.registry import Network, find_model, model_name
 from xtalgraph.models.task import Task
 from xtalgraph.units import Target
 
@@ -39,7 +39,7 @@ Settings = TypeVar("Settings")
 class SavedModel:
     """A network with all that is needed to use it, and to know what it can be used for."""
 
-    network: nn.Module
+    network: Network
     model_config: Any  # the config class of the model's kind, see `MODELS`
     graph_config: GraphConfig  # the graphs that it was trained on; others are other questions
     task: Task
