@@ -1,0 +1,82 @@
+"""A moving average of the weights: steadier than the last step, and what is validated and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+
+class WeightAverage(Callback):
+    """Averages weights and running statistics of the network exponentially, a step at a time.
+
+    The decay after n steps is min(`decay`, (1 + n) / (10 + n)), so that the average of a short run
+    forgets its random beginning. While validating, the network holds the average; the running
+    statistics of batch normalisation are averaged alike, because those of one step do not belong to
+    averaged weights. The average is saved in the checkpoint beside the current weights.
+
+    Lightning's own `WeightAveraging` copies the whole module (with it the data that the module
+    refers to), waits for the accelerator at each step, and begins without the short memory.
+    """
+
+    def __init__(self, decay: float) -> None:
+        self.decay, self.n_steps = decay, 0
+        self.average: dict[str, Tensor] = {}
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin with the network's weights, or move what a checkpoint gave to their device."""
+        current = _state(pl_module)
+        begin = self.average or current
+        self.average = {
+            name: begin[name].detach().to(value.device, copy=True)
+            for name, value in current.items()
+        }
+
+    @torch.no_grad()
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move the average towards the weights of this step."""
+        current = _state(pl_module)
+        floating = [name for name, value in current.items() if value.is_floating_point()]
+        move = get_ema_multi_avg_fn(min(self.decay, (1 + self.n_steps) / (10 + self.n_steps)))
+        move(
+            [self.average[name] for name in floating],
+            [current[name] for name in floating],
+            self.n_steps,
+        )
+        for name in current.keys() - set(floating):
+            self.average[name].copy_(current[name])
+        self.n_steps += 1
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Give the network the average."""
+        self._swap(pl_module)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Give the network its own weights back."""
+        self._swap(pl_module)
+
+    @torch.no_grad()
+    def _swap(self, pl_module: LightningModule) -> None:
+        for name, value in _state(pl_module).items():
+            kept = value.clone()
+            value.copy_(self.average[name])
+            self.average[name].copy_(kept)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give what a checkpoint keeps."""
+        return {"n_steps": self.n_steps, "average": self.average}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up what a checkpoint kept."""
+        self.n_steps, self.average = state_dict["n_steps"], state_dict["average"]
+
+
+def _state(pl_module: LightningModule) -> Mapping[str, Tensor]:
+    """Give weights and running statistics by name, not copied."""
+    return pl_module.network.state_dict()

@@ -1,0 +1,48 @@
+"""Optimisers, and the learning rate as a function of the step."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+
+from torch.nn import Parameter
+from torch.optim import SGD, AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
+
+from xtalgraph.training.config import TrainConfig
+
+
+def make_optimiser(parameters: Iterable[Parameter], config: TrainConfig) -> Optimizer:
+    """Make the optimiser that the config names, at its highest learning rate."""
+    if config.optimiser == "sgd":
+        return SGD(
+            parameters,
+            lr=config.learning_rate,
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+        )
+    return AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
+
+
+def make_schedule(
+    optimiser: Optimizer, config: TrainConfig, steps_per_epoch: int
+) -> LRScheduler | None:
+    """Make the schedule of the learning rate, to be advanced after each step; None if constant.
+
+    `one_cycle` rises from 1/25 of the rate to all of it in the first part of the run and falls to
+    nothing by cosines, while the momentum moves the other way (Smith & Topin, arXiv:1708.07120).
+    `step` multiplies the rate by a factor after each of some epochs.
+    """
+    if config.schedule == "one_cycle":
+        return OneCycleLR(
+            optimiser,
+            max_lr=config.learning_rate,
+            total_steps=config.epochs * steps_per_epoch,
+            pct_start=config.warm_up,
+        )
+    if config.schedule == "step":
+        last_steps = [epoch * steps_per_epoch for epoch in config.step_epochs]
+        return LambdaLR(
+            optimiser, lambda step: config.step_factor ** bisect_right(last_steps, step)
+        )
+    return None

@@ -1,0 +1,198 @@
+"""What is to be learned: labels, parts and task of a data set, checked before any training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from jaxtyping import Float64, Int64
+from torch import Tensor
+
+from xtalgraph.datasets import Dataset, Split, make_split
+from xtalgraph.datasets.splits import DEFAULT_SPLIT, PARTS
+from xtalgraph.errors import BadConfig, BadCrystal, BadDataset, Rejected, summarise
+from xtalgraph.graphs import GraphConfig, build_graphs
+from xtalgraph.metrics import MISSING_CLASS, class_indices
+from xtalgraph.models import Normaliser, Task, refuse_unknown_elements
+from xtalgraph.structures import CrystalStore
+from xtalgraph.structures.elements import SYMBOLS
+from xtalgraph.units import Target
+
+_CHUNK = 256  # crystals whose graphs are tried at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A data set with the task to learn on it.
+
+    `labels` has a row for each crystal of the data set: numbers in their units, NaN where one is
+    missing, or class numbers, −1 where one is missing. `split` is as given; `rows(part)` leaves out
+    the crystals without any label. The normaliser knows the training part alone.
+    """
+
+    dataset: Dataset
+    task: Task
+    split: Split
+    labels: Float64[np.ndarray, "n_crystals n_targets"] | Int64[np.ndarray, "n_crystals"]
+    normaliser: Normaliser | None  # None for a classification
+
+    def rows(self, part: str) -> Int64[np.ndarray, "n_rows"]:
+        """Give the rows of a part that have a label."""
+        return self._rows[part]
+
+    @cached_property
+    def _rows(self) -> dict[str, np.ndarray]:
+        if self.normaliser is None:
+            labelled = self.labels != MISSING_CLASS
+        else:
+            labelled = ~np.isnan(self.labels).all(axis=1)
+        rows = {part: np.sort(self.split.part(part)) for part in PARTS}
+        return {part: numbers[labelled[numbers]] for part, numbers in rows.items()}
+
+    @cached_property
+    def learned(self) -> Tensor:
+        """What the network's outputs are compared with: standardised values, or class numbers."""
+        labels = torch.from_numpy(self.labels)
+        return labels if self.normaliser is None else self.normaliser.normalise(labels).float()
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Symbols of the elements in the training part, in the order of atomic numbers."""
+        numbers = self.dataset.crystals.take(self.rows("train")).atomic_numbers
+        return tuple(SYMBOLS[number] for number in np.unique(numbers))
+
+
+def pose_problem(
+    dataset: Dataset,
+    targets: str | Sequence[str],
+    task: str = "regression",
+    split: str | Split = DEFAULT_SPLIT,
+    split_seed: int = 0,
+) -> Problem:
+    """Give the problem of learning `targets`, or say why it cannot be learned.
+
+    Refused: targets that are not there, parts without labels, a target or a class that does not
+    vary in the training part, and a class that the training part lacks.
+    """
+    names = read_target_names(targets)
+    parts = make_split(dataset, split, split_seed) if isinstance(split, str) else split
+    _refuse_other_rows(parts, len(dataset))
+    if task == "classification":
+        if len(names) > 1:
+            raise BadConfig(f"classification is by one target, got {names}. Train one by one.")
+        return _pose_classification(dataset, names[0], parts)
+    values = dataset.values(names)
+    chosen = Task(task, tuple(dataset.targets[name] for name in names))
+    for part in ("train", "validation"):
+        for name, column in zip(names, values[parts.part(part)].T, strict=True):
+            _refuse_unlabelled(name, part, ~np.isnan(column))
+    normaliser = Normaliser.fit(values[parts.train], names)
+    return Problem(dataset, chosen, parts, values, normaliser)
+
+
+def read_target_names(targets: str | Sequence[str]) -> list[str]:
+    """Give the names in `band_gap,formation_energy_per_atom`, or in a sequence of names."""
+    names = targets.split(",") if isinstance(targets, str) else list(targets)
+    names = [name.strip() for name in names]
+    if not names or not all(names):
+        raise BadConfig("no target is named. Name the columns to learn, as in band_gap.")
+    return names
+
+
+def refuse_bad_crystals(problem: Problem, known_elements: list[int], graph: GraphConfig) -> None:
+    """Raise `BadCrystal` for crystals of any part that the network or the graph cannot take.
+
+    All graphs are built once for it, at some 10 µs an atom, because a test crystal that fails
+    after the training is the dearer surprise.
+    """
+    rows = np.concatenate([problem.rows(part) for part in PARTS])
+    crystals = problem.dataset.crystals.take(rows)
+    refuse_unknown_elements(crystals, known_elements)
+    rejected: list[Rejected] = []
+    for chunk in _chunks(crystals):
+        try:
+            build_graphs(chunk, graph)
+        except BadCrystal:
+            rejected += _find_bad(chunk, graph)
+    if len(rejected) == 1:
+        raise BadCrystal(rejected[0].reason.rstrip("."), id=rejected[0].id)
+    if rejected:
+        raise BadDataset(
+            f"{problem.dataset.source}: {len(rejected)} crystals have no usable graph. Leave them "
+            f"out, or mend them:\n{summarise(rejected)}"
+        )
+
+
+def _pose_classification(dataset: Dataset, name: str, parts: Split) -> Problem:
+    labels = dataset.labels(name)
+    labelled = np.array([label is not None for label in labels])
+    for part in ("train", "validation"):
+        _refuse_unlabelled(name, part, labelled[parts.part(part)])
+    found = {part: _distinct(labels[parts.part(part)]) for part in PARTS}
+    classes = tuple(sorted(found["train"], key=_natural_order))
+    if len(classes) < 2:
+        raise BadDataset(
+            f"classification by {name!r}: all of the training part is {classes[0]!r}. There is "
+            "nothing to learn; split otherwise, or choose another target."
+        )
+    for part in PARTS[1:]:
+        new = sorted(found[part] - set(classes), key=_natural_order)
+        if new:
+            raise BadDataset(
+                f"classification by {name!r}: the {part} part has the class {new[0]!r}, which the "
+                f"training part lacks (it has {', '.join(classes)}). Split otherwise, or leave "
+                "the rare class out."
+            )
+    target = dataset.targets.get(name)
+    task = Task("classification", (target or Target(name),), classes)
+    # a label that is in no part may be of another class; it is not used
+    numbers = class_indices([label if label in classes else None for label in labels], classes)
+    return Problem(dataset, task, parts, numbers, None)
+
+
+def _distinct(labels: np.ndarray) -> set[str]:
+    return {label for label in labels if label is not None}
+
+
+def _natural_order(label: str) -> tuple[bool, float, str]:
+    """Order numbers by size and before texts, so that the class `10` comes after `9`."""
+    try:
+        return False, float(label), label
+    except ValueError:
+        return True, 0.0, label
+
+
+def _refuse_unlabelled(name: str, part: str, labelled: np.ndarray) -> None:
+    if not labelled.any():
+        raise BadDataset(
+            f"target {name!r} has no label among the {len(labelled)} crystals of the {part} part. "
+            "Split otherwise, or choose another target."
+        )
+
+
+def _refuse_other_rows(split: Split, n_crystals: int) -> None:
+    rows = np.concatenate([split.part(part) for part in PARTS])
+    if rows.min() < 0 or rows.max() >= n_crystals:
+        raise BadDataset(
+            f"the split has rows {rows.min()} to {rows.max()}, and the data set {n_crystals} "
+            "crystals. Make the split of this data set."
+        )
+
+
+def _chunks(crystals: CrystalStore) -> Iterator[CrystalStore]:
+    for first in range(0, len(crystals), _CHUNK):
+        yield crystals.take(np.arange(first, min(first + _CHUNK, len(crystals))))
+
+
+def _find_bad(crystals: CrystalStore, graph: GraphConfig) -> list[Rejected]:
+    rejected = []
+    for row in range(len(crystals)):
+        try:
+            build_graphs(crystals.take([row]), graph)
+        except BadCrystal as error:
+            where = f"site {error.site}: " if error.site is not None else ""
+            rejected.append(Rejected(error.id or "", f"{where}{error.problem}. {error.remedy}"))
+    return rejected

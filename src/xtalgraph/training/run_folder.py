@@ -1,0 +1,145 @@
+"""The folder of a run: what lies in it, how it begins, and how it is read again.
+
+A finished run holds `config.toml` (all settings, and under `[data]` what was learned),
+`splits.csv`, `history.csv`, `metrics.json`, `test_predictions.csv`, `model.safetensors` and
+`model.json`. Before that there is `last.ckpt`, the state after the last whole epoch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from xtalgraph.datasets.splits import checksum_split, write_split
+from xtalgraph.errors import BadConfig
+from xtalgraph.models import SavedModel, read_model
+from xtalgraph.training.config import RunConfig
+from xtalgraph.training.config_toml import (
+    RECORD_SECTION,
+    config_tables,
+    format_config,
+    read_config,
+    read_toml,
+)
+from xtalgraph.training.problem import Problem
+
+CONFIG, SPLITS, HISTORY, METRICS = "config.toml", "splits.csv", "history.csv", "metrics.json"
+PREDICTIONS, CHECKPOINT = "test_predictions.csv", "last.ckpt"
+
+
+# where the data lie and how the split was asked for may differ; the checksums of both may not
+_MAY_DIFFER = {"name", "source", "split"}
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedRun:
+    """A finished run: its folder, the model of the best epoch, a row an epoch, and the metrics.
+
+    `rank` is the number of the process that got it: under several processes all get one, and only
+    that of rank 0 has written the folder and should report.
+    """
+
+    folder: Path
+    model: SavedModel
+    history: pd.DataFrame
+    metrics: dict[str, Any]
+    was_finished: bool = False  # by an earlier call; this one had nothing to do
+    rank: int = 0
+
+
+def is_finished(folder: Path) -> bool:
+    """Say whether a folder holds a whole run; `metrics.json` is written last."""
+    return (folder / METRICS).is_file()
+
+
+def read_run(folder: Path | str, *, was_finished: bool = True, rank: int = 0) -> TrainedRun:
+    """Give the finished run of a folder."""
+    folder = Path(folder)
+    if not is_finished(folder):
+        raise BadConfig(
+            f"{folder}: no finished run, {METRICS} is not there. Resume it (--resume {folder}), or "
+            "give another folder."
+        )
+    return TrainedRun(
+        folder,
+        read_model(folder),
+        pd.read_csv(folder / HISTORY),
+        json.loads((folder / METRICS).read_text(encoding="utf-8")),
+        was_finished,
+        rank,
+    )
+
+
+def make_record(problem: Problem, split: str) -> dict[str, Any]:
+    """Give what `[data]` of `config.toml` says: the data, and the question put to them."""
+    dataset, task = problem.dataset, problem.task
+    return {
+        "name": dataset.name,
+        "source": dataset.source,
+        "checksum": dataset.checksum,
+        "n_crystals": len(dataset),
+        "targets": [target.name for target in task.targets],
+        "units": [target.unit for target in task.targets],
+        "task": task.kind,
+        "split": split,
+        "split_checksum": checksum_split(dataset, problem.split),
+    }
+
+
+def read_record(folder: Path) -> tuple[RunConfig, dict[str, Any]]:
+    """Give the settings and the `[data]` of a run that was begun in a folder."""
+    file = folder / CONFIG
+    if not file.is_file():
+        raise BadConfig(f"{folder}: no run was begun here, {CONFIG} is not there. Train it anew.")
+    record = read_toml(file).get(RECORD_SECTION)
+    if not isinstance(record, dict) or not {"source", "checksum", "targets", "task"} <= set(record):
+        raise BadConfig(f"{file}: [{RECORD_SECTION}] is missing or not whole. Train it anew.")
+    return read_config(file), record
+
+
+def begin_run(folder: Path, problem: Problem, config: RunConfig, record: dict[str, Any]) -> None:
+    """Make the folder and write settings and split; a folder that has a run is refused.
+
+    A run that ended before its first epoch did is no loss, and its place is taken.
+    """
+    if (folder / CHECKPOINT).exists() or is_finished(folder):
+        state = "finished" if is_finished(folder) else "unfinished"
+        raise BadConfig(
+            f"{folder} holds a run already ({state}). Choose another folder (--out), or resume "
+            f"that run (--resume {folder})."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_split(folder / SPLITS, problem.dataset, problem.split)
+    write_text(folder / CONFIG, format_config(config, record))
+
+
+def refuse_changes(folder: Path, config: RunConfig, record: Mapping[str, Any]) -> None:
+    """Raise `BadConfig` where a run would be resumed as another run."""
+    saved_config, saved_record = read_record(folder)
+    saved, now = config_tables(saved_config), config_tables(config)
+    saved[RECORD_SECTION], now[RECORD_SECTION] = saved_record, dict(record)
+    changes = [
+        f"  {section}.{key}: {saved[section].get(key)!r} then, {value!r} now"
+        for section in now
+        for key, value in now[section].items()
+        if saved[section].get(key) != value and key not in _MAY_DIFFER
+    ]
+    if changes:
+        raise BadConfig(
+            f"{folder}: a run is resumed as it was begun, and this differs:\n"
+            + "\n".join(changes)
+            + "\nUndo the change, or train anew in another folder."
+        )
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file so that it is never seen half."""
+    unfinished = path.with_name(path.name + ".part")
+    unfinished.write_text(text, encoding="utf-8")
+    os.replace(unfinished, path)

@@ -1,0 +1,106 @@
+"""From a network's outputs to numbers in the units of the targets, and to scores."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Float64, Int64
+from torch import Tensor, nn
+
+from xtalgraph.graphs import GraphConfig, GraphLoader
+from xtalgraph.metrics import classification_metrics, mean_absolute_error, regression_metrics
+from xtalgraph.training.losses import Loss
+from xtalgraph.training.problem import Problem
+
+N_CLASSES_OF_ROC = 2
+
+
+def predict_rows(
+    network: nn.Module,
+    problem: Problem,
+    graph: GraphConfig,
+    rows: Int64[np.ndarray, "n_rows"],
+    batch_size: int,
+) -> Float[Tensor, "n_rows n_outputs"]:
+    """Give the network's outputs for rows of the data set, in their order, on the CPU."""
+    device = next(network.parameters()).device
+    loader = GraphLoader(problem.dataset.crystals, graph, batch_size, indices=rows)
+    network.eval()
+    with torch.inference_mode():
+        outputs = [network(batch.to(device)).cpu() for batch, _ in loader]
+    return torch.cat(outputs)
+
+
+def restore(
+    problem: Problem, outputs: Float[Tensor, "n_rows n_outputs"]
+) -> Float64[np.ndarray, "n_rows n_outputs"]:
+    """Give predicted targets in their units, or the probability of each class."""
+    outputs = outputs.double()
+    if problem.normaliser is None:
+        return outputs.softmax(dim=1).numpy()
+    return problem.normaliser.restore(outputs).numpy()
+
+
+def score_validation(
+    problem: Problem, loss: Loss, outputs: Float[Tensor, "n_rows n_outputs"]
+) -> tuple[float, dict[str, float]]:
+    """Give what the best epoch is chosen by (smaller is better), and a row of `history.csv`.
+
+    For regression that is the mean over the targets of MAE / standard deviation, for
+    classification the negative log-likelihood, which a sure mistake costs dearly.
+    """
+    rows = problem.rows("validation")
+    columns = {"validation_loss": loss(outputs, problem.learned[rows]).item()}
+    predicted, labels = restore(problem, outputs), problem.labels[rows]
+    if problem.normaliser is None:
+        scores = classification_metrics(labels, predicted)
+        columns["validation_accuracy"] = scores["accuracy"]
+        if predicted.shape[1] == N_CLASSES_OF_ROC:
+            columns["validation_roc_auc"] = scores["roc_auc"]
+        return columns["validation_loss"], columns
+    relative = []
+    for number, target in enumerate(problem.task.targets):
+        error = mean_absolute_error(labels[:, number], predicted[:, number])
+        columns[f"validation_mae {target.column}"] = error
+        relative.append(error / problem.normaliser.std[number])
+    return float(np.mean(relative)), columns
+
+
+def score_part(problem: Problem, part: str, outputs: Tensor) -> dict[str, dict[str, Any]]:
+    """Give all metrics of a part by target name, with the unit of the target."""
+    labels, predicted = problem.labels[problem.rows(part)], restore(problem, outputs)
+    targets = problem.task.targets
+    if problem.normaliser is None:
+        return {targets[0].name: _jsonable(classification_metrics(labels, predicted))}
+    return {
+        target.name: {"unit": target.unit}
+        | _jsonable(regression_metrics(labels[:, number], predicted[:, number]))
+        for number, target in enumerate(targets)
+    }
+
+
+def tabulate_predictions(problem: Problem, part: str, outputs: Tensor) -> pd.DataFrame:
+    """Give a table of the true and the predicted values of a part, units in the header."""
+    rows, predicted = problem.rows(part), restore(problem, outputs)
+    labels = problem.labels[rows]
+    columns: dict[str, Any] = {"id": problem.dataset.ids[rows].astype(object)}
+    if problem.normaliser is None:
+        name, classes = problem.task.targets[0].name, np.array(problem.task.classes, dtype=object)
+        columns[f"{name} true"] = classes[labels]
+        columns[f"{name} predicted"] = classes[predicted.argmax(axis=1)]
+        for number, label in enumerate(classes):
+            columns[f"probability of {label}"] = predicted[:, number]
+        return pd.DataFrame(columns)
+    for number, target in enumerate(problem.task.targets):
+        unit = f" [{target.unit}]" if target.unit else ""
+        columns[f"{target.name} true{unit}"] = labels[:, number]
+        columns[f"{target.name} predicted{unit}"] = predicted[:, number]
+    return pd.DataFrame(columns)
+
+
+def _jsonable(scores: dict[str, float]) -> dict[str, float | None]:
+    """Give scores as JSON has them: what is not defined is null, not NaN."""
+    return {name: None if value != value else value for name, value in scores.items()}
