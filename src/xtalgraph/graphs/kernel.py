@@ -23,6 +23,7 @@ from numba import njit
 NEAREST, SHELL, RADIUS = 0, 1, 2
 
 TIE = 1e-3  # Å; neighbours this close in distance are one shell
+FEW = 40  # atoms; in cells of up to this many, all pairs are looked at
 ROUNDING = 1e-8  # Å; a distance equal to the cutoff counts as within it, whatever its last digits
 
 
@@ -37,13 +38,14 @@ def compiled(function: Callable) -> Callable:
 
 @compiled
 def reduce_lattice(lattice):
-    """Give pairwise reduced vectors, their integer matrix T (T @ lattice), and the inverse of T."""
+    """Give pairwise reduced vectors T @ lattice, T, its inverse, and whether T is the identity."""
     reduced = lattice.copy()
     forward = np.zeros((3, 3), np.int64)
     backward = np.zeros((3, 3), np.int64)
     for d in range(3):
         forward[d, d] = 1
         backward[d, d] = 1
+    is_reduced = True  # as it is given
     for _ in range(100):
         changed = False
         for i in range(3):
@@ -66,7 +68,8 @@ def reduce_lattice(lattice):
                     backward[d, j] += steps * backward[d, i]
         if not changed:
             break
-    return reduced, forward, backward
+        is_reduced = False
+    return reduced, forward, backward, is_reduced
 
 
 @compiled
@@ -127,13 +130,57 @@ def sort_into_bins(wrapped, n_bins):
 
 
 @compiled
-def collect_sphere(
-    centre, radius, reduced, spacings, wrapped, n_bins, atoms, starts, squares, found
-):
-    """Collect all images within `radius` of the atom `centre`.
+def collect_among_few(centre, radius, reduced, spacings, wrapped, squares, found):
+    """Collect all images within `radius` of the atom `centre`, atom by atom.
 
+    For each atom only the images are looked at that can be near enough: the way for small cells.
     Fills `squares` (squared distances) and `found` (neighbour, then image in the reduced cell) and
     gives how many there are; where there is no room for all, the rest is only counted.
+    """
+    n_found = 0
+    limit = radius * radius
+    reach_a, reach_b, reach_c = radius / spacings[0], radius / spacings[1], radius / spacings[2]
+    for atom in range(len(wrapped)):
+        start_a = wrapped[atom, 0] - wrapped[centre, 0]
+        start_b = wrapped[atom, 1] - wrapped[centre, 1]
+        start_c = wrapped[atom, 2] - wrapped[centre, 2]
+        low_b, high_b = math.ceil(-reach_b - start_b), math.floor(reach_b - start_b)
+        low_c, high_c = math.ceil(-reach_c - start_c), math.floor(reach_c - start_c)
+        for image_a in range(math.ceil(-reach_a - start_a), math.floor(reach_a - start_a) + 1):
+            a = start_a + image_a
+            for image_b in range(low_b, high_b + 1):
+                b = start_b + image_b
+                x_ab = a * reduced[0, 0] + b * reduced[1, 0]
+                y_ab = a * reduced[0, 1] + b * reduced[1, 1]
+                z_ab = a * reduced[0, 2] + b * reduced[1, 2]
+                for image_c in range(low_c, high_c + 1):
+                    c = start_c + image_c
+                    x = x_ab + c * reduced[2, 0]
+                    y = y_ab + c * reduced[2, 1]
+                    z = z_ab + c * reduced[2, 2]
+                    square = x * x + y * y + z * z
+                    if square > limit:
+                        continue
+                    if atom == centre and image_a == 0 and image_b == 0 and image_c == 0:
+                        continue
+                    if n_found < len(squares):
+                        squares[n_found] = square
+                        found[n_found, 0] = atom
+                        found[n_found, 1] = image_a
+                        found[n_found, 2] = image_b
+                        found[n_found, 3] = image_c
+                    n_found += 1
+    return n_found
+
+
+@compiled
+def collect_from_bins(
+    centre, radius, reduced, spacings, wrapped, n_bins, atoms, starts, squares, found
+):
+    """Collect all images within `radius` of the atom `centre`, bin by bin.
+
+    Only the bins are looked into that the sphere can touch: the way for large cells. Fills and
+    gives the same as `collect_among_few`.
     """
     n_found = 0
     limit = radius * radius
@@ -176,26 +223,25 @@ def collect_sphere(
 
 
 @compiled
-def finish_candidates(centre, n_found, forward, cells, squares, found):
-    """Turn squares into distances, and images into those for the lattice and positions as given."""
-    moved = np.empty(3, np.int64)
+def restore_images(centre, n_found, is_reduced, forward, cells, found):
+    """Turn images of the reduced cell into those for the lattice and the positions as given."""
     for candidate in range(n_found):
-        squares[candidate] = math.sqrt(squares[candidate])
         atom = found[candidate, 0]
-        for d in range(3):
-            moved[d] = found[candidate, 1 + d] - cells[atom, d] + cells[centre, d]
-        for d in range(3):
-            image = 0
-            for e in range(3):
-                image += moved[e] * forward[e, d]
-            found[candidate, 1 + d] = image
+        a = found[candidate, 1] - cells[atom, 0] + cells[centre, 0]
+        b = found[candidate, 2] - cells[atom, 1] + cells[centre, 1]
+        c = found[candidate, 3] - cells[atom, 2] + cells[centre, 2]
+        if is_reduced:
+            found[candidate, 1] = a
+            found[candidate, 2] = b
+            found[candidate, 3] = c
+        else:
+            for d in range(3):
+                found[candidate, 1 + d] = a * forward[0, d] + b * forward[1, d] + c * forward[2, d]
 
 
 @compiled
-def comes_before(lengths, found, first, second):
-    """Say whether one candidate precedes another: by distance, neighbour, image."""
-    if lengths[first] != lengths[second]:
-        return lengths[first] < lengths[second]
+def comes_before(found, first, second):
+    """Say whether one of two equally distant candidates precedes: by neighbour, then image."""
     for column in range(4):
         if found[first, column] != found[second, column]:
             return found[first, column] < found[second, column]
@@ -203,19 +249,25 @@ def comes_before(lengths, found, first, second):
 
 
 @compiled
-def sort_candidates(lengths, found, n_found, order):
-    """Write into `order` the candidates' places, sorted."""
-    if n_found > 48:
-        order[:n_found] = np.argsort(lengths[:n_found])
+def sort_candidates(squares, found, n_found, lengths, order):
+    """Write the candidates' places and their distances, both sorted, into `order` and `lengths`."""
+    if n_found > 64:
+        order[:n_found] = np.argsort(squares[:n_found])
     else:
         for place in range(n_found):
             order[place] = place
-    for place in range(1, n_found):
+    for place in range(n_found):
         candidate = order[place]
+        length = math.sqrt(squares[candidate])
         hole = place
-        while hole > 0 and comes_before(lengths, found, candidate, order[hole - 1]):
+        while hole > 0 and (
+            length < lengths[hole - 1]
+            or (length == lengths[hole - 1] and comes_before(found, candidate, order[hole - 1]))
+        ):
+            lengths[hole] = lengths[hole - 1]
             order[hole] = order[hole - 1]
             hole -= 1
+        lengths[hole] = length
         order[hole] = candidate
 
 
@@ -228,14 +280,14 @@ def grown(array, n_filled, room):
 
 
 @compiled
-def count_kept(rule, lengths, order, n_found, n_neighbours):
+def count_kept(rule, lengths, n_found, n_neighbours):
     """Say how many of the sorted candidates the rule keeps."""
     if rule == RADIUS or n_found < n_neighbours:
         return n_found
     n_kept = n_neighbours
     if rule == SHELL:
-        reach = lengths[order[n_neighbours - 1]] + TIE
-        while n_kept < n_found and lengths[order[n_kept]] <= reach:
+        reach = lengths[n_neighbours - 1] + TIE
+        while n_kept < n_found and lengths[n_kept] <= reach:
             n_kept += 1
     return n_kept
 
@@ -257,6 +309,7 @@ def find_neighbours(lattices, fractional, offsets, first, last, rule, n_neighbou
     counts = np.zeros(n_atoms_all, np.int64)
     n_edges = 0
 
+    squares = np.empty(512)
     lengths = np.empty(512)
     found = np.empty((512, 4), np.int64)
     order = np.empty(512, np.int64)
@@ -266,24 +319,31 @@ def find_neighbours(lattices, fractional, offsets, first, last, rule, n_neighbou
     for crystal in range(first, last):
         begin, end = offsets[crystal], offsets[crystal + 1]
         n_atoms = end - begin
-        reduced, forward, backward = reduce_lattice(lattices[crystal])
+        reduced, forward, backward, is_reduced = reduce_lattice(lattices[crystal])
         wrapped, cells = wrap_positions(fractional[begin:end], backward)
         spacings, volume = plane_spacings(reduced)
         guess = 1.1 * (0.239 * (n_neighbours + 2) * volume / n_atoms) ** (1.0 / 3.0)
         guess = furthest if rule == RADIUS else min(guess, furthest)
+        is_small = n_atoms <= FEW
         for d in range(3):
-            n_bins[d] = max(1, int(spacings[d] / guess))
+            n_bins[d] = 1 if is_small else max(1, int(spacings[d] / guess))
         atoms, starts = sort_into_bins(wrapped, n_bins)
 
         for centre in range(n_atoms):
             radius = guess
             n_kept = 0
             while True:
-                n_found = collect_sphere(
-                    centre, radius, reduced, spacings, wrapped, n_bins, atoms, starts, lengths,
-                    found,
-                )  # fmt: skip
-                if n_found > len(lengths):
+                if is_small:
+                    n_found = collect_among_few(
+                        centre, radius, reduced, spacings, wrapped, squares, found
+                    )
+                else:
+                    n_found = collect_from_bins(
+                        centre, radius, reduced, spacings, wrapped, n_bins, atoms, starts, squares,
+                        found,
+                    )  # fmt: skip
+                if n_found > len(squares):
+                    squares = np.empty(2 * n_found)
                     lengths = np.empty(2 * n_found)
                     found = np.empty((2 * n_found, 4), np.int64)
                     order = np.empty(2 * n_found, np.int64)
@@ -291,14 +351,14 @@ def find_neighbours(lattices, fractional, offsets, first, last, rule, n_neighbou
                 if n_found < n_neighbours and radius < furthest:
                     radius = min(radius * 1.3, furthest)
                     continue
-                finish_candidates(centre, n_found, forward, cells, lengths, found)
-                sort_candidates(lengths, found, n_found, order)
+                restore_images(centre, n_found, is_reduced, forward, cells, found)
+                sort_candidates(squares, found, n_found, lengths, order)
                 if rule == SHELL and n_found >= n_neighbours and radius < furthest:
-                    reach = lengths[order[n_neighbours - 1]] + TIE
+                    reach = lengths[n_neighbours - 1] + TIE
                     if reach > radius:  # the last shell may go on outside the sphere
                         radius = min(reach, furthest)
                         continue
-                n_kept = count_kept(rule, lengths, order, n_found, n_neighbours)
+                n_kept = count_kept(rule, lengths, n_found, n_neighbours)
                 break
 
             if n_edges + n_kept > room:
@@ -311,7 +371,7 @@ def find_neighbours(lattices, fractional, offsets, first, last, rule, n_neighbou
                 candidate = order[place]
                 atom = found[candidate, 0]
                 neighbours[n_edges] = begin - first_atom + atom
-                distances[n_edges] = lengths[candidate]
+                distances[n_edges] = lengths[place]
                 for d in range(3):
                     images[n_edges, d] = found[candidate, 1 + d]
                 n_edges += 1
