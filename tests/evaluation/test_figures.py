@@ -28,7 +28,8 @@ def make_history(factor: float = 1.0) -> pd.DataFrame:
             "epoch": epochs,
             "train_loss": factor * (0.7 * np.exp(-epochs / 15) + 0.05),
             "validation_loss": factor * (0.6 * np.exp(-epochs / 18) + 0.09),
-            "validation_mean_absolute_error": factor * (0.5 * np.exp(-epochs / 18) + 0.05),
+            "validation_mae energy_above_hull [eV/atom]": factor
+            * (0.5 * np.exp(-epochs / 18) + 0.05),
         }
     )
 
@@ -73,7 +74,7 @@ def draw_all() -> dict[str, Figure]:
     levels = np.linspace(0.05, 0.95, 19)
     systems = [SYSTEMS[row % 6] for row in range(60)]
     return {
-        "learning": figures.learning_curves(make_history(), unit=unit, title="energy above hull"),
+        "learning": figures.learning_curves(make_history(), title="energy above hull"),
         "losses": figures.learning_curves(make_history().iloc[:, :3]),
         "compared": figures.compare_losses(
             {"none": make_history(2.0), "gated": make_history()}, title="convolution"
@@ -86,6 +87,7 @@ def draw_all() -> dict[str, Figure]:
         "residuals": figures.residual_histogram(*make_pairs(3000), quantity="energy", unit=unit),
         "elements": figures.error_by_element(store, errors, unit=unit),
         "systems": figures.error_by_group(systems, errors, unit=unit),
+        "one system": figures.error_by_group(["cubic"] * 60, errors, unit=unit),
         "sizes": figures.error_by_size(store.n_atoms, errors, unit=unit),
         "folds": figures.scores_over_folds(
             {"most_common": [0.41, 0.42], "cgcnn": [0.88, 0.89], "mean": [0.3]}, metric="accuracy"

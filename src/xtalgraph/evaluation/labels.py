@@ -11,15 +11,15 @@ from xtalgraph.units import Target
 
 
 def read_labels(
-    dataset: Dataset, task: Task
-) -> Float64[np.ndarray, "n_crystals n_targets"] | Int64[np.ndarray, "n_crystals"]:
-    """Give the labels of every crystal: numbers with NaN, or class numbers with -1, for missing.
+    dataset: Dataset, task: Task, rows: Int64[np.ndarray, "n_rows"]
+) -> Float64[np.ndarray, "n_rows n_targets"] | Int64[np.ndarray, "n_rows"]:
+    """Give the labels of rows: numbers with NaN, or class numbers with -1, for missing ones.
 
     Refused: a target whose unit in this data set is not the unit of the task, and a class that the
-    task does not know.
+    task does not know, in these rows.
     """
     if task.kind == "classification":
-        return class_indices(dataset.labels(task.targets[0].name).tolist(), task.classes)
+        return class_indices(dataset.labels(task.targets[0].name)[rows].tolist(), task.classes)
     for target in task.targets:
         found = dataset.targets.get(target.name)
         if found is not None and found.unit != target.unit:
@@ -28,7 +28,7 @@ def read_labels(
                 f"and the model speaks of {target.unit or 'no unit'}. Convert the column, and say "
                 f"so in its header: {target.column!r}."
             )
-    return dataset.values([target.name for target in task.targets])
+    return dataset.values([target.name for target in task.targets])[rows]
 
 
 def labelled_rows(

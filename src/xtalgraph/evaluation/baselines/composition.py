@@ -104,7 +104,7 @@ class CompositionModel:
 
     def fit(self, dataset: Dataset, rows: Int64[np.ndarray, "n_rows"], task: Task) -> None:
         """Grow the trees on the labelled rows of each target."""
-        labels = read_labels(dataset, task)[rows]
+        labels = read_labels(dataset, task, rows)
         self._fit(composition_features(dataset.crystals.take(rows))[0], labels, task)
 
     def predict(

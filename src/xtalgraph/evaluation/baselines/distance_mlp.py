@@ -99,7 +99,7 @@ class DistanceMlp:
 
     def fit(self, dataset: Dataset, rows: Int64[np.ndarray, "n_rows"], task: Task) -> None:
         """Train on the labelled rows."""
-        labels = read_labels(dataset, task)[rows]
+        labels = read_labels(dataset, task, rows)
         distances = shortest_distances(dataset.crystals.take(rows), self.n_distances, self.cutoff)
         self.fit_distances(distances, labels, task)
 

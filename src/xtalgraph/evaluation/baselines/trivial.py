@@ -28,7 +28,7 @@ class ConstantBaseline:
 
     def fit(self, dataset: Dataset, rows: Int64[np.ndarray, "n_rows"], task: Task) -> None:
         """Take the statistic of each target over its labelled rows."""
-        labels = read_labels(dataset, task)[rows]
+        labels = read_labels(dataset, task, rows)
         for target, column in zip(task.targets, labels.T, strict=True):
             if np.isnan(column).all():
                 raise BadDataset(f"target {target.name!r} has no label among the training rows.")
@@ -70,7 +70,7 @@ class FrequencyBaseline:
 
     def fit(self, dataset: Dataset, rows: Int64[np.ndarray, "n_rows"], task: Task) -> None:
         """Count the classes."""
-        labels = read_labels(dataset, task)[rows]
+        labels = read_labels(dataset, task, rows)
         labels = labels[labels != MISSING_CLASS]
         if len(labels) == 0:
             raise BadDataset(

@@ -152,7 +152,7 @@ def error_by_group(
         raise BadDataset(f"error by {axis}: no crystal has a label.")
     ranked = sorted(found, key=lambda name: -found[name].mean())
     rows = [name for name in order if name in found] if order is not None else ranked
-    figure, axes = new_figure(COLUMN_WIDTH + 0.4, 0.9 + 0.27 * len(rows))
+    figure, axes = new_figure(COLUMN_WIDTH + 0.4, max(1.9, 0.9 + 0.27 * len(rows)))
     means = [found[name].mean() for name in rows]
     spread = [found[name].std() / np.sqrt(len(found[name])) for name in rows]
     axes.barh(range(len(rows)), means, xerr=spread, color=COLOURS["sky"], height=0.7,

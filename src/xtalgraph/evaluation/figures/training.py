@@ -16,6 +16,7 @@ from xtalgraph.evaluation.figures.style import (
     new_figure,
     styled,
 )
+from xtalgraph.units import read_target_header
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,52 +27,58 @@ LOSSES = ("train_loss", "validation_loss")
 
 @styled
 def learning_curves(
-    history: pd.DataFrame,
-    *,
-    score: str = "validation_mean_absolute_error",
-    unit: str = "",
-    title: str = "",
+    history: pd.DataFrame, *, score: str | None = None, title: str = ""
 ) -> "Figure":
-    """Draw the losses of training and validation over epochs, and beside them a score.
+    """Draw the losses of training and validation over epochs, and beside them a validation score.
 
-    `history` has the columns `epoch`, `train_loss`, `validation_loss`, and `score` in `unit`
-    (without that column the losses stand alone). The best epoch by that score is marked; a score
-    of a name that begins with an error is better when lower.
+    `history` has the columns `epoch`, `train_loss`, `validation_loss`, and scores such as
+    `validation_mae band_gap [eV]` or `validation_accuracy`. `score` is the column to draw, else the
+    first one; without any the losses stand alone. The best epoch by that score is marked: an error
+    or a loss is better when lower, anything else when higher.
     """
-    _refuse_without(history, ("epoch", *LOSSES))
-    has_score = score in history and history[score].notna().any()
-    figure, axes = new_figure(PAGE_WIDTH if has_score else PAGE_WIDTH / 2, 2.8)
-    if has_score:
+    _refuse_without(history, ("epoch", *LOSSES) if score is None else ("epoch", *LOSSES, score))
+    drawable = [str(name) for name in history if history[name].notna().any()]
+    scores = [name for name in drawable if name.startswith("validation_") and name not in LOSSES]
+    if score is None and scores:
+        score = scores[0]
+    figure, axes = new_figure(PAGE_WIDTH if score else PAGE_WIDTH / 2, 2.8)
+    if score:
         axes.remove()
         axes, right = figure.subplots(1, 2)
-        _draw_score(right, history, score, unit)
+        _draw_score(right, history, score)
     names = ("training", "validation")
     for column, name, colour, dash in zip(LOSSES, names, SERIES, DASHES, strict=False):
         rows = history[["epoch", column]].dropna()
         axes.plot(rows["epoch"], rows[column], dash, color=colour, label=name)
     _scale_losses(axes, history)
     axes.set_xlabel("epoch")
-    axes.set_ylabel("loss (standardised target)" if "error" in score else "loss")
+    axes.set_ylabel("loss (standardised target)" if score and _is_error(score) else "loss")
     axes.legend()
     if title:
         figure.suptitle(title, fontsize=10, fontweight="bold", x=0.01, ha="left")
     return figure
 
 
-def _draw_score(axes: "Axes", history: pd.DataFrame, score: str, unit: str) -> None:
+def _is_error(score: str) -> bool:
+    return any(word in score for word in ("mae", "error", "loss"))
+
+
+def _draw_score(axes: "Axes", history: pd.DataFrame, score: str) -> None:
+    header = read_target_header(score)
     rows = history[["epoch", score]].dropna()
     epochs, values = rows["epoch"].to_numpy(), rows[score].to_numpy()
-    lower_is_better = "error" in score or "loss" in score
+    lower_is_better = _is_error(score)
     best = int(values.argmin() if lower_is_better else values.argmax())
     axes.plot(epochs, values, color=COLOURS["orange"])
     axes.plot(epochs[best], values[best], "o", color=COLOURS["black"])
-    best_value = f"best: {values[best]:.4g} {unit}".rstrip()
+    best_value = f"best: {values[best]:.4g} {header.unit}".rstrip()
     axes.set_title(f"{best_value}, epoch {epochs[best]:.0f}", fontweight="normal")
     if lower_is_better and (values > 0).all() and _spans(values):
         axes.set_yscale("log")
         _plain_ticks(axes)
     axes.set_xlabel("epoch")
-    axes.set_ylabel(label(score, unit))
+    name = header.name.removeprefix("validation_").replace("mae ", "MAE of ")
+    axes.set_ylabel(label(f"validation {name}", header.unit))
 
 
 @styled

@@ -1,0 +1,161 @@
+"""The page of one run: data, split, scores beside baselines, figures, settings, how to repeat."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from xtalgraph.datasets import Dataset
+from xtalgraph.datasets.splits import read_split
+from xtalgraph.errors import BadCrystal
+from xtalgraph.evaluation import figures
+from xtalgraph.evaluation.evaluate import SPLITS, Evaluation, evaluate
+from xtalgraph.evaluation.report import Picture, Report, Section, Table, write_report
+from xtalgraph.structures.crystal import Crystal
+from xtalgraph.structures.symmetry import CRYSTAL_SYSTEMS, crystal_system, find_space_group
+from xtalgraph.units import Target
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+HISTORY, CONFIG = "history.csv", "config.toml"  # as a run folder has them
+NO_SYSTEM = "not found"
+MANY = 5000  # crystals above which their symmetry is not searched for a figure (about 1 ms each)
+MIN_FOR_ELEMENTS = 50  # scored crystals from which on errors by element say something
+
+
+def report_run(
+    folder: str | Path,
+    dataset: Dataset,
+    *,
+    part: str = "test",
+    baselines: tuple[str, ...] | None = None,
+    out: str | Path | None = None,
+) -> Path:
+    """Evaluate a run on a part of its data set and write its page; give the path of the page.
+
+    Beside `report.html` lie `report.json`, `tables/` and `figures/`, in the run folder or in `out`.
+    """
+    folder = Path(folder)
+    evaluation = evaluate(folder, dataset, part=part, baselines=baselines)
+    history = pd.read_csv(folder / HISTORY) if (folder / HISTORY).is_file() else None
+    names = ", ".join(target.name.replace("_", " ") for target in evaluation.task.targets)
+    sections = (
+        _describe_result(evaluation),
+        Section("Figures", pictures=tuple(draw_evaluation(evaluation, dataset, history))),
+        _describe_data(folder, dataset),
+        _describe_settings(folder, dataset, evaluation),
+    )
+    report = Report(f"{names}: {dataset.name}", sections, evaluation.to_json())
+    return write_report(folder if out is None else out, report)
+
+
+def draw_evaluation(
+    evaluation: Evaluation, dataset: Dataset, history: pd.DataFrame | None = None
+) -> list[Picture]:
+    """Draw what an evaluation gives, and the learning curves if there is a history."""
+    pictures = []
+    if history is not None and len(history):
+        words = "Loss of both parts and validation score over epochs; the dot marks the best epoch."
+        pictures.append(Picture("learning_curves", figures.learning_curves(history), words, 860))
+    if evaluation.task.kind == "classification":
+        return pictures + _draw_classes(evaluation)
+    crystals = dataset.crystals.take(evaluation.rows)
+    for number, target in enumerate(evaluation.task.targets):
+        pictures += _draw_target(evaluation, number, target)
+        errors = evaluation.predicted[:, number] - evaluation.labels[:, number]
+        known = ~np.isnan(errors)
+        if known.sum() < MIN_FOR_ELEMENTS:
+            continue
+        drawn = figures.error_by_element(crystals, errors, unit=target.unit, min_crystals=3)
+        words = "Mean absolute error of the crystals with each element, and their number."
+        pictures.append(Picture(f"elements_{target.name}", drawn, words, 860))
+        if len(set(crystals.n_atoms[known].tolist())) > 1:
+            drawn = figures.error_by_size(crystals.n_atoms, errors, unit=target.unit)
+            words = "Error by the size of the cell."
+            pictures.append(Picture(f"sizes_{target.name}", drawn, words))
+        if len(crystals) <= MANY:
+            systems = [_find_system(crystal) for crystal in crystals]
+            drawn = figures.error_by_group(
+                systems, errors, unit=target.unit, order=[*CRYSTAL_SYSTEMS, NO_SYSTEM]
+            )
+            pictures.append(Picture(f"systems_{target.name}", drawn, "Error by crystal system."))
+    return pictures
+
+
+def _find_system(crystal: Crystal) -> str:
+    try:
+        return crystal_system(find_space_group(crystal))
+    except BadCrystal:  # a cell that the search gives up on has a bar of its own
+        return NO_SYSTEM
+
+
+def _draw_target(evaluation: Evaluation, number: int, target: Target) -> list[Picture]:
+    true, predicted = evaluation.labels[:, number], evaluation.predicted[:, number]
+    if np.isnan(true).all():
+        return []
+    drawn: list[tuple[str, Figure, str]] = [
+        (
+            "parity",
+            figures.parity_plot(true, predicted, quantity=target.name, unit=target.unit),
+            f"Predicted over true values of the {evaluation.part} part; the line is exact.",
+        ),
+        (
+            "residuals",
+            figures.residual_histogram(true, predicted, quantity=target.name, unit=target.unit),
+            "How the differences are spread.",
+        ),
+    ]
+    return [Picture(f"{kind}_{target.name}", figure, words) for kind, figure, words in drawn]
+
+
+def _draw_classes(evaluation: Evaluation) -> list[Picture]:
+    task, true, probabilities = evaluation.task, evaluation.labels, evaluation.predicted
+    chosen = probabilities.argmax(axis=1)
+    drawn = figures.confusion_figure(true, chosen, task.classes)
+    pictures = [Picture("confusion", drawn, "Crystals of each true class by predicted class.")]
+    if len(task.classes) == 2 and len(np.unique(true[true >= 0])) == 2:
+        from xtalgraph.metrics import calibration_curve
+
+        score = probabilities[:, 1]
+        name = f"{task.targets[0].name} = {task.classes[1]}"
+        drawn = figures.roc_figure(true, {"this model": score}, positive=name)
+        pictures.append(Picture("roc", drawn, "Receiver operating characteristic."))
+        drawn = figures.precision_recall_figure(true, {"this model": score}, positive=name)
+        pictures.append(Picture("precision_recall", drawn, "Precision over recall."))
+        drawn = figures.reliability_figure(calibration_curve(true, score), positive=name)
+        pictures.append(Picture("reliability", drawn, "Are the probabilities true?"))
+    return pictures
+
+
+def _describe_result(evaluation: Evaluation) -> Section:
+    words = (
+        f"{len(evaluation.rows):,} crystals of the {evaluation.part} part. The baselines were "
+        "fitted on the training part and scored on the same crystals."
+    )
+    table = Table("scores", evaluation.table(), first_stands_out=len(evaluation.task.targets) == 1)
+    return Section("Result", (words,), evaluation.notes, (table,))
+
+
+def _describe_data(folder: Path, dataset: Dataset) -> Section:
+    words = [f"{dataset.name}: {len(dataset):,} crystals from {dataset.source}."]
+    if dataset.checksum:
+        words.append(f"SHA-256 of the data: {dataset.checksum}")
+    if (folder / SPLITS).is_file():
+        split = read_split(folder / SPLITS, dataset)
+        words.append(f"Split: {split.describe()}; written down in {SPLITS}.")
+    return Section("Data and split", tuple(words))
+
+
+def _describe_settings(folder: Path, dataset: Dataset, evaluation: Evaluation) -> Section:
+    targets = ",".join(target.name for target in evaluation.task.targets)
+    lines = [
+        f"xtalgraph train {dataset.source} --target {targets} --task {evaluation.task.kind} \\",
+        f"    --config {folder / CONFIG} --split file:{folder / SPLITS} --out AGAIN",
+        f"xtalgraph evaluate AGAIN {dataset.source} --split {evaluation.part}",
+    ]
+    settings = folder / CONFIG
+    text = settings.read_text(encoding="utf-8") if settings.is_file() else ""
+    words = "The commands that repeat this run, and below them all of its settings."
+    return Section("Settings and how to repeat", (words,), verbatim="\n".join([*lines, "", text]))
