@@ -5,14 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from xtalgraph.errors import BadCrystal, MissingExtra
-from xtalgraph.structures.crystal import Crystal
 
 if TYPE_CHECKING:
+    import numpy as np
     from ase import Atoms
 
+    from xtalgraph.structures.crystal import Crystal
 
-def from_ase(atoms: Any, id: str = "") -> Crystal:
-    """Give the crystal of an ASE `Atoms`; it must be periodic in three directions."""
+
+def from_ase(atoms: Any, id: str = "") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give lattice, fractional positions and atomic numbers of an ASE `Atoms`.
+
+    It must be periodic in three directions.
+    """
     if not all(atoms.pbc):
         raise BadCrystal(
             f"pbc is {list(map(bool, atoms.pbc))}",
@@ -21,7 +26,7 @@ def from_ase(atoms: Any, id: str = "") -> Crystal:
             "molecule a box first.",
         )
     positions = atoms.get_scaled_positions(wrap=False) if atoms.cell.rank == 3 else atoms.positions
-    return Crystal(atoms.cell.array, positions, atoms.numbers, id)
+    return atoms.cell.array, positions, atoms.numbers
 
 
 def to_ase(crystal: Crystal) -> Atoms:

@@ -17,8 +17,6 @@ def read_with_pymatgen(text: str, id: str, why: str = "") -> list[Crystal]:
     """
     from pymatgen.io.cif import CifParser  # imported here: it takes half a second
 
-    from xtalgraph.structures.pymatgen_border import from_pymatgen
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -39,7 +37,8 @@ def read_with_pymatgen(text: str, id: str, why: str = "") -> list[Crystal]:
         raise _refusal("its space group or its symmetry operations are unknown", id)
     names = number_ids(id, len(structures))
     crystals = [
-        from_pymatgen(structure, name) for structure, name in zip(structures, names, strict=True)
+        Crystal.from_pymatgen(structure, name)
+        for structure, name in zip(structures, names, strict=True)
     ]
     for crystal in crystals:
         refuse_overlap(crystal)

@@ -129,7 +129,7 @@ class Crystal:
         """Give the crystal of an ordered pymatgen `Structure`; partial occupancy is refused."""
         from xtalgraph.structures.pymatgen_border import from_pymatgen
 
-        return from_pymatgen(structure, id)
+        return cls(*from_pymatgen(structure, id), id)
 
     def to_pymatgen(self) -> Any:
         """Give the pymatgen `Structure` of this crystal."""
@@ -142,7 +142,7 @@ class Crystal:
         """Give the crystal of an ASE `Atoms` that is periodic in three directions."""
         from xtalgraph.structures.ase_border import from_ase
 
-        return from_ase(atoms, id)
+        return cls(*from_ase(atoms, id), id)
 
     def to_ase(self) -> Any:
         """Give the ASE `Atoms` of this crystal (needs the extra `ase`)."""

@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from xtalgraph.errors import BadCrystal
-from xtalgraph.structures.crystal import Crystal
 from xtalgraph.structures.elements import atomic_number
 
 if TYPE_CHECKING:
+    import numpy as np
     from pymatgen.core import Structure
 
+    from xtalgraph.structures.crystal import Crystal
 
-def from_pymatgen(structure: Any, id: str = "") -> Crystal:
-    """Give the crystal of an ordered pymatgen `Structure`; charges and isotopes are dropped.
+
+def from_pymatgen(structure: Any, id: str = "") -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """Give lattice, fractional positions and atomic numbers of an ordered pymatgen `Structure`.
+
+    Charges and isotopes are dropped.
 
     Refused: a molecule, a slab that is not periodic in three directions, partial occupancy and
     dummy species.
@@ -38,7 +42,7 @@ def from_pymatgen(structure: Any, id: str = "") -> Crystal:
             numbers.append(atomic_number(site.specie.symbol))
         except BadCrystal as problem:
             raise BadCrystal(problem.problem, id=id, site=index, remedy=problem.remedy) from None
-    return Crystal(lattice.matrix, structure.frac_coords, numbers, id)
+    return lattice.matrix, structure.frac_coords, numbers
 
 
 def to_pymatgen(crystal: Crystal) -> Structure:
