@@ -14,7 +14,7 @@ from xtalgraph.units import KNOWN_TARGETS, Target, read_target_header
 ID_NAMES = ("material_id", "id", "name", "cif_id")
 """Names of the column of ids, in the order in which they are looked for."""
 
-TEXT_NAMES = ("cif", "structure", "cif_text", "cif_string", "poscar", "crystal")
+TEXT_NAMES = ("cif", "structure", "cif_text", "cif_string", "poscar")
 """Names of a column that holds whole structures: CIF text, or pymatgen's JSON."""
 
 LATTICE_NAMES = ("lattice",)

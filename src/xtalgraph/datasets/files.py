@@ -5,8 +5,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 from collections.abc import Iterable, Sequence
+from io import TextIOWrapper
 from pathlib import Path
-from typing import IO
 
 
 def checksum_files(paths: Sequence[Path]) -> str:
@@ -31,8 +31,8 @@ def checksum_texts(texts: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 
-def open_text(path: Path) -> IO[str]:
+def open_text(path: Path) -> TextIOWrapper:
     """Open a text file, `.gz` or plain, with or without a byte-order mark."""
     if path.suffix.lower() == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8-sig")
+        return TextIOWrapper(gzip.open(path), encoding="utf-8-sig")
     return open(path, encoding="utf-8-sig")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float64, Int64, UInt8
 
+from xtalgraph.datasets.overlaps import may_overlap
 from xtalgraph.errors import BadCrystal
 from xtalgraph.structures.checks import refuse_overlap
 from xtalgraph.structures.store import CrystalStore
@@ -81,15 +82,17 @@ def drop_rows(flat: FlatCrystals, reasons: dict[int, str]) -> FlatCrystals:
 
 
 def drop_overlaps(flat: FlatCrystals) -> FlatCrystals:
-    """Give the piece without the rows in which two atoms overlap; about 30 µs a crystal."""
+    """Give the piece without the rows in which two atoms overlap."""
+    doubtful = may_overlap(flat.lattices, flat.fractional_positions, flat.n_atoms)
     nameless = np.full(len(flat.n_atoms), "", dtype=np.dtypes.StringDType())
-    good_rows = (row for row in range(flat.n_rows) if row not in flat.bad)
+    store = join_flat([flat], nameless)
+    good_rows = [row for row in range(flat.n_rows) if row not in flat.bad]
     reasons = {}
-    for row, crystal in zip(good_rows, join_flat([flat], nameless), strict=True):
+    for position in np.flatnonzero(doubtful).tolist():
         try:
-            refuse_overlap(crystal)
+            refuse_overlap(store[position])
         except BadCrystal as error:
-            reasons[row] = describe_problem(error)
+            reasons[good_rows[position]] = describe_problem(error)
     return drop_rows(flat, reasons)
 
 

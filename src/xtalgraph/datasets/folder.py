@@ -14,15 +14,13 @@ from xtalgraph.datasets.files import checksum_files, open_text
 from xtalgraph.datasets.flat_crystals import describe_problem
 from xtalgraph.datasets.tables import plain_name, settle
 from xtalgraph.errors import BadCrystal, BadDataset, Rejected
-from xtalgraph.structures.crystal import Crystal
-from xtalgraph.structures.store import CrystalStore
+from xtalgraph.structures import CrystalStore, read_crystal, read_crystals
+from xtalgraph.structures.reading import format_of
 
 TABLE_NAME = "id_prop.csv"
 """The table of a folder in the layout of 2018."""
 
-STRUCTURE_SUFFIXES = (".cif", ".vasp", ".poscar", ".contcar", ".extxyz", ".xyz", ".json")
-"""Suffixes of structure files; where an id has several files, the first of these wins."""
-
+_FORMATS = ("cif", "poscar", "extxyz", "json")  # where an id has several files, the first wins
 _NOT_STRUCTURES = ("atom_init.json",)  # element vectors, which the 2018 code keeps beside the CIFs
 
 
@@ -47,7 +45,7 @@ def read_folder(table: Path, rejected: list[Rejected] | None = None) -> Dataset:
             continue
         used.append(path)
         try:
-            crystals.append(_read_file(path, id))
+            crystals.append(read_crystal(path, id=id))
             good[row] = True
         except BadCrystal as error:
             found.append(Rejected(id, f"{path.name}: {describe_problem(error)}"))
@@ -63,8 +61,6 @@ def read_structure_files(
     files: Sequence[Path], source: str, name: str, rejected: list[Rejected] | None = None
 ) -> Dataset:
     """Give the data set of structure files without targets, as for prediction."""
-    from xtalgraph.structures import read_crystals
-
     found: list[Rejected] = []
     store = read_crystals(files, rejected=found)
     settle(found, rejected, source, len(store) + len(found))
@@ -73,37 +69,29 @@ def read_structure_files(
 
 
 def find_structure_files(folder: Path) -> list[Path]:
-    """Give the structure files of a folder, in the order of `STRUCTURE_SUFFIXES` and names."""
-    files = [path for path in folder.iterdir() if is_structure_file(path)]
-    return sorted(files, key=lambda path: (_rank(path), path.name))
+    """Give the structure files of a folder: CIF first, then the other formats, each by name."""
+    files = [path for path in folder.iterdir() if path.is_file() and is_structure_file(path)]
+    return sorted(files, key=lambda path: (_FORMATS.index(str(format_of(path))), path.name))
 
 
 def is_structure_file(path: Path) -> bool:
     """Tell by the name whether a file is a structure; `atom_init.json` is none."""
-    return _rank(path) >= 0 and path.name not in _NOT_STRUCTURES
+    return format_of(path) is not None and path.name not in _NOT_STRUCTURES
 
 
 def _index_files(folder: Path) -> dict[str, Path]:
-    """Structure files by their names, and by their names without suffix."""
+    """Structure files by their names, and by their names without suffixes."""
     files = find_structure_files(folder)[::-1]
-    return {path.stem: path for path in files} | {path.name: path for path in files}
+    return {_stem(path): path for path in files} | {path.name: path for path in files}
 
 
-def _rank(path: Path) -> int:
-    suffix = path.suffix.lower()
-    if suffix in STRUCTURE_SUFFIXES:
-        return STRUCTURE_SUFFIXES.index(suffix)
-    return 1 if path.name.upper().startswith(("POSCAR", "CONTCAR")) else -1
+def _stem(path: Path) -> str:
+    return Path(path.name.removesuffix(".gz")).stem
 
 
 def _read_table(table: Path) -> pd.DataFrame:
-    try:
-        with open_text(table) as file:
-            return pd.read_csv(file, header=None, dtype=str, keep_default_na=False)
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise BadDataset(
-            f"{table}: the table cannot be read ({error}). Write one row a crystal: id, target, …"
-        ) from error
+    with open_text(table) as file:
+        return pd.read_csv(file, header=None, dtype=str, keep_default_na=False)
 
 
 def _name_columns(frame: pd.DataFrame, table: Path, files: dict[str, Path]) -> pd.DataFrame:
@@ -114,6 +102,8 @@ def _name_columns(frame: pd.DataFrame, table: Path, files: dict[str, Path]) -> p
         names = first
         if frame.empty:
             raise BadDataset(f"{table}: a header and no rows. Is it complete?")
+        if len(set(names)) < len(names):
+            raise BadDataset(f"{table}: two columns have one name: {', '.join(names)}. Rename one.")
     elif len(first) == 2:
         names = ["id", "target" if table.name == TABLE_NAME else plain_name(table)]
     else:
@@ -137,9 +127,3 @@ def _find_id(frame: pd.DataFrame) -> str:
     named = find_id_column(frame)
     is_named = named is not None and str(named).strip().lower() in ID_NAMES
     return str(named) if is_named else str(frame.columns[0])
-
-
-def _read_file(path: Path, id: str) -> Crystal:
-    from xtalgraph.structures import read_crystal
-
-    return read_crystal(path, id=id)

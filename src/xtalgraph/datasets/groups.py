@@ -10,6 +10,7 @@ from jaxtyping import Int64
 from xtalgraph.datasets.composition import reduced_formulas
 from xtalgraph.datasets.dataset import Dataset
 from xtalgraph.errors import BadDataset, UnknownName
+from xtalgraph.structures import crystal_system, find_space_group
 
 COMPUTED_GROUPS = ("formula", "crystal_system")
 """Groups that are read off the structures; any other name is that of a column."""
@@ -47,8 +48,6 @@ def find_groups(dataset: Dataset, name: str) -> Int64[np.ndarray, "n_crystals"]:
 
 def find_crystal_systems(dataset: Dataset) -> list[str]:
     """Give the crystal system of each crystal, from `space_group_number` or the structure."""
-    from xtalgraph.structures.symmetry import crystal_system, find_space_group
-
     if "space_group_number" in dataset.targets:
         numbers = dataset.values(["space_group_number"])[:, 0]
         if np.isin(numbers, np.arange(1, 231)).all():

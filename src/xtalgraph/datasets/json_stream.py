@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from io import TextIOWrapper
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from xtalgraph.datasets.files import open_text
 from xtalgraph.errors import BadDataset
@@ -16,7 +17,7 @@ _PIECE = 1 << 20  # characters read at a time
 class JsonStream:
     """A JSON text from which one value after another is taken, without holding the rest."""
 
-    def __init__(self, file: IO[str], source: str) -> None:
+    def __init__(self, file: TextIOWrapper, source: str) -> None:
         self._file, self._source = file, source
         self._text, self._start = "", 0
         self._decoder = json.JSONDecoder()

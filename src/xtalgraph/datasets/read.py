@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import glob
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
 
 from xtalgraph.datasets.columns import find_structure_columns
 from xtalgraph.datasets.dataset import Dataset, join_datasets
@@ -24,9 +28,20 @@ from xtalgraph.datasets.tables import (
     table_suffix,
 )
 from xtalgraph.errors import BadDataset, Rejected
+from xtalgraph.structures.reading import format_of
 
 EMBEDDED = "ionic"
 """The name of the data set that the package makes itself."""
+
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    UnicodeDecodeError,
+    zlib.error,
+    pa.ArrowException,
+    pd.errors.EmptyDataError,
+    pd.errors.ParserError,
+)
 
 
 def read_dataset(
@@ -66,10 +81,10 @@ def read_dataset(
 def _read_folder(folder: Path, rejected: list[Rejected] | None) -> Dataset:
     table = folder / TABLE_NAME
     if table.is_file():
-        return read_folder(table, rejected)
+        return _read_file(table, rejected)
     files = find_structure_files(folder)
     # JSON beside other structure files is more often a note about them than a structure.
-    files = [path for path in files if path.suffix.lower() != ".json"] or files
+    files = [path for path in files if format_of(path) != "json"] or files
     if not files:
         tables = sorted(path.name for path in folder.iterdir() if table_suffix(path))
         hint = f" It has tables: {', '.join(tables[:5])}; name one of them." if tables else ""
@@ -80,9 +95,18 @@ def _read_folder(folder: Path, rejected: list[Rejected] | None) -> Dataset:
 
 
 def _read_file(path: Path, rejected: list[Rejected] | None) -> Dataset:
+    try:
+        return _read_known(path, rejected)
+    except _UNREADABLE as error:
+        raise BadDataset(f"{path}: it cannot be read ({error}). Is the file complete?") from error
+
+
+def _read_known(path: Path, rejected: list[Rejected] | None) -> Dataset:
     suffix = table_suffix(path).removesuffix(".gz")
     if suffix == ".json" and sniff_json(path) == "structure":
         return read_structure_files([path], str(path), plain_name(path), rejected)
+    if path.name == TABLE_NAME:
+        return read_folder(path, rejected)
     if suffix == ".csv" and not find_structure_columns(read_header(path)):
         return read_folder(path, rejected)
     if suffix:

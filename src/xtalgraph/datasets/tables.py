@@ -31,18 +31,16 @@ from xtalgraph.datasets.flat_crystals import (
     join_flat,
 )
 from xtalgraph.datasets.json_stream import INDEX_NAME, iterate_records, sniff_json
-from xtalgraph.datasets.matbench import matbench_ids, read_structure_object
+from xtalgraph.datasets.matbench import matbench_ids
 from xtalgraph.datasets.structure_columns import (
     read_cells,
     read_each,
     read_flat_columns,
 )
-from xtalgraph.errors import BadDataset, Rejected, summarise
-from xtalgraph.structures.crystal import Crystal
+from xtalgraph.errors import BadCrystal, BadDataset, Rejected, summarise
+from xtalgraph.structures import Crystal, read_crystal
 
 _ROWS = 8192  # rows read at a time: some 10 MB of structures
-
-_UNREADABLE = (OSError, EOFError, UnicodeDecodeError, pa.ArrowException, pd.errors.ParserError)
 
 TABLE_SUFFIXES = (".csv", ".csv.gz", ".parquet", ".jsonl", ".jsonl.gz", ".json", ".json.gz")
 """What the name of a table ends in."""
@@ -65,12 +63,7 @@ def read_table(path: Path, rejected: list[Rejected] | None = None) -> Dataset:
     are added to `rejected`, or refused together.
     """
     texts = table_suffix(path) in (".csv", ".csv.gz")
-    try:
-        pieces = list(_iterate_pieces(path))
-    except _UNREADABLE as error:
-        raise BadDataset(f"{path}: the table cannot be read ({error}). Is it complete?") from error
-    except pd.errors.EmptyDataError:
-        pieces = []
+    pieces = list(_iterate_pieces(path))
     if not pieces or not sum(piece.crystals.n_rows for piece in pieces):
         raise BadDataset(f"{path}: the table has no rows. Is it complete?")
     frame = pd.concat([piece.columns for piece in pieces], ignore_index=True)
@@ -95,12 +88,12 @@ def settle(
         rejected.extend(found)
     elif found:
         raise BadDataset(
-            f"{source}: {len(found)} of {n_rows} rows make no crystal:\n{summarise(found)}\n"
+            f"{source}: {len(found)} of {n_rows} crystals cannot be read:\n{summarise(found)}\n"
             "Mend or remove them; or read with rejected=[], which leaves them out and lists them."
         )
     if len(found) == n_rows:
         raise BadDataset(
-            f"{source}: none of its {n_rows} rows makes a crystal:\n{summarise(found)}"
+            f"{source}: none of its {n_rows} crystals can be read:\n{summarise(found)}"
         )
 
 
@@ -193,14 +186,14 @@ def _read_cells(cells: list[list[Any]]) -> FlatCrystals:
 
 
 def _read_structure(cell: Any) -> Crystal:
-    """One cell of a column of structures: an object, JSON of one, or the text of a file."""
-    if isinstance(cell, dict):
-        return read_structure_object(cell)
-    if cell.lstrip().startswith("{"):
-        return read_structure_object(json.loads(cell))
-    from xtalgraph.structures import read_crystal
-
-    return read_crystal(cell)
+    """One cell of a column of structures: pymatgen's dict, or the text of a structure file."""
+    if isinstance(cell, str) and "\n" not in cell and not cell.lstrip().startswith("{"):
+        raise BadCrystal(
+            f"{cell[:40]!r} is not the text of a structure",
+            remedy="Put the content of the file into the cell, not its name.",
+        )
+    is_cif = isinstance(cell, str) and cell.lstrip().startswith(("data_", "#"))
+    return read_crystal(cell, format="cif" if is_cif else None)
 
 
 def _read_list(text: str) -> Any:
