@@ -1,0 +1,198 @@
+"""Folds that do not leak, matbench's own among them, and a cross-validation that goes on."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.model_selection import KFold, StratifiedKFold
+
+from tests.evaluation.conftest import make_dataset
+from xtalgraph.datasets import Dataset
+from xtalgraph.datasets.groups import find_groups
+from xtalgraph.errors import BadConfig, BadDataset, UnknownName
+from xtalgraph.evaluation import cross_validation
+from xtalgraph.evaluation.cross_validation import cross_validate
+from xtalgraph.evaluation.folds import (
+    Fold,
+    cut_validation,
+    make_folds,
+    matbench_folds,
+    refuse_leaks,
+)
+from xtalgraph.evaluation.labels import choose_task
+
+
+@pytest.mark.parametrize(("name", "kind"), [("contrast", "regression"), ("kind", "classification")])
+def test_folds_of_matbench_are_those_of_scikit_learn(name: str, kind: str) -> None:
+    dataset = make_dataset(57)
+    if kind == "classification":
+        columns = dataset.columns.fillna({"kind": "chain"})
+        dataset = replace(dataset, columns=columns)
+    task = choose_task(dataset, [name], kind)
+    splitter = KFold if kind == "regression" else StratifiedKFold
+    labels = dataset.columns[name].to_numpy()
+    expected = splitter(5, shuffle=True, random_state=18012019).split(labels, labels)
+    for fold, (train, test) in zip(matbench_folds(dataset, task), expected, strict=True):
+        np.testing.assert_array_equal(fold.train, train)
+        np.testing.assert_array_equal(fold.test, test)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(40, 90),
+    st.integers(2, 4),
+    st.integers(0, 99),
+    st.sampled_from([None, "formula"]),
+    st.sampled_from(["contrast", "gap", "kind"]),
+)
+def test_every_labelled_row_is_tested_once_and_no_group_is_on_both_sides(
+    n_crystals: int, n_folds: int, seed: int, group: str | None, name: str
+) -> None:
+    dataset = make_dataset(n_crystals, seed=3)
+    task = choose_task(dataset, [name], "classification" if name == "kind" else "regression")
+    folds = make_folds(dataset, task, n_folds=n_folds, seed=seed, group=group)
+    labelled = np.flatnonzero(dataset.columns[name].notna())
+    tested = np.concatenate([fold.test for fold in folds])
+    np.testing.assert_array_equal(np.sort(tested), labelled)
+    groups = find_groups(dataset, group) if group else np.arange(n_crystals)
+    for fold in folds:
+        assert len(fold.test) > 0
+        assert not set(groups[fold.train]) & set(groups[fold.test])
+        learned, validation = cut_validation(fold, seed=seed, groups=groups if group else None)
+        assert len(learned) > 0 < len(validation)
+        assert not set(groups[learned]) & set(groups[validation])
+        np.testing.assert_array_equal(np.sort(np.append(learned, validation)), np.sort(fold.train))
+
+
+def test_a_planted_leak_is_caught() -> None:
+    clean = [Fold(np.array([2, 3]), np.array([0, 1])), Fold(np.array([0, 1]), np.array([2, 3]))]
+    refuse_leaks(clean, np.array([0, 0, 1, 1]))
+    row = [Fold(np.array([1, 2, 3]), np.array([0, 1])), clean[1]]
+    with pytest.raises(BadDataset, match=r"fold 0: row 1 \(and 0 more\) is on both sides"):
+        refuse_leaks(row)
+    with pytest.raises(BadDataset, match=r"fold 0: group 7 \(and 0 more\) is on both sides"):
+        refuse_leaks(clean, np.array([0, 7, 7, 1]))
+    with pytest.raises(BadDataset, match="tested in two folds"):
+        refuse_leaks([clean[0], clean[0]])
+
+
+def test_folds_that_cannot_be_made_are_refused(dataset: Dataset) -> None:
+    task = choose_task(dataset, ["contrast"])
+    with pytest.raises(BadConfig, match="folds = 1; it must be 2 or more"):
+        make_folds(dataset, task, n_folds=1)
+    whole = replace(dataset, columns=dataset.columns.fillna({"kind": "chain"}))
+    with pytest.raises(BadDataset, match="2 groups cannot fill 3 folds"):
+        make_folds(whole, task, n_folds=3, group="kind")
+    with pytest.raises(BadDataset, match="120 labelled crystals cannot fill 121 folds"):
+        make_folds(dataset, task, n_folds=121)
+    columns = dataset.columns.copy()
+    columns.loc[:2, "kind"] = "rare"
+    rare = replace(dataset, columns=columns)
+    kinds = choose_task(rare, ["kind"], "classification")
+    with pytest.raises(BadDataset, match="class 'rare' has 3 crystals, too few for 5 folds"):
+        make_folds(rare, kinds)
+    with pytest.raises(BadDataset, match="training rows of a fold are one group"):
+        cut_validation(Fold(np.arange(3), np.arange(3, 5)), groups=np.zeros(5, dtype=np.int64))
+
+
+def test_models_are_scored_on_the_same_folds_and_a_page_is_left(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    told: list[tuple[str, int, float]] = []
+    result = cross_validate(
+        dataset,
+        ["kind"],
+        ["most_common", "random", "composition_forest"],
+        task="classification",
+        n_folds=3,
+        group="formula",
+        out=tmp_path,
+        on_fold=lambda *words: told.append(words),
+    )
+    assert [words[:2] for words in told[:4]] == [
+        ("most_common", 0),
+        ("most_common", 1),
+        ("most_common", 2),
+        ("random", 0),
+    ]
+    summary = result.summary()
+    assert summary["model"].tolist() == ["most_common", "random", "composition_forest"]
+    of_first = result.scores[result.scores["model"] == "most_common"]["accuracy"]
+    assert summary["accuracy"][0] == pytest.approx(of_first.mean())
+    assert summary["standard_deviation"][0] == pytest.approx(of_first.std(ddof=1))
+    assert (tmp_path / "report.html").is_file()
+    assert (tmp_path / "figures" / "scores_kind.svg").is_file()
+    written = json.loads((tmp_path / "random" / "fold_2.json").read_text())
+    assert written["n_test"] == len(result.folds[2].test)
+
+
+def test_it_goes_on_where_it_was_and_does_no_fold_twice(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = (dataset, ["contrast"], ["mean", "composition_forest"])
+    whole = cross_validate(*arguments, n_folds=3, out=tmp_path / "whole")
+    made: list[str] = []
+    make = cross_validation.make_baseline
+
+    def count(name: str, *, seed: int = 0, kind: str | None = None) -> object:
+        baseline = make(name, seed=seed, kind=kind)
+        fit = baseline.fit
+
+        def fit_or_stop(*rest: object) -> None:
+            if made == ["mean", "mean", "mean", "composition_forest"]:
+                made.append("stopped")
+                raise KeyboardInterrupt
+            made.append(name)
+            fit(*rest)
+
+        baseline.fit = fit_or_stop
+        return baseline
+
+    monkeypatch.setattr(cross_validation, "make_baseline", count)
+    with pytest.raises(KeyboardInterrupt):
+        cross_validate(*arguments, n_folds=3, out=tmp_path / "broken")
+    again = cross_validate(*arguments, n_folds=3, out=tmp_path / "broken")
+    assert made[4:] == ["stopped", "composition_forest", "composition_forest"]
+    same = [name for name in again.scores if name != "seconds"]
+    assert again.scores[same].equals(whole.scores[same])
+
+
+def test_other_data_or_folds_in_the_same_folder_are_refused(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    cross_validate(dataset, ["contrast"], ["mean"], n_folds=3, out=tmp_path)
+    with pytest.raises(BadConfig, match=r"fold_0.json is of other data, folds or settings"):
+        cross_validate(dataset, ["contrast"], ["mean"], n_folds=3, seed=1, out=tmp_path)
+    other = replace(dataset, checksum="1" * 64)
+    with pytest.raises(BadConfig, match="of other data"):
+        cross_validate(other, ["contrast"], ["mean"], n_folds=3, out=tmp_path)
+
+
+def test_models_that_do_not_exist_or_do_not_fit_are_refused(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    with pytest.raises(UnknownName, match=r"unknown model 'cgcn'\. Did you mean 'cgcnn'"):
+        cross_validate(dataset, ["contrast"], ["mean", "cgcn"], out=tmp_path)
+    with pytest.raises(BadConfig, match="'random' does no regression"):
+        cross_validate(dataset, ["contrast"], ["random"], out=tmp_path)
+    with pytest.raises(BadConfig, match="name at least one, and each once"):
+        cross_validate(dataset, ["contrast"], ["mean", "mean"], out=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_takes_part(dataset: Dataset, tmp_path: Path) -> None:
+    from xtalgraph.training import apply_overrides, preset
+
+    small = ["train.epochs=2", "model.atom_width=8", "model.hidden_width=8"]
+    config = apply_overrides(preset("default"), small)
+    result = cross_validate(
+        dataset, ["gap"], ["mean", "cgcnn"], n_folds=2, out=tmp_path, config=config
+    )
+    assert result.summary()["n_folds"].tolist() == [2, 2]
+    split = (tmp_path / "cgcnn" / "fold_1" / "splits.csv").read_text()
+    tested = {line.split(",")[0] for line in split.splitlines() if line.endswith(",test")}
+    assert tested == {str(id) for id in dataset.ids[result.folds[1].test]}
