@@ -19,7 +19,7 @@ from xtalgraph.structures.store import CrystalStore
 
 
 def lattices_from_parameters(
-    parameters: Float64[np.ndarray, "n_crystals 6"],
+    parameters: np.ndarray,  # n_crystals × 6
 ) -> Float64[np.ndarray, "n_crystals 3 3"]:
     """Give the lattice rows (Å) of many cells from a, b, c (Å), α, β, γ (degrees).
 
@@ -57,21 +57,7 @@ def read_flat_columns(lattice: pa.Array, species: pa.Array, positions: pa.Array)
     coordinates = _to_floats(position_list)
     lattices = _read_lattices(cells, lattice_list)
     reasons = _Reasons(len(lattice))
-    reasons.add(
-        ~lattice_list.regular | ~np.isin(lattice_list.counts, (6, 9)),
-        lambda row: (
-            f"the lattice has {lattice_list.counts[row]} numbers. "
-            "Give a, b, c, alpha, beta, gamma or three vectors as rows"
-        ),
-    )
-    reasons.add(species_list.counts == 0, lambda row: "it has no atoms")
-    reasons.add(
-        ~position_list.regular | (position_list.counts != 3 * species_list.counts),
-        lambda row: (
-            f"{species_list.counts[row]} species but {position_list.counts[row]} coordinates. "
-            "Give three fractional coordinates for each atom, atom after atom"
-        ),
-    )
+    _refuse_wrong_counts(reasons, lattice_list, species_list, position_list)
     reasons.add(_any_by_row(numbers == 0, species_list.counts), unknown)
     finite = np.isfinite(lattices).all(axis=(1, 2))
     finite &= ~_any_by_row(~np.isfinite(coordinates), position_list.counts)
@@ -167,6 +153,26 @@ class _Reasons:
     def by_row(self) -> dict[int, str]:
         """The reasons, in the order of the rows."""
         return dict(sorted(self._by_row.items()))
+
+
+def _refuse_wrong_counts(
+    reasons: _Reasons, lattice: _FlatList, species: _FlatList, positions: _FlatList
+) -> None:
+    reasons.add(
+        ~lattice.regular | ~np.isin(lattice.counts, (6, 9)),
+        lambda row: (
+            f"the lattice has {lattice.counts[row]} numbers. "
+            "Give a, b, c, alpha, beta, gamma or three vectors as rows"
+        ),
+    )
+    reasons.add(species.counts == 0, lambda row: "it has no atoms")
+    reasons.add(
+        ~positions.regular | (positions.counts != 3 * species.counts),
+        lambda row: (
+            f"{species.counts[row]} species but {positions.counts[row]} coordinates. "
+            "Give three fractional coordinates for each atom, atom after atom"
+        ),
+    )
 
 
 def _is_list(kind: pa.DataType) -> bool:
