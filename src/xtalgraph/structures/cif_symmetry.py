@@ -170,7 +170,7 @@ def _choices_of_name(name: str, alpha: float, gamma: float) -> tuple[Operations,
         return ()
     groups = [group]
     if group.ext in "12" and ":" not in name:
-        table = gemmi.spacegroup_table()
+        table = list(gemmi.spacegroup_table())
         groups = [g for g in table if g.hm == group.hm and g.ext == prefer]
         groups = groups or [g for g in table if g.hm == group.hm and g.number == group.number]
     return tuple(_from_gemmi(list(g.operations())) for g in groups)

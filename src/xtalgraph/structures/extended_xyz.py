@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xtalgraph.errors import BadCrystal
+from xtalgraph.structures.checks import refuse_overlap
 from xtalgraph.structures.crystal import Crystal
 from xtalgraph.structures.elements import atomic_number
 from xtalgraph.structures.several import number_ids, read_each
@@ -74,13 +75,15 @@ def _read_frame(comment: str, rows: list[str], id: str) -> Crystal:
         species, positions = _read_atoms(rows, columns)
         if abs(np.linalg.det(lattice)) > 0:
             positions = positions @ np.linalg.inv(lattice)
-        return Crystal(lattice, positions, species, id)
+        crystal = Crystal(lattice, positions, species, id)
     except BadCrystal as problem:
         raise BadCrystal(problem.problem, id=id, remedy=problem.remedy) from None
     except (ValueError, IndexError) as problem:
         remedy = "Each line must have the columns that Properties announces."
         text = f"a line of atoms or the lattice cannot be read ({problem})"
         raise BadCrystal(text, id=id, remedy=remedy) from problem
+    refuse_overlap(crystal)
+    return crystal
 
 
 def _read_columns(properties: str, id: str) -> tuple[int, int]:

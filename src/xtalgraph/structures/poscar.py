@@ -8,6 +8,7 @@ from typing import NoReturn
 import numpy as np
 
 from xtalgraph.errors import BadCrystal
+from xtalgraph.structures.checks import refuse_overlap
 from xtalgraph.structures.crystal import Crystal
 from xtalgraph.structures.elements import atomic_number
 
@@ -61,9 +62,19 @@ def read_poscar(text: str, id: str = "") -> Crystal:
     per_atom = np.repeat(names, counts) if len(names) == len(counts) else names
     try:
         numbers = [atomic_number(re.split(r"[_/]", str(name))[0]) for name in per_atom]
-        return Crystal(lattice, positions, numbers, id)
+        crystal = Crystal(lattice, positions, numbers, id)
     except BadCrystal as problem:
         raise BadCrystal(problem.problem, id=id, remedy=problem.remedy) from None
+    refuse_overlap(crystal)
+    return crystal
+
+
+def has_lattice(lines: list[str]) -> bool:
+    """Tell whether the third to fifth line each begin with three numbers, as in a POSCAR."""
+    try:
+        return all(len([_number(word) for word in line.split()[:3]]) == 3 for line in lines[2:5])
+    except ValueError:
+        return False
 
 
 def format_poscar(crystal: Crystal) -> str:

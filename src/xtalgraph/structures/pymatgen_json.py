@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from xtalgraph.errors import BadCrystal
+from xtalgraph.structures.checks import refuse_overlap
 from xtalgraph.structures.crystal import Crystal, lattice_rows
 from xtalgraph.structures.elements import atomic_number
 from xtalgraph.structures.several import number_ids, read_each
@@ -60,12 +61,14 @@ def read_structure_dict(content: Any, id: str = "") -> Crystal:
         rows = lattice["matrix"] if "matrix" in lattice else _rows_of(lattice)
         sites = content["sites"]
         numbers = [_number_of(site["species"], index, id) for index, site in enumerate(sites)]
-        return Crystal(rows, [site["abc"] for site in sites], numbers, id)
+        crystal = Crystal(rows, [site["abc"] for site in sites], numbers, id)
     except BadCrystal as error:
         raise BadCrystal(error.problem, id=id, site=error.site, remedy=error.remedy) from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         problem = f"the dict of the structure is incomplete ({type(error).__name__}: {error})"
         raise BadCrystal(problem, id=id, remedy=_REMEDY) from error
+    refuse_overlap(crystal)
+    return crystal
 
 
 def format_structure_json(crystal: Crystal) -> str:
@@ -91,7 +94,7 @@ def format_structure_json(crystal: Crystal) -> str:
     return json.dumps(structure) + "\n"
 
 
-def _rows_of(lattice: dict[str, float]) -> Any:
+def _rows_of(lattice: dict[str, Any]) -> Any:
     return lattice_rows(*(lattice[name] for name in ("a", "b", "c", "alpha", "beta", "gamma")))
 
 

@@ -15,7 +15,7 @@ from xtalgraph.errors import BadCrystal, Rejected, UnknownName, summarise
 from xtalgraph.structures.cif import read_cif
 from xtalgraph.structures.crystal import Crystal
 from xtalgraph.structures.extended_xyz import read_extended_xyz
-from xtalgraph.structures.poscar import read_poscar
+from xtalgraph.structures.poscar import has_lattice, read_poscar
 from xtalgraph.structures.pymatgen_json import read_structure_dict, read_structure_json
 from xtalgraph.structures.store import CrystalStore
 
@@ -226,17 +226,10 @@ def _format_of_text(text: str, id: str) -> str:
     lines = text.splitlines()
     if start.split(maxsplit=1)[:1] and start.splitlines()[0].strip().isdecimal():
         return "extxyz"
-    if len(lines) > 5 and all(_has_three_numbers(line) for line in lines[2:5]):
+    if len(lines) > 5 and has_lattice(lines):
         return "poscar"
     raise BadCrystal(
         "its format is not recognised",
         id=id,
         remedy=f"Say which it is: format= one of {', '.join(READERS)}.",
     )
-
-
-def _has_three_numbers(line: str) -> bool:
-    try:
-        return len([float(word) for word in line.split()[:3]]) == 3
-    except ValueError:
-        return False

@@ -63,6 +63,7 @@ def niggli_cell(crystal: Crystal) -> Crystal:
     """
     import moyopy
 
+    _refuse_extreme_cell(crystal)
     try:
         _, transformation = moyopy.niggli_reduce(crystal.lattice.tolist())
     except ValueError as problem:
@@ -82,6 +83,7 @@ def _analyse(crystal: Crystal, tolerance: float) -> MoyoDataset:
 
     if not 0 < tolerance <= 1:
         raise BadConfig(f"tolerance = {tolerance} Å; it must lie in (0, 1].")
+    _refuse_extreme_cell(crystal)
     cell = moyopy.Cell(
         crystal.lattice.tolist(),
         (crystal.fractional_positions % 1.0).tolist(),
@@ -95,3 +97,15 @@ def _analyse(crystal: Crystal, tolerance: float) -> MoyoDataset:
             id=crystal.id,
             remedy="Try another tolerance, and look for atoms that overlap.",
         ) from problem
+
+
+def _refuse_extreme_cell(crystal: Crystal) -> None:
+    # Cell reduction counts in whole numbers of lattice vectors and does not end on such cells.
+    filled = crystal.volume / np.linalg.norm(crystal.lattice, axis=1).prod()
+    if filled < 1e-6:
+        raise BadCrystal(
+            f"its lattice vectors are nearly in one plane: they fill {filled:.1e} of the box with "
+            "edges as long",
+            id=crystal.id,
+            remedy="Choose a more compact cell of the same crystal.",
+        )
