@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.zoo import ZOO, supercell, transformed
 from xtalgraph.errors import BadConfig, BadCrystal, UnknownName
-from xtalgraph.graphs import CrystalGraph, GraphConfig, build_graphs, find_isolated_sites
+from xtalgraph.graphs import CrystalGraph, GraphConfig, build_graphs, nearest_distances
 from xtalgraph.structures import Crystal, CrystalStore
 
 FAR_APART = Crystal(
@@ -117,8 +117,14 @@ def test_isolated_site_is_named():
         build_graphs(FAR_APART, config)
     with pytest.warns(UserWarning, match="site 0: no neighbour"):
         build_graphs(FAR_APART, GraphConfig(cutoff=5.0, isolated="warn"))
-    store = CrystalStore.from_crystals([ZOO["Si"], FAR_APART])
-    assert find_isolated_sites(store, config) == [(1, 0)]
+
+
+def test_nearest_distances_stand_in_rows():
+    near = nearest_distances(CrystalStore.from_crystals([ZOO["Si"], FAR_APART]), 5, cutoff=5.0)
+    bond = 5.431 * np.sqrt(3) / 4
+    np.testing.assert_allclose(near[:2, :4], bond)
+    np.testing.assert_allclose(near[:2, 4], 5.431 / np.sqrt(2))
+    assert near[2:].tolist() == [[np.inf] * 5, [1.0, *[np.inf] * 4], [1.0, *[np.inf] * 4]]
 
 
 def test_overlapping_atoms_are_refused_with_their_site():

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from tests.zoo import ZOO
 from xtalgraph.errors import BadCheckpoint
 from xtalgraph.graphs import CrystalGraph, GraphConfig, build_graphs
-from xtalgraph.models import Cgcnn, CgcnnConfig
+from xtalgraph.models import Cgcnn
+from xtalgraph.models.cgcnn import NETWORK_OF_2018
 from xtalgraph.models.cgcnn.convolutions import GatedConvolution
 from xtalgraph.models.cgcnn.weights_2018 import config_of_2018_state, from_2018_state
 from xtalgraph.structures import Crystal, CrystalStore
@@ -67,7 +68,7 @@ def test_gated_equals_the_layer_of_2018(seed: int) -> None:
     random = torch.Generator().manual_seed(seed)
     atoms = torch.randn(graph.n_atoms, 6, generator=random, dtype=torch.float64)
     bonds = torch.rand(graph.n_edges, 41, generator=random, dtype=torch.float64)
-    layer = GatedConvolution(CgcnnConfig(atom_width=6)).double().train()
+    layer = GatedConvolution(replace(NETWORK_OF_2018, atom_width=6)).double().train()
     for norm in (layer.normalise_edges, layer.normalise_sum):
         nn.init.uniform_(norm.weight, 0.5, 2.0)
         nn.init.normal_(norm.bias)
@@ -144,7 +145,7 @@ def test_shown_to_fail_bonds_one_percent_shorter_predict_otherwise(
 
 
 def test_further_hidden_layers_keep_their_place() -> None:
-    ours = Cgcnn(CgcnnConfig(n_hidden=3, hidden_width=5), 2)
+    ours = Cgcnn(replace(NETWORK_OF_2018, n_hidden=3, hidden_width=5), 2)
     theirs = {
         "embedding.weight": ours.element_vectors.embedding.weight,
         "embedding.bias": ours.element_vectors.embedding.bias,
@@ -155,7 +156,7 @@ def test_further_hidden_layers_keep_their_place() -> None:
     }
     for i, layer in enumerate(ours.convolutions):
         theirs[f"convs.{i}.fc_full.weight"] = layer.gate_and_message.weight
-    assert config_of_2018_state(theirs) == CgcnnConfig(n_hidden=3, hidden_width=5)
+    assert config_of_2018_state(theirs) == replace(NETWORK_OF_2018, n_hidden=3, hidden_width=5)
     state = ours.state_dict()
     for name, value in from_2018_state(theirs).items():
         assert torch.equal(state[name], value), name

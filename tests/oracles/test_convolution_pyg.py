@@ -20,7 +20,11 @@ from xtalgraph.models.cgcnn.convolutions import (
 
 WIDTH, N_GAUSSIANS = 9, 7
 PAPER = CgcnnConfig(
-    atom_width=WIDTH, n_gaussians=N_GAUSSIANS, normalisation="none", activate_residual=False
+    atom_width=WIDTH,
+    n_gaussians=N_GAUSSIANS,
+    activation="softplus",
+    normalisation="none",
+    activate_residual=False,
 )
 
 

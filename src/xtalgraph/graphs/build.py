@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
+from jaxtyping import Float64
 
 from xtalgraph.errors import BadCrystal
 from xtalgraph.graphs.config import GraphConfig
@@ -89,10 +90,19 @@ def _search(
     )
 
 
-def find_isolated_sites(store: CrystalStore, config: GraphConfig) -> list[tuple[int, int]]:
-    """Give (crystal, site) of every site without a neighbour within the cutoff."""
-    counts = _search(store, config, n_threads=1)[3]
-    return [_locate(store, int(atom)) for atom in np.flatnonzero(counts == 0)]
+def nearest_distances(
+    store: CrystalStore, n_nearest: int, cutoff: float = 8.0
+) -> Float64[np.ndarray, "n_atoms n_rows"]:
+    """Give the `n_nearest` smallest distances of each atom in Å, ascending, inf beyond the cutoff.
+
+    Nothing is refused: this is how a pre-flight finds isolated sites and overlapping atoms.
+    """
+    config = GraphConfig("nearest", n_nearest, cutoff)
+    _, _, distance, counts = _search(store, config, n_threads=1)
+    table = np.full((len(counts), n_nearest), np.inf)
+    places = np.arange(len(distance)) - np.repeat(np.cumsum(counts) - counts, counts)
+    table[np.repeat(np.arange(len(counts)), counts), places] = distance
+    return table
 
 
 def _locate(store: CrystalStore, atom: int) -> tuple[int, int]:

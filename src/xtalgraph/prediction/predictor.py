@@ -106,7 +106,7 @@ class Predictor:
         """Predict a batch of graphs: values in the targets' units, or class probabilities."""
         with torch.inference_mode():
             outputs = self.network(graph.to(self.device)).double().cpu()
-            if self.task.kind == "classification":
+            if self.saved.normaliser is None:
                 return outputs.softmax(dim=1).numpy()
             return self.saved.normaliser.restore(outputs).numpy()
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
@@ -28,20 +27,36 @@ class WeightAverage(Callback):
         self.average: dict[str, Tensor] = {}
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin with the network's weights, or move what a checkpoint gave to their device."""
-        current = _state(pl_module)
-        begin = self.average or current
-        self.average = {
-            name: begin[name].detach().to(value.device, copy=True)
-            for name, value in current.items()
-        }
+        """Begin with the network's weights, or with what a checkpoint gave."""
+        self.begin(pl_module.network)
 
-    @torch.no_grad()
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Move the average towards the weights of this step."""
-        current = _state(pl_module)
+        self.update(pl_module.network)
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Give the network the average."""
+        self.swap(pl_module.network)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Give the network its own weights back."""
+        self.swap(pl_module.network)
+
+    def begin(self, network: nn.Module) -> None:
+        """Copy the weights, or move an average that is there to their device."""
+        current = network.state_dict()
+        first = self.average or current
+        self.average = {
+            name: first[name].detach().to(value.device, copy=True)
+            for name, value in current.items()
+        }
+
+    @torch.no_grad()
+    def update(self, network: nn.Module) -> None:
+        """Take one step of the average; counts are copied."""
+        current = network.state_dict()
         floating = [name for name, value in current.items() if value.is_floating_point()]
         move = get_ema_multi_avg_fn(min(self.decay, (1 + self.n_steps) / (10 + self.n_steps)))
         move(
@@ -53,17 +68,10 @@ class WeightAverage(Callback):
             self.average[name].copy_(current[name])
         self.n_steps += 1
 
-    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Give the network the average."""
-        self._swap(pl_module)
-
-    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Give the network its own weights back."""
-        self._swap(pl_module)
-
     @torch.no_grad()
-    def _swap(self, pl_module: LightningModule) -> None:
-        for name, value in _state(pl_module).items():
+    def swap(self, network: nn.Module) -> None:
+        """Exchange the network's weights and their average."""
+        for name, value in network.state_dict().items():
             kept = value.clone()
             value.copy_(self.average[name])
             self.average[name].copy_(kept)
@@ -75,8 +83,3 @@ class WeightAverage(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up what a checkpoint kept."""
         self.n_steps, self.average = state_dict["n_steps"], state_dict["average"]
-
-
-def _state(pl_module: LightningModule) -> Mapping[str, Tensor]:
-    """Give weights and running statistics by name, not copied."""
-    return pl_module.network.state_dict()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from xtalgraph.errors import BadConfig, UnknownName
 from xtalgraph.graphs import GraphConfig
 from xtalgraph.models import CgcnnConfig, model_name
+from xtalgraph.models.cgcnn import NETWORK_OF_2018
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,14 +51,14 @@ class TrainConfig:
     tensorboard: bool = True  # also write TensorBoard logs to the run folder
 
     def __post_init__(self) -> None:
-        for kind, name, legal in (
+        for kind, name, names in (
             ("loss", self.loss, LOSSES),
             ("optimiser", self.optimiser, OPTIMISERS),
             ("schedule", self.schedule, SCHEDULES),
             ("precision", self.precision, PRECISIONS),
         ):
-            if name not in legal:
-                raise UnknownName(kind, name, legal)
+            if name not in names:
+                raise UnknownName(kind, name, names)
         for name, value, legal, is_legal in self._ranges():
             if not is_legal:
                 raise BadConfig(f"train.{name} = {value}; it must be {legal}.")
@@ -122,7 +123,7 @@ def preset(name: str) -> RunConfig:
     if name == "default":
         return RunConfig()
     if name == "paper":
-        return RunConfig(GraphConfig(rule="nearest"), CgcnnConfig(), _PAPER_TRAINING)
+        return RunConfig(GraphConfig(rule="nearest"), NETWORK_OF_2018, _PAPER_TRAINING)
     raise UnknownName("preset", name, PRESETS)
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from torch import nn
 
 from xtalgraph.models import SavedModel, save_model
+from xtalgraph.models.registry import Network
 from xtalgraph.training.config import RunConfig
 from xtalgraph.training.problem import PARTS, Problem
 from xtalgraph.training.run_folder import CHECKPOINT, METRICS, PREDICTIONS, write_text
@@ -22,7 +22,7 @@ def finish_run(
     folder: Path,
     problem: Problem,
     config: RunConfig,
-    network: nn.Module,
+    network: Network,
     best_epoch: int,
     history: pd.DataFrame,
 ) -> None:

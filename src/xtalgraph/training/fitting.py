@@ -34,7 +34,7 @@ def make_trainer(config: TrainConfig, folder: Path, callbacks: list[Callback]) -
             devices=config.devices,
             num_nodes=config.num_nodes,
             strategy=config.strategy,
-            precision=config.precision,  # type: ignore[arg-type]
+            precision=config.precision,
             max_epochs=config.epochs,
             gradient_clip_val=config.gradient_clip or None,
             callbacks=callbacks,
@@ -48,7 +48,7 @@ def make_trainer(config: TrainConfig, folder: Path, callbacks: list[Callback]) -
             enable_progress_bar=False,  # progress.py does
             enable_model_summary=False,
         )
-    except (ValueError, MisconfigurationException) as error:
+    except (TypeError, ValueError, RuntimeError, MisconfigurationException) as error:
         settings = ", ".join(
             f"{name} = {getattr(config, name)!r}"
             for name in ("accelerator", "devices", "num_nodes", "strategy", "precision")

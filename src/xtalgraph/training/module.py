@@ -7,19 +7,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from xtalgraph.errors import BadConfig
 from xtalgraph.graphs import CrystalGraph, GraphLoader
+from xtalgraph.training.batches import LabelledLoader, TrainingBatch
 from xtalgraph.training.config import RunConfig
 from xtalgraph.training.losses import find_loss
 from xtalgraph.training.optimisation import make_optimiser, make_schedule
 from xtalgraph.training.problem import Problem
 from xtalgraph.training.scoring import score_validation
-
-TrainingBatch = tuple[CrystalGraph, Tensor, Tensor]  # graph, labels, rows of the data set
 
 
 class TrainingModule(LightningModule):
@@ -47,22 +46,22 @@ class TrainingModule(LightningModule):
         """Give the network's outputs."""
         return self.network(graph)
 
-    def train_dataloader(self) -> GraphLoader:
+    def train_dataloader(self) -> LabelledLoader:
         """Give the loader of this process's share of the training part."""
         return self._loader("train", shuffle=True)
 
-    def val_dataloader(self) -> GraphLoader:
+    def val_dataloader(self) -> LabelledLoader:
         """Give the loader of this process's share of the validation part."""
         return self._loader("validation", shuffle=False)
 
-    def _loader(self, part: str, shuffle: bool) -> GraphLoader:
+    def _loader(self, part: str, shuffle: bool) -> LabelledLoader:
         rows, n_ranks = self.problem.rows(part), self.trainer.world_size
         if len(rows) < n_ranks:
             raise BadConfig(
                 f"the {part} part has {len(rows)} crystals for {n_ranks} processes. Use fewer "
                 "(train.devices, train.num_nodes)."
             )
-        return GraphLoader(
+        graphs = GraphLoader(
             self.problem.dataset.crystals,
             # every graph was tried before the training, so a warning has been given once
             replace(self.config.graph, isolated="ignore"),
@@ -73,6 +72,7 @@ class TrainingModule(LightningModule):
             rank=self.trainer.global_rank,
             n_ranks=n_ranks,
         )
+        return LabelledLoader(graphs, self.problem.learned)
 
     def configure_optimizers(self) -> Any:
         """Give the optimiser, with the schedule of the learning rate a step."""
@@ -81,18 +81,6 @@ class TrainingModule(LightningModule):
         if schedule is None:
             return optimiser
         return [optimiser], [{"scheduler": schedule, "interval": "step"}]
-
-    def transfer_batch_to_device(
-        self,
-        batch: tuple[CrystalGraph, Int[Tensor, "n_crystals"]],
-        device: torch.device,
-        dataloader_idx: int,
-    ) -> TrainingBatch:
-        """Give the batch on the device, with its labels."""
-        graph, rows = batch
-        if device.type == "mps":  # which has no float64
-            graph = replace(graph, distance=graph.distance.float())
-        return graph.to(device), self.problem.learned[rows].to(device), rows
 
     def on_train_epoch_start(self) -> None:
         """Seed dropout by epoch and process, so that a resumed run draws what it would have."""
@@ -106,10 +94,9 @@ class TrainingModule(LightningModule):
 
     def training_step(self, batch: TrainingBatch, batch_index: int) -> Tensor:
         """Give the loss of a batch."""
-        graph, labels, _ = batch
-        loss = self.loss(self.network(graph), labels)
-        value = loss.detach()
-        self.loss_sum += torch.stack([value * graph.n_crystals, value.new_tensor(graph.n_crystals)])
+        loss = self.loss(self.network(batch.graph), batch.labels)
+        n_crystals = batch.graph.n_crystals
+        self.loss_sum += torch.stack([loss.detach() * n_crystals, loss.new_tensor(n_crystals)])
         return loss
 
     def on_validation_epoch_start(self) -> None:
@@ -125,9 +112,8 @@ class TrainingModule(LightningModule):
 
     def validation_step(self, batch: TrainingBatch, batch_index: int) -> None:
         """Keep the outputs of a batch."""
-        graph, _, rows = batch
-        positions = self.position[rows].to(self.device)
-        self.validation_outputs[positions, :-1] = self.network(graph).to(self.dtype)
+        positions = self.position[batch.rows].to(self.device)
+        self.validation_outputs[positions, :-1] = self.network(batch.graph).to(self.dtype)
         self.validation_outputs[positions, -1] = 1
 
     def on_validation_epoch_end(self) -> None:

@@ -87,10 +87,7 @@ def resume_run(
     The data set is read again from its source unless it is given; its checksum must be the same.
     """
     _, record = read_record(Path(folder))
-    if dataset is None:
-        source = record["source"]
-        several = ", " in source and not Path(source).exists()
-        dataset = read_dataset(source.split(", ") if several else source)
+    dataset = read_run_dataset(folder) if dataset is None else dataset
     return train(
         dataset,
         record["targets"],
@@ -99,6 +96,13 @@ def resume_run(
         resume=True,
         on_progress=on_progress,
     )
+
+
+def read_run_dataset(folder: Path | str) -> Dataset:
+    """Read the data set of a run again, from where it lay when the run was begun."""
+    source = read_record(Path(folder))[1]["source"]
+    several = ", " in source and not Path(source).exists()
+    return read_dataset(source.split(", ") if several else source)
 
 
 def _run(

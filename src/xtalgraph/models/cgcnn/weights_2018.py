@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from torch import Tensor
 
 from xtalgraph.errors import BadCheckpoint
-from xtalgraph.models.cgcnn.config import CgcnnConfig
+from xtalgraph.models.cgcnn.config import NETWORK_OF_2018, CgcnnConfig
 
 _NAMES = {
     r"embedding\.(.+)": r"element_vectors.embedding.\1",
@@ -30,7 +31,8 @@ def config_of_2018_state(state: Mapping[str, Tensor]) -> CgcnnConfig:
     n_gaussians = state["convs.0.fc_full.weight"].shape[1] - 2 * atom_width
     n_convolutions = sum(name.endswith("fc_full.weight") for name in state)
     n_further = sum(bool(re.fullmatch(r"fcs\.\d+\.weight", name)) for name in state)
-    return CgcnnConfig(
+    return replace(
+        NETWORK_OF_2018,
         n_convolutions=n_convolutions,
         atom_width=atom_width,
         n_gaussians=n_gaussians,

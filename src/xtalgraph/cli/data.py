@@ -1,0 +1,164 @@
+"""`xtalgraph data`: public data sets, and the one that the package makes itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from xtalgraph.cli.output import print_lines, report_rejected, say
+from xtalgraph.errors import BadConfig, Rejected
+
+app = App(name="data", help="Public data sets, and the embedded one.")
+
+
+@app.command(name="list")
+def list_sets() -> None:
+    """List the data sets that can be fetched or made."""
+    from xtalgraph.datasets import PUBLIC_SETS
+
+    width = max(map(len, PUBLIC_SETS))
+    print_lines([f"{'ionic':{width}}  made by the package: ionic model, not DFT (data make ionic)"])
+    print_lines(f"{name:{width}}  {public.title}" for name, public in PUBLIC_SETS.items())
+
+
+@app.command
+def info(name: str, /) -> None:
+    """Show what a public data set is: size, targets, licence, citation, address.
+
+    Parameters
+    ----------
+    name: str
+        A name of `data list`.
+    """
+    from xtalgraph.datasets import find_public_set
+
+    public = find_public_set(name)
+    rows = f"{public.n_rows:,} crystals" if public.n_rows else "as many crystals as the query gives"
+    targets = ", ".join(target.column for target in public.columns.values())
+    print_lines(
+        [
+            f"{public.name}: {public.title}",
+            public.description,
+            f"size: {rows}",
+            f"columns: {targets}",
+            *(f"file: {file.url}" for file in public.files),
+            f"homepage: {public.homepage}",
+            f"licence: {public.licence}",
+            f"cite: {public.citation}",
+            *([public.note] if public.note else []),
+        ]
+    )
+
+
+@app.command
+def fetch(
+    name: str,
+    /,
+    *,
+    out: Path = Path("data"),
+    mirror: str | None = None,
+    columns: str = "formation_energy_per_atom,band_gap",
+    criteria: str | None = None,
+    skip_bad: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Download a public data set, checked and resumable, as a table that `train` takes.
+
+    Parameters
+    ----------
+    name: str
+        A name of `data list`.
+    out: Path
+        Folder to write to.
+    mirror: str
+        OLD=NEW: addresses that begin with OLD are fetched from NEW.
+    columns: str
+        For materials_project: the properties to ask for.
+    criteria: str
+        For materials_project: JSON with the criteria of its search, as in
+        '{"elements": ["Sr", "O"], "num_elements": 3}'. The key is read from MP_API_KEY.
+    skip_bad: bool
+        Leave out rows that make no crystal, and list them.
+    """
+    from xtalgraph.datasets import fetch_dataset, fetch_materials_project
+
+    rejected: list[Rejected] | None = [] if skip_bad else None
+    if name == "materials_project":
+        path = out / "materials_project.parquet"
+        query = read_criteria(criteria)
+        path = fetch_materials_project(path, columns.split(","), query, rejected=rejected)
+        report_rejected(rejected or [], path)
+        print_lines([str(path)])
+        return 0
+    mirrors = {}
+    if mirror is not None:
+        old, equals, new = mirror.partition("=")
+        if not equals:
+            raise BadConfig(f"--mirror {mirror}: write OLD=NEW, two beginnings of addresses.")
+        mirrors[old] = new
+    with _download_bar() as show:
+        path = fetch_dataset(name, out, mirrors=mirrors, progress=show, rejected=rejected)
+    report_rejected(rejected or [], path)
+    print_lines([str(path)])
+    return 0
+
+
+def read_criteria(text: str | None) -> dict[str, Any]:
+    """Read the criteria of a query from JSON."""
+    try:
+        criteria = json.loads(text or "{}")
+    except ValueError as error:
+        raise BadConfig(f"--criteria: not JSON ({error}).") from None
+    if not isinstance(criteria, dict):
+        raise BadConfig('--criteria: write a JSON object, as in {"elements": ["Sr", "O"]}.')
+    return criteria
+
+
+@app.command
+def make(
+    name: str = "ionic",
+    /,
+    *,
+    out: Path,
+    target: str | None = None,
+) -> None:
+    """Write the embedded data set as a folder of CIFs with id_prop.csv, or as one parquet file.
+
+    Parameters
+    ----------
+    name: str
+        ionic: perovskites and other oxides with their lattice energy in an ionic model. Not DFT.
+    out: Path
+        A folder, or a file that ends in .parquet.
+    target: str
+        Only this column; all where not given.
+    """
+    from xtalgraph.datasets import make_dataset_folder, make_ionic_dataset, write_parquet
+    from xtalgraph.errors import UnknownName
+
+    if name != "ionic":
+        raise UnknownName("embedded data set", name, ["ionic"])
+    dataset = make_ionic_dataset()
+    if out.suffix == ".parquet":
+        out.parent.mkdir(parents=True, exist_ok=True)
+        path = write_parquet(dataset, out)
+    else:
+        path = make_dataset_folder(dataset, out, target)
+    say(f"{len(dataset)} crystals of an ionic model, not DFT:")
+    print_lines([str(path)])
+
+
+@contextmanager
+def _download_bar() -> Iterator[Any]:
+    """Give a function that shows how much of a download is there, on stderr."""
+    console = Console(stderr=True)
+    columns = (TextColumn("fetching"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        bar = bars.add_task("fetch", total=None)
+        yield lambda done, total: bars.update(bar, completed=done, total=total)

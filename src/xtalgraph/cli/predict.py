@@ -1,0 +1,61 @@
+"""`xtalgraph predict`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from xtalgraph.cli.output import refuse_table_format, report_rejected, say, write_table
+from xtalgraph.errors import BadDataset, Rejected
+
+
+def predict(
+    model: str,
+    /,
+    *inputs: str,
+    out: Path | None = None,
+    skip_bad: Annotated[bool, Parameter(negative=())] = False,
+    device: str = "cpu",
+    threads: int = 1,
+) -> int:
+    """Predict crystals with a trained model.
+
+    The table has the column `id`, then `<target> [unit]`; for a classification the class and a
+    probability for each class. Crystals that cannot be read or predicted are listed with their
+    reason, the rest is predicted, and the exit status is 1 unless --skip-bad is given.
+
+    Parameters
+    ----------
+    model: str
+        A run folder or a model file.
+    inputs: str
+        Structure files, folders, globs or tables; no targets are needed.
+    out: Path
+        File for the table (.csv, .parquet or .json); CSV to stdout where it is not given.
+    skip_bad: bool
+        Bad crystals are reported, and no failure.
+    device: str
+        Where the network runs: cpu, cuda, mps.
+    threads: int
+        Processor threads.
+    """
+    if not inputs:
+        raise BadDataset("nothing to predict: name structure files, folders, globs or tables.")
+    refuse_table_format(out)
+    import torch
+
+    from xtalgraph.datasets import read_dataset
+    from xtalgraph.prediction import load_model
+
+    torch.set_num_threads(threads)
+    predictor = load_model(model, device=device)
+    rejected: list[Rejected] = []
+    dataset = read_dataset(list(inputs) if len(inputs) > 1 else inputs[0], rejected=rejected)
+    result = predictor.predict(dataset.crystals, rejected=rejected, n_threads=threads)
+    write_table(result.to_frame(), out)
+    report_rejected(rejected, out)
+    if out is not None:
+        say(f"{len(result)} crystals predicted: {out}")
+    return 1 if rejected and not skip_bad else 0

@@ -1,0 +1,140 @@
+"""`xtalgraph train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from xtalgraph.cli.output import print_lines, report_rejected, say
+from xtalgraph.cli.progress import training_bar
+from xtalgraph.errors import BadConfig, Rejected
+
+if TYPE_CHECKING:
+    from xtalgraph.datasets import Dataset
+    from xtalgraph.training import RunConfig, TrainedRun
+
+Settings = Annotated[list[str] | None, Parameter(name="--set", negative=())]
+
+
+def train(
+    data: str | None = None,
+    /,
+    *,
+    target: str | None = None,
+    task: str = "regression",
+    preset: str = "default",
+    config: Path | None = None,
+    set: Settings = None,
+    split: str = "0.6,0.2,0.2",
+    epochs: int | None = None,
+    seed: int | None = None,
+    out: Path | None = None,
+    resume: Path | None = None,
+    skip_bad: Annotated[bool, Parameter(negative=())] = False,
+    accelerator: str | None = None,
+    devices: str | None = None,
+    num_nodes: int | None = None,
+    strategy: str | None = None,
+    precision: str | None = None,
+) -> int:
+    """Train a network on a data set and leave a run folder: model, figures, report.
+
+    Parameters
+    ----------
+    data: str
+        A folder, a table, or `ionic` for the embedded data set; not needed with --resume.
+    target: str
+        The column to learn; several, separated by commas, are learned together.
+    task: str
+        regression or classification.
+    preset: str
+        default, or paper: the settings of the code of 2018.
+    config: Path
+        TOML file with settings; what it leaves out is the preset's.
+    set: list[str]
+        One setting, as in --set model.pooling=max; may be given again.
+    split: str
+        0.6,0.2,0.2 (ratios) | 500,100,100 (sizes) | column:NAME[:train=A+B,test=C] | file:PATH |
+        group:formula[:ratios] | group:crystal_system[:ratios] | element:Sr.
+    epochs: int
+        Passes over the training part.
+    seed: int
+        Of the initial weights, the batches and dropout (the split has train.split_seed).
+    out: Path
+        The run folder; runs/<data>-<target> where not given.
+    resume: Path
+        A run folder to continue, with its own data and settings.
+    skip_bad: bool
+        Leave out crystals that cannot be read, and list them.
+    accelerator: str
+        As Lightning's Trainer takes it: auto, cpu, gpu, mps.
+    devices: str
+        Processes on this machine.
+    num_nodes: int
+        Machines.
+    strategy: str
+        As Lightning's Trainer takes it: auto, ddp, …
+    precision: str
+        32-true, 64-true, 16-mixed, bf16-mixed.
+    """
+    from xtalgraph.datasets import read_dataset
+    from xtalgraph.training import resume_run
+    from xtalgraph.training import train as train_network
+
+    if resume is not None:
+        with training_bar() as show:
+            run = resume_run(resume, on_progress=show)
+        return finish(run, None)
+    if data is None or target is None:
+        raise BadConfig("name the data and --target, or a run folder to --resume.")
+    machine = {
+        "epochs": epochs,
+        "seed": seed,
+        "accelerator": accelerator,
+        "devices": devices,
+        "num_nodes": num_nodes,
+        "strategy": strategy,
+        "precision": precision,
+    }
+    given = [f"train.{key}={value}" for key, value in machine.items() if value is not None]
+    settings = choose_config(preset, config, [*(set or []), *given])
+    rejected: list[Rejected] | None = [] if skip_bad else None
+    dataset = read_dataset(data, rejected=rejected)
+    out = out or Path("runs") / f"{dataset.name}-{target.replace(',', '+')}"
+    report_rejected(rejected or [], out)
+    with training_bar() as show:
+        run = train_network(
+            dataset, target, task=task, config=settings, split=split, out=out, on_progress=show
+        )
+    return finish(run, dataset)
+
+
+def choose_config(preset_name: str, file: Path | None, settings: list[str]) -> RunConfig:
+    """Give the settings of a preset, changed by a file, changed by single assignments."""
+    from xtalgraph.training import apply_overrides, preset, read_config
+
+    config = preset(preset_name)
+    if file is not None:
+        config = read_config(file, config)
+    return apply_overrides(config, settings)
+
+
+def finish(run: TrainedRun, dataset: Dataset | None) -> int:
+    """Draw the figures of a finished run and print how good it is beside the baselines."""
+    if run.rank:
+        return 0
+    if run.was_finished:
+        say(f"{run.folder}: this run was finished; nothing to do.")
+        return 0
+    from xtalgraph.evaluation import evaluate, report_run
+    from xtalgraph.training import read_run_dataset
+
+    dataset = dataset if dataset is not None else read_run_dataset(run.folder)
+    part = "test" if (run.folder / "test_predictions.csv").exists() else "validation"
+    print_lines([f"{part} part:"])
+    print_lines(evaluate(run.folder, dataset, part=part).table().to_string(index=False).split("\n"))
+    page = report_run(run.folder, dataset, part=part)
+    say(f"run folder: {run.folder}", f"report: {page}")
+    return 0
