@@ -193,6 +193,9 @@ def test_a_network_takes_part(dataset: Dataset, tmp_path: Path) -> None:
         dataset, ["gap"], ["mean", "cgcnn"], n_folds=2, out=tmp_path, config=config
     )
     assert result.summary()["n_folds"].tolist() == [2, 2]
+    page = (tmp_path / "report.html").read_text()
+    assert "--folds 2 --models mean,cgcnn --seed 0" in page
+    assert "atom_width = 8" in page
     split = (tmp_path / "cgcnn" / "fold_1" / "splits.csv").read_text()
     tested = {line.split(",")[0] for line in split.splitlines() if line.endswith(",test")}
     assert tested == {str(id) for id in dataset.ids[result.folds[1].test]}

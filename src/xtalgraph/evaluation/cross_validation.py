@@ -91,7 +91,7 @@ def cross_validate(
                 main = result["metrics"][chosen.targets[0].name][MAIN_METRIC[task]]
                 on_fold(model, number, main)
     finished = CrossValidation(chosen, pd.DataFrame(rows), tuple(made), Path(out))
-    _write_page(finished, dataset, models, group)
+    _write_page(finished, job, models, group)
     return finished
 
 
@@ -153,13 +153,14 @@ class _Job:
             [target.name for target in self.task.targets],
             out=folder,
             task=self.task.kind,
-            config=self._run_config(),
+            config=self.run_config(),
             split=Split(np.sort(learned), np.sort(validation), np.sort(fold.test)),
             resume=(folder / "config.toml").is_file(),
         )
         return load_model(run.folder).predict(self.dataset.crystals.take(fold.test)).values
 
-    def _run_config(self) -> "RunConfig":
+    def run_config(self) -> "RunConfig":
+        """Give the settings of the networks."""
         from xtalgraph.training import preset
 
         return preset("default") if self.config is None else self.config
@@ -167,9 +168,9 @@ class _Job:
     def _fingerprint(self, model: str, fold: Fold) -> str:
         """Give a text that differs where the result would."""
         parts = [self.dataset.checksum, repr(self.task), model, str(self.seed)]
-        parts += [",".join(map(str, rows.tolist())) for rows in (fold.train, fold.test)]
+        parts += ["\n".join(self.dataset.ids[rows].tolist()) for rows in (fold.train, fold.test)]
         if model not in BASELINES:
-            parts.append(repr(self._run_config()))
+            parts.append(repr(self.run_config()))
         return hashlib.sha256("|".join(parts).encode()).hexdigest()
 
 
@@ -194,8 +195,9 @@ def _refuse_unknown_models(models: Sequence[str], task: Task) -> None:
 
 
 def _write_page(
-    result: CrossValidation, dataset: Dataset, models: Sequence[str], group: str | None
+    result: CrossValidation, job: "_Job", models: Sequence[str], group: str | None
 ) -> None:
+    dataset = job.dataset
     metric = MAIN_METRIC[result.task.kind]
     pictures = []
     for target in result.task.targets:
@@ -216,7 +218,27 @@ def _write_page(
     sections = (
         Section("Scores over folds", (words,), tables=(summary,), pictures=tuple(pictures)),
         Section("Every fold", tables=(scores,)),
+        _describe_settings(result, job, models, group),
     )
     names = ", ".join(target.name.replace("_", " ") for target in result.task.targets)
     numbers = {"folds": json.loads(result.scores.to_json(orient="records"))}
     write_report(result.folder, Report(f"Cross-validation: {names}", sections, numbers))
+
+
+def _describe_settings(
+    result: CrossValidation, job: _Job, models: Sequence[str], group: str | None
+) -> Section:
+    targets = ",".join(target.name for target in result.task.targets)
+    lines = [
+        f"xtalgraph cross-validate {job.dataset.source} --target {targets} "
+        f"--task {result.task.kind} \\",
+        f"    --folds {len(result.folds)} --models {','.join(models)} --seed {job.seed}"
+        + (f" --group {group}" if group else ""),
+    ]
+    words = "The command that repeats this."
+    if any(model in MODELS for model in models):
+        from xtalgraph.training import format_config
+
+        words += " Below it the settings of the networks."
+        lines += ["", format_config(job.run_config())]
+    return Section("Settings and how to repeat", (words,), verbatim="\n".join(lines))

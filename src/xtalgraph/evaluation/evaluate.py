@@ -96,27 +96,35 @@ def evaluate(
             f"{dataset.source}: none of the {len(chosen)} rows to score has a label of "
             f"{', '.join(target.name for target in predictor.task.targets)}."
         )
-    bad: list[Rejected] | None = None if rejected is None else []
-    predictions = predictor.predict(dataset.crystals.take(kept), rejected=bad)
-    if bad:
-        lost = {row.id for row in bad}
-        kept = kept[[str(id) not in lost for id in dataset.ids[kept]]]
-    if rejected is not None and bad is not None:
-        rejected += bad
+    kept, predicted, bad = _predict(predictor, dataset, kept, rejected)
     stated = _predict_baselines(predictor, dataset, kept, split, baselines, seed)
     task, true = predictor.task, read_labels(dataset, predictor.task, kept)
     return Evaluation(
         part="given" if rows is not None else part,
         task=task,
-        metrics=score(true, predictions.values, task),
+        metrics=score(true, predicted, task),
         baselines={name: score(true, values, task) for name, values in stated.items()},
         rows=kept,
         labels=true,
-        predicted=predictions.values,
+        predicted=predicted,
         ids=tuple(str(id) for id in dataset.ids[kept]),
-        notes=_find_notes(predictor, dataset, chosen, kept, split, len(bad or ())),
-        rejected=tuple(bad or ()),
+        notes=_find_notes(predictor, dataset, chosen, kept, split, len(bad)),
+        rejected=tuple(bad),
     )
+
+
+def _predict(
+    predictor: Predictor, dataset: Dataset, rows: np.ndarray, rejected: list[Rejected] | None
+) -> tuple[Int64[np.ndarray, "n_kept"], Float64[np.ndarray, "n_kept n_outputs"], list[Rejected]]:
+    """Give the rows that could be predicted, their predictions, and what was left out."""
+    bad: list[Rejected] = []
+    crystals = dataset.crystals.take(rows)
+    predictions = predictor.predict(crystals, rejected=None if rejected is None else bad)
+    if rejected is not None:
+        rejected += bad
+    lost = {row.id for row in bad}
+    kept = np.array([str(id) not in lost for id in crystals.ids], dtype=bool)
+    return rows[kept], predictions.values, bad
 
 
 def score(

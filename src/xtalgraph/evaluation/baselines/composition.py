@@ -86,8 +86,10 @@ def _shares(crystals: CrystalStore) -> np.ndarray:
 class CompositionModel:
     """A random `forest` or gradient `boosting` of trees on `composition_features`.
 
-    scikit-learn's `RandomForest…` and `HistGradientBoosting…`, one for each target. Its saved
-    state is the table that it was fitted on, with the seed: reading it fits it again, because
+    scikit-learn's `RandomForest…` and `HistGradientBoosting…`, one for each target. Where crystals
+    of one composition differ much (ABO3 and BAO3), a forest whose leaves are single crystals
+    answers with the one that it has seen, and may err more than boosting or even the median. Its
+    saved state is the table that it was fitted on, with the seed: reading it fits it again, because
     scikit-learn's own files are pickles and those are never read. The same version of scikit-learn
     gives the same model again; another that does not is refused.
     """
