@@ -37,6 +37,7 @@ def test_each_says_what_it_is(public: PublicSet) -> None:
     for file in public.files:
         assert file.url.startswith("https://")
         assert file.url.endswith(file.name)
+        assert file.checksum.split()[-1] in (file.sha256, file.git_blob)
         assert re.fullmatch("[0-9a-f]{64}", file.sha256) or re.fullmatch(
             "[0-9a-f]{40}", file.git_blob
         )

@@ -25,6 +25,21 @@ class PublicFile:
     n_bytes: int | None = None  # where the publisher says so
     part: str = ""  # train, validation or test, where the files are a published split
 
+    @property
+    def checksum(self) -> str:
+        """What the file is checked against, in words.
+
+        >>> PublicFile("a.csv", "https://example.org/a.csv").checksum
+        'none published; later downloads must equal the first'
+        """
+        if self.git_blob:
+            return f"git blob {self.git_blob}"
+        return (
+            f"sha256 {self.sha256}"
+            if self.sha256
+            else ("none published; later downloads must equal the first")
+        )
+
 
 @dataclass(frozen=True)
 class PublicSet:
@@ -71,7 +86,7 @@ _UNSTATED = "not stated with the file; cite the sources"
 _PER_ATOM = (
     "Published as eV per cell of five atoms, but SrTiO3 reads about -0.24, which is its measured "
     "heat of formation from SrO and TiO2 in eV per atom: read here as eV/atom, as in the paper of "
-    "2018. Multiply errors by nothing when you compare with the leaderboard."
+    "2018. The numbers are the published ones; only the unit is read differently."
 )
 _FOLDS = (
     "The leaderboard's folds are scikit-learn's KFold(5, shuffle=True, random_state=18012019) over "
@@ -105,7 +120,7 @@ def _matbench(
     return PublicSet(
         name,
         f"matbench v0.1: {title}",
-        f"{title[0].upper()}{title[1:]} of {n_rows:,} crystals, computed.",
+        f"{n_rows:,} crystals with a computed property: {title}.",
         (PublicFile(f"{name}.json.gz", url, sha256),),
         columns,
         n_rows,
@@ -231,8 +246,8 @@ _SETS = (
         "4641e2417f8ec8b50096d2230864468dfa08278dc9d257c327f65d0305278483",
         source=_CASTELLI,
         licence=_UNSTATED,
-        note="The same crystals as perov_5 in another order, and the same quantity as its "
-        "heat_all. " + _PER_ATOM,
+        note="The same crystals as perov_5 in another order and, by its distribution, the same "
+        "quantity as its heat_all. " + _PER_ATOM,
     ),
     _matbench(
         "phonons",
