@@ -1,0 +1,104 @@
+"""Two processes train one network: disjoint shares, one writer, scores of the whole."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from lightning.pytorch import Trainer
+
+from tests.training.tiny import make_tiny, small_config
+from xtalgraph.datasets.splits import make_split
+from xtalgraph.errors import BadConfig
+from xtalgraph.graphs import build_graphs
+from xtalgraph.training import read_run, train
+from xtalgraph.training.problem import pose_problem
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = make_tiny(43)
+SETTINGS = ("train.devices=2", "train.strategy=ddp", "train.weight_averaging=0.9")
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder with the run of two processes and the rows that each saw; and what was printed."""
+    folder = tmp_path_factory.mktemp("two")
+    (folder / "rows").mkdir()
+    command = [sys.executable, "-m", "tests.training.run_tiny", str(folder / "run"), *SETTINGS]
+    environment = os.environ | {"ROWS": str(folder / "rows"), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+def seen(folder: Path, key: str) -> list[list[int]]:
+    """Give the rows that each process saw."""
+    return [json.loads((folder / "rows" / f"rank{rank}.json").read_text())[key] for rank in (0, 1)]
+
+
+@pytest.mark.parametrize("part", ["train", "validation"])
+@pytest.mark.parametrize("epoch", [0, 2])
+def test_the_shares_are_disjoint_and_complete(part: str, epoch: int, two) -> None:
+    first, second = seen(two[0], f"{part} {epoch}")
+    assert not set(first) & set(second)
+    assert sorted(first + second) == make_split(TINY).part(part).tolist()
+    assert len(first) != len(second) or part == "train"
+
+
+def test_only_the_first_process_reports_and_writes(two) -> None:
+    folder, printed = two
+    reporting = {line.split()[0] for line in printed.splitlines() if "epoch" in line}
+    assert len(reporting) == 1
+    ends = sorted(line for line in printed.splitlines() if line.startswith("rank"))
+    assert [line.split(":")[0] for line in ends] == ["rank 0", "rank 1"]
+    assert len({line.split(":")[1] for line in ends}) == 1
+    assert {path.name for path in (folder / "run").iterdir()} == {
+        "config.toml",
+        "splits.csv",
+        "history.csv",
+        "metrics.json",
+        "test_predictions.csv",
+        "model.json",
+        "model.safetensors",
+    }
+
+
+def test_the_logged_scores_are_of_the_whole_validation_part(two) -> None:
+    """The saved model, asked by one process, has the error that two have logged."""
+    run = read_run(two[0] / "run")
+    rows = make_split(TINY).validation
+    assert len(rows) % 2, "the parts are to be uneven"
+    graph = build_graphs(TINY.crystals.take(rows), run.model.graph_config)
+    with torch.no_grad():
+        predicted = run.model.normaliser.restore(run.model.network(graph).double()).numpy()
+    errors = np.nanmean(np.abs(predicted - TINY.values(["energy", "gap"])[rows]), axis=0)
+    logged = run.history.iloc[run.metrics["best_epoch"] - 1]
+    assert logged["validation_mae energy [eV/atom]"] == pytest.approx(errors[0], rel=1e-5)
+    assert logged["validation_mae gap [eV]"] == pytest.approx(errors[1], rel=1e-5)
+    best = run.history["validation_mae energy [eV/atom]"] / run.model.normaliser.std[0]
+    best += run.history["validation_mae gap [eV]"] / run.model.normaliser.std[1]
+    assert run.metrics["best_epoch"] == best.argmin() + 1
+
+
+def test_the_table_of_predictions_is_whole(two) -> None:
+    table = pd.read_csv(two[0] / "run" / "test_predictions.csv")
+    assert table["id"].tolist() == TINY.ids[make_split(TINY).test].tolist()
+
+
+def test_the_problem_is_the_same_as_for_one_process(two) -> None:
+    run = read_run(two[0] / "run")
+    assert run.model.normaliser == pose_problem(TINY, ["energy", "gap"]).normaliser
+    assert run.metrics["n_train"] == 26
+
+
+def test_settings_for_more_processes_than_crystals_are_refused(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(Trainer, "world_size", property(lambda trainer: 10))
+    with pytest.raises(BadConfig, match="the validation part has 9 crystals for 10 processes"):
+        train(TINY, "energy", out=tmp_path / "a", config=small_config())
