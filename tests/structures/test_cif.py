@@ -124,6 +124,17 @@ def test_given_numbers_are_kept_in_plain_files():
     assert crystal.fractional_positions[0, 0] == 0.3333
 
 
-def test_a_duplicate_tag_is_left_to_pymatgen():
+def test_tags_twice_in_a_block_are_refused_and_notes_are_not():
     text = write_cif(CUBIC, SALT, P1, extra="_note 1\n_note 2")
-    assert_same(read_crystal(text, format="cif"), read_with_pymatgen(text))
+    assert read_crystal(text, format="cif").formula == "ClNa"
+    without_header = write_cif(CUBIC, SALT, P1).partition("\n")[2]
+    for twice in (text + without_header, "data_global\n_x 1\n" + text + without_header):
+        with pytest.raises(
+            BadCrystal, match=r"_atom_site_fract_x stands more than once.*data_NAME"
+        ):
+            read_crystal(twice, format="cif")
+
+
+def test_blocks_of_one_name_are_numbered():
+    text = write_cif(CUBIC, SALT, P1, name="same") * 2
+    assert [crystal.id for crystal in read_cif(text, "file")] == ["file#0", "file#1"]

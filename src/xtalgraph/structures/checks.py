@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MIN_DISTANCE = 0.5
 """No two nuclei are nearer than this, in Å: the shortest bond, H-H, is 0.74 Å long."""
 
-_PLAIN_SIZE = 24  # up to so many atoms, plain numbers are faster than arrays
+_PLAIN_SIZE = 48  # up to so many atoms, plain numbers are faster than arrays
 
 Overlap = tuple[int, int, float]  # two sites and their distance in Å
 
@@ -59,6 +59,8 @@ def find_overlap(crystal: Crystal, min_distance: float = MIN_DISTANCE) -> Overla
 def _plane_spacings(rows: list[list[float]]) -> tuple[float, float, float]:
     """Give the distances in Å between opposite faces of the cell."""
     a, b, c = rows
+    if not (a[1] or a[2] or b[0] or b[2] or c[0] or c[1]):  # common, and quickly done
+        return abs(a[0]), abs(b[1]), abs(c[2])
     normals = (_cross(b, c), _cross(c, a), _cross(a, b))
     volume = abs(a[0] * normals[0][0] + a[1] * normals[0][1] + a[2] * normals[0][2])
     x, y, z = (volume / sqrt(u * u + v * v + w * w) for u, v, w in normals)
@@ -72,28 +74,31 @@ def _cross(a: list[float], b: list[float]) -> tuple[float, float, float]:
 def _overlap_plain(
     crystal: Crystal, rows: list[list[float]], spacings: tuple[float, ...], min_distance: float
 ) -> Overlap | None:
-    """Compare all pairs, almost always by one coordinate only."""
+    """Sort along the first axis and compare each atom with those that follow within reach."""
     reach_x, reach_y, reach_z = (min_distance / spacing for spacing in spacings)
     positions = crystal.fractional_positions.tolist()
-    for first, (x, y, z) in enumerate(positions):
-        for second in range(first):
-            other = positions[second]
-            u = x - other[0]
-            u -= floor(u + 0.5)
-            if u > reach_x or u < -reach_x:
-                continue
-            v = y - other[1]
+    line = sorted((x - floor(x), y, z, site) for site, (x, y, z) in enumerate(positions))
+    n_atoms = len(line)
+    # The next cell's first atoms, so that pairs through the face count too.
+    line += [(x + 1.0, y, z, site) for x, y, z, site in line if x <= reach_x]
+    for place in range(n_atoms):
+        x, y, z, first = line[place]
+        for next_x, next_y, next_z, second in line[place + 1 :]:
+            if next_x - x > reach_x:
+                break
+            v = next_y - y
             v -= floor(v + 0.5)
             if v > reach_y or v < -reach_y:
                 continue
-            w = z - other[2]
+            w = next_z - z
             w -= floor(w + 0.5)
-            if w > reach_z or w < -reach_z:
+            if w > reach_z or w < -reach_z or second == first:
                 continue
+            u = next_x - x
             vector = [u * a + v * b + w * c for a, b, c in zip(*rows, strict=True)]
             distance = sqrt(sum(component * component for component in vector))
             if distance < min_distance:
-                return second, first, distance
+                return min(first, second), max(first, second), distance
     return None
 
 

@@ -10,6 +10,7 @@ from gemmi import cif
 
 from xtalgraph.errors import BadCrystal
 from xtalgraph.structures.checks import refuse_overlap
+from xtalgraph.structures.cif_sites import no_atoms, read_block, refuse_duplicates
 from xtalgraph.structures.cif_symmetry import LISTED
 from xtalgraph.structures.crystal import Crystal, lattice_rows
 from xtalgraph.structures.elements import atomic_number
@@ -42,17 +43,21 @@ def read_cif(text: str, id: str = "", rejected: list[Rejected] | None = None) ->
     added to it where there are several.
     """
     try:
-        blocks = cif.read_string(text)
-    except (ValueError, RuntimeError) as problem:
+        blocks = cif.read_string(text, 0)  # 0: no search for duplicates, which takes half the time
+    except ValueError as problem:
         return _read_unusual(text, id, problem)
     if len(blocks) == 1:  # nearly every file
+        if text.count(_FRACTIONS[0]) != 1 or text.count(_CELL[0]) != 1:
+            refuse_duplicates(blocks[0], id or blocks[0].name.strip())
         return [_read_block(blocks[0], id or blocks[0].name.strip())]
     with_atoms = [block for block in blocks if _has_atoms(block)]
     if not with_atoms:
-        from xtalgraph.structures.cif_sites import no_atoms
-
         raise no_atoms(id, f"none of its {len(blocks)} data blocks has atoms")
-    names = [block.name.strip() or str(index) for index, block in enumerate(with_atoms)]
+    names = [block.name.strip() for block in with_atoms]
+    if len(with_atoms) > 1 and len(set(names)) < len(names):
+        names = [str(index) for index in range(len(names))]
+    for block, name in zip(with_atoms, names, strict=True):
+        refuse_duplicates(block, name)
     if len(with_atoms) == 1:
         return [_read_block(with_atoms[0], id or names[0])]
     prefix = f"{id}#" if id else ""
@@ -85,8 +90,6 @@ def _read_unusual(text: str, id: str, problem: Exception) -> list[Crystal]:
 def _read_block(block: cif.Block, id: str) -> Crystal:
     crystal = _read_plain(block, id)
     if crystal is None:
-        from xtalgraph.structures.cif_sites import read_block
-
         return read_block(block, id)
     refuse_overlap(crystal)
     return crystal

@@ -22,6 +22,7 @@ _CELL = [f"_cell_{name}" for name in ("length_a", "length_b", "length_c")]
 _CELL += [f"_cell_angle_{name}" for name in ("alpha", "beta", "gamma")]
 _COLUMNS = ["fract_x", "fract_y", "fract_z", "?type_symbol", "?label", "?occupancy"]
 _COLUMNS += ["?calc_flag", "?attached_hydrogens"]
+_READ = ("_cell_", "_atom_site_", "_symmetry_", "_space_group_")  # what a structure is read from
 _FULL_TOLERANCE = 1e-3  # an occupancy nearer to 1 than this is full
 _THIRDS = (1 / 3, 2 / 3)
 _THIRD_TOLERANCE = 1e-4  # relative, as in pymatgen: 0.3333 is a third, 0.333 is not
@@ -208,3 +209,21 @@ def no_atoms(id: str, problem: str) -> BadCrystal:
         id=id,
         remedy="A structure has _atom_site_fract_x, _y, _z; Cartesian sites must be converted.",
     )
+
+
+def refuse_duplicates(block: cif.Block, id: str) -> None:
+    """Raise `BadCrystal` where a tag of the structure stands twice in one block."""
+    tags = [tag.lower() for item in block for tag in _tags_of(item)]
+    twice = {tag for tag in tags if tag.startswith(_READ) and tags.count(tag) > 1}
+    if twice:
+        raise BadCrystal(
+            f"{min(twice)} stands more than once in one data block",
+            id=id,
+            remedy="Give each structure a data block of its own, begun by a line data_NAME.",
+        )
+
+
+def _tags_of(item: cif.Item) -> list[str]:
+    if item.loop is not None:
+        return list(item.loop.tags)
+    return [item.pair[0]] if item.pair is not None else []

@@ -174,14 +174,15 @@ def refuse_bad_arrays(
         )
     if n_atoms == 0:
         raise BadCrystal("it has no atoms", id=id, remedy="Check that the file is complete.")
-    # A sum of squares is finite exactly where all its terms are (coordinates stay below 1e150).
-    if not (isfinite(np.vdot(lattice, lattice)) and isfinite(np.vdot(positions, positions))):
+    volume = abs(_determinant(lattice))
+    # A volume or a sum of squares is finite exactly where its terms are (all stay below 1e100).
+    if not (isfinite(volume) and isfinite(np.vdot(positions, positions))):
         raise BadCrystal(
             "a lattice vector or a position is not a finite number",
             id=id,
             remedy="Look for nan or inf in the source.",
         )
-    if abs(_determinant(lattice)) < 1e-6:
+    if volume < 1e-6:
         raise BadCrystal(
             "the cell has no volume",
             id=id,
