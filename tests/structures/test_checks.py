@@ -68,6 +68,15 @@ def test_a_cell_shorter_than_an_atom_is_refused():
     crystal = Crystal(np.diag([0.4, 5, 5]), [[0, 0, 0]], [6], "flat")
     with pytest.raises(BadCrystal, match=r"C and its own periodic image \(C\) are 0.400 Å apart"):
         refuse_overlap(crystal)
+    needle = Crystal(np.diag([1e-4, 1e-4, 1e10]), [[0, 0, 0]], [6], "needle")
+    with pytest.raises(BadCrystal, match=r"'needle', site 0: C and its own periodic image"):
+        refuse_overlap(needle)
+
+
+def test_a_cell_with_vectors_nearly_in_one_plane_is_refused_at_once():
+    crystal = Crystal([[5, 0, 0], [4e6, 3, 0], [0, 0, 5]], [[0, 0, 0]], [6], "skewed")
+    with pytest.raises(BadCrystal, match="'skewed': its lattice vectors are nearly in one plane"):
+        refuse_overlap(crystal)
 
 
 def test_a_senseless_distance_is_refused():

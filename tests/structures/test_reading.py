@@ -1,7 +1,9 @@
 """Files, folders and globs; and what is written can be read again."""
 
+import contextlib
 import gzip
 import shutil
+import warnings
 
 import numpy as np
 import pytest
@@ -159,3 +161,18 @@ def test_latin_text_and_byte_order_marks_are_read(tmp_path):
     (tmp_path / "b.cif").write_bytes("# Müller\n".encode("latin-1") + text.encode())
     (tmp_path / "c.cif").write_bytes(text.replace("\n", "\r\n").encode())
     assert [crystal.formula for crystal in read_crystals(tmp_path)] == ["Fe"] * 3
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    name=st.sampled_from(sorted(NAMES)),
+    start=st.integers(0, 2000),
+    length=st.integers(1, 30),
+    middle=st.text("0-1.?'\"\n _#;,xX9eN", max_size=6),
+)
+def test_damaged_text_is_read_or_refused_and_nothing_else(name, start, length, middle):
+    text = WRITERS[name](ZOO["TiO2"])
+    damaged = text[: start % len(text)] + middle + text[start % len(text) + length :] + "\n"
+    with contextlib.suppress(BadCrystal), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        assert read_crystal(damaged, format=name).n_atoms >= 1

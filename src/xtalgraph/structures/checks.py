@@ -9,6 +9,7 @@ import numpy as np
 
 from xtalgraph.errors import BadConfig, BadCrystal
 from xtalgraph.structures.elements import SYMBOLS
+from xtalgraph.structures.symmetry import niggli_cell
 
 if TYPE_CHECKING:
     from xtalgraph.structures.crystal import Crystal
@@ -50,7 +51,7 @@ def find_overlap(crystal: Crystal, min_distance: float = MIN_DISTANCE) -> Overla
     spacings = _plane_spacings(rows)
     # Between planes further apart than twice the distance, only the nearest image can be near.
     if min(spacings) <= 2 * min_distance:
-        return _overlap_in_thin_cell(crystal, spacings, min_distance)
+        return _overlap_in_thin_cell(niggli_cell(crystal), min_distance)
     if crystal.n_atoms <= _PLAIN_SIZE:
         return _overlap_plain(crystal, rows, spacings, min_distance)
     return _overlap_swept(crystal, spacings, min_distance)
@@ -144,10 +145,12 @@ def _best_sweep(positions: np.ndarray, reaches: np.ndarray) -> tuple[np.ndarray,
     return best
 
 
-def _overlap_in_thin_cell(
-    crystal: Crystal, spacings: tuple[float, ...], min_distance: float
-) -> Overlap | None:
-    """Compare all pairs with all images that can be near: for skewed or very thin cells."""
+def _overlap_in_thin_cell(crystal: Crystal, min_distance: float) -> Overlap | None:
+    """Compare all pairs with all images that can be near; for reduced cells, so they are few."""
+    shortest = float(np.linalg.norm(crystal.lattice, axis=1).min())
+    if shortest < min_distance:
+        return 0, 0, shortest
+    spacings = _plane_spacings(crystal.lattice.tolist())
     # Differences are wrapped into [-0.5, 0.5], so images further than this are out of reach.
     ranges = [ceil(min_distance / spacing + 0.5) for spacing in spacings]
     images = np.indices([2 * n + 1 for n in ranges]).reshape(3, -1).T - np.array(ranges)
