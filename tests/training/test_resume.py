@@ -18,7 +18,7 @@ from tests.training.tiny import make_tiny, small_config
 from xtalgraph.datasets import read_dataset
 from xtalgraph.errors import BadCheckpoint, BadConfig, BadDataset
 from xtalgraph.structures import write_crystal
-from xtalgraph.training import TrainedRun, read_run, resume_run, train
+from xtalgraph.training import TrainedRun, read_run, read_run_dataset, resume_run, train
 from xtalgraph.training.module import TrainingModule
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -233,3 +233,6 @@ def test_a_run_is_resumed_from_its_source(tmp_path: Path, monkeypatch) -> None:
     assert run.metrics["test"]["energy"]["unit"] == "eV/atom"
     assert json.loads((tmp_path / "a" / "metrics.json").read_text()) == run.metrics
     assert read_run(tmp_path / "a").was_finished
+    (folder / "c0.cif").unlink()
+    with pytest.raises(BadDataset, match=r"(?s)42 crystals .* was begun with 43 .*Left out.*c0"):
+        read_run_dataset(tmp_path / "a")

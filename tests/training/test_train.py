@@ -200,8 +200,8 @@ def test_two_classes(tmp_path) -> None:
         "id",
         "kind true",
         "kind predicted",
-        "probability of cesium",
-        "probability of rock salt",
+        "probability cesium",
+        "probability rock salt",
     ]
     assert table.iloc[:, 3:].to_numpy() == pytest.approx(predict(result.model, rows), rel=1e-4)
     right = (table["kind true"] == table["kind predicted"]).mean()

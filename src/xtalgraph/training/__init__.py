@@ -3,8 +3,8 @@
 from xtalgraph.training.config import PRESETS, RunConfig, TrainConfig, preset
 from xtalgraph.training.config_toml import apply_overrides, format_config, read_config
 from xtalgraph.training.progress import Progress
-from xtalgraph.training.run_folder import TrainedRun, read_run
-from xtalgraph.training.train import read_run_dataset, resume_run, train
+from xtalgraph.training.run_folder import TrainedRun, read_run, read_run_dataset
+from xtalgraph.training.train import resume_run, train
 
 __all__ = [
     "PRESETS",

@@ -105,7 +105,7 @@ def read_target_names(targets: str | Sequence[str]) -> list[str]:
 def refuse_bad_crystals(problem: Problem, known_elements: list[int], graph: GraphConfig) -> None:
     """Raise `BadCrystal` for crystals of any part that the network or the graph cannot take.
 
-    All graphs are built once for it, at some 10 µs an atom, because a test crystal that fails
+    All graphs are built once for it, at some 2 µs an atom, because a test crystal that fails
     after the training is the dearer surprise.
     """
     rows = np.concatenate([problem.rows(part) for part in PARTS])

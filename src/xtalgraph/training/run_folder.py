@@ -16,8 +16,9 @@ from typing import Any
 
 import pandas as pd
 
+from xtalgraph.datasets import Dataset, read_dataset
 from xtalgraph.datasets.splits import checksum_split, write_split
-from xtalgraph.errors import BadConfig
+from xtalgraph.errors import BadConfig, BadDataset, Rejected, summarise
 from xtalgraph.models import SavedModel, read_model
 from xtalgraph.training.config import RunConfig
 from xtalgraph.training.config_toml import (
@@ -35,6 +36,7 @@ PREDICTIONS, CHECKPOINT = "test_predictions.csv", "last.ckpt"
 
 # where the data lie and how the split was asked for may differ; the checksums of both may not
 _MAY_DIFFER = {"name", "source", "split"}
+_RECORDED = {"source", "checksum", "n_crystals", "targets", "task"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,9 +100,30 @@ def read_record(folder: Path) -> tuple[RunConfig, dict[str, Any]]:
     if not file.is_file():
         raise BadConfig(f"{folder}: no run was begun here, {CONFIG} is not there. Train it anew.")
     record = read_toml(file).get(RECORD_SECTION)
-    if not isinstance(record, dict) or not {"source", "checksum", "targets", "task"} <= set(record):
+    if not isinstance(record, dict) or not set(record) >= _RECORDED:
         raise BadConfig(f"{file}: [{RECORD_SECTION}] is missing or not whole. Train it anew.")
     return read_config(file), record
+
+
+def read_run_dataset(folder: Path | str) -> Dataset:
+    """Read the data set of a run again, from where it was read when the run was begun.
+
+    Crystals that cannot be read are left out, as they may have been then. Refused: data that are
+    not those of then, by checksum and number of crystals.
+    """
+    _, record = read_record(Path(folder))
+    source = record["source"]
+    several = ", " in source and not Path(source).exists()  # as `join_datasets` writes them
+    rejected: list[Rejected] = []
+    dataset = read_dataset(source.split(", ") if several else source, rejected=rejected)
+    if dataset.checksum != record["checksum"] or len(dataset) != record["n_crystals"]:
+        left_out = f" Left out now:\n{summarise(rejected)}" if rejected else ""
+        raise BadDataset(
+            f"{source}: {len(dataset)} crystals with the checksum {dataset.checksum[:12]}…, but "
+            f"{folder} was begun with {record['n_crystals']} and {record['checksum'][:12]}…. "
+            f"Give back the data of then, or train anew.{left_out}"
+        )
+    return dataset
 
 
 def begin_run(folder: Path, problem: Problem, config: RunConfig, record: dict[str, Any]) -> None:

@@ -92,7 +92,7 @@ def tabulate_predictions(problem: Problem, part: str, outputs: Tensor) -> pd.Dat
         columns[f"{name} true"] = classes[labels]
         columns[f"{name} predicted"] = classes[predicted.argmax(axis=1)]
         for number, label in enumerate(classes):
-            columns[f"probability of {label}"] = predicted[:, number]
+            columns[f"probability {label}"] = predicted[:, number]
         return pd.DataFrame(columns)
     for number, target in enumerate(problem.task.targets):
         unit = f" [{target.unit}]" if target.unit else ""

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback
 
-from xtalgraph.datasets import Dataset, read_dataset
+from xtalgraph.datasets import Dataset
 from xtalgraph.datasets.splits import DEFAULT_SPLIT, Split, read_split
 from xtalgraph.models import find_model
 from xtalgraph.training.averaging import WeightAverage
@@ -31,6 +31,7 @@ from xtalgraph.training.run_folder import (
     make_record,
     read_record,
     read_run,
+    read_run_dataset,
     refuse_changes,
 )
 
@@ -96,13 +97,6 @@ def resume_run(
         resume=True,
         on_progress=on_progress,
     )
-
-
-def read_run_dataset(folder: Path | str) -> Dataset:
-    """Read the data set of a run again, from where it lay when the run was begun."""
-    source = read_record(Path(folder))[1]["source"]
-    several = ", " in source and not Path(source).exists()
-    return read_dataset(source.split(", ") if several else source)
 
 
 def _run(
