@@ -236,3 +236,27 @@ def test_a_run_is_resumed_from_its_source(tmp_path: Path, monkeypatch) -> None:
     (folder / "c0.cif").unlink()
     with pytest.raises(BadDataset, match=r"(?s)42 crystals .* was begun with 43 .*Left out.*c0"):
         read_run_dataset(tmp_path / "a")
+
+
+def test_the_embedded_data_are_made_again(tmp_path: Path) -> None:
+    dataset = read_dataset("ionic")
+    target = next(iter(dataset.targets))
+    config = small_config("train.epochs=1")
+    train(dataset, target, out=tmp_path / "a", config=config, split="20,10,0")
+    assert read_run_dataset(tmp_path / "a").checksum == dataset.checksum
+
+
+def test_several_sources_are_read_again(tmp_path: Path) -> None:
+    """A list of sources is recorded as one text."""
+    for name, crystals in (("a", list(TINY.crystals)[:20]), ("b", list(TINY.crystals)[20:])):
+        folder = tmp_path / name
+        folder.mkdir()
+        rows = [f"{crystal.id},{number}" for number, crystal in enumerate(crystals)]
+        (folder / "id_prop.csv").write_text("\n".join(["id,energy", *rows]) + "\n")
+        for crystal in crystals:
+            write_crystal(crystal, folder / f"{crystal.id}.cif")
+    dataset = read_dataset([tmp_path / "a", tmp_path / "b"])
+    config = small_config("train.epochs=1")
+    run = train(dataset, "energy", out=tmp_path / "run", config=config)
+    assert not run.metrics["n_without_label"]
+    assert read_run_dataset(run.folder).ids.tolist() == TINY.ids.tolist()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import pickle
 import signal
 import threading
@@ -14,6 +15,7 @@ from pathlib import Path
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.plugins.environments import SLURMEnvironment
 
 from xtalgraph.errors import BadCheckpoint, BadConfig
@@ -21,6 +23,7 @@ from xtalgraph.training.config import TrainConfig
 from xtalgraph.training.module import TrainingModule
 
 _LOGGERS = ("lightning.pytorch", "lightning.fabric")
+_PROCESSES_PER_CORE = 4  # on the CPU; a typing error must not start thousands of processes
 
 
 def make_trainer(config: TrainConfig, folder: Path, callbacks: list[Callback]) -> Trainer:
@@ -29,7 +32,7 @@ def make_trainer(config: TrainConfig, folder: Path, callbacks: list[Callback]) -
     # Lightning's own would be in the middle of one
     slurm = [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
     try:
-        return Trainer(
+        trainer = Trainer(
             accelerator=config.accelerator,
             devices=config.devices,
             num_nodes=config.num_nodes,
@@ -54,6 +57,13 @@ def make_trainer(config: TrainConfig, folder: Path, callbacks: list[Callback]) -
             for name in ("accelerator", "devices", "num_nodes", "strategy", "precision")
         )
         raise BadConfig(f"[train] {settings}: {error}") from error
+    most = _PROCESSES_PER_CORE * (os.cpu_count() or 1)
+    if isinstance(trainer.accelerator, CPUAccelerator) and trainer.num_devices > most:
+        raise BadConfig(
+            f"[train] devices = {config.devices!r}: {trainer.num_devices} processes, and this "
+            f"machine has {os.cpu_count()} cores. Give {most} or fewer."
+        )
+    return trainer
 
 
 def fit(trainer: Trainer, module: TrainingModule, checkpoint: Path | None) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from xtalgraph.datasets import Dataset, read_dataset
+from xtalgraph.datasets.read import EMBEDDED
 from xtalgraph.datasets.splits import checksum_split, write_split
 from xtalgraph.errors import BadConfig, BadDataset, Rejected, summarise
 from xtalgraph.models import SavedModel, read_model
@@ -36,7 +37,7 @@ PREDICTIONS, CHECKPOINT = "test_predictions.csv", "last.ckpt"
 
 # where the data lie and how the split was asked for may differ; the checksums of both may not
 _MAY_DIFFER = {"name", "source", "split"}
-_RECORDED = {"source", "checksum", "n_crystals", "targets", "task"}
+_RECORDED = {"name", "source", "checksum", "n_crystals", "targets", "task"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,9 +114,8 @@ def read_run_dataset(folder: Path | str) -> Dataset:
     """
     _, record = read_record(Path(folder))
     source = record["source"]
-    several = ", " in source and not Path(source).exists()  # as `join_datasets` writes them
     rejected: list[Rejected] = []
-    dataset = read_dataset(source.split(", ") if several else source, rejected=rejected)
+    dataset = read_dataset(_find_source(record), rejected=rejected)
     if dataset.checksum != record["checksum"] or len(dataset) != record["n_crystals"]:
         left_out = f" Left out now:\n{summarise(rejected)}" if rejected else ""
         raise BadDataset(
@@ -124,6 +124,15 @@ def read_run_dataset(folder: Path | str) -> Dataset:
             f"Give back the data of then, or train anew.{left_out}"
         )
     return dataset
+
+
+def _find_source(record: Mapping[str, Any]) -> str | list[str]:
+    source = record["source"]
+    if Path(source).exists():
+        return source
+    if record["name"] == EMBEDDED:  # its source is words, not a path
+        return EMBEDDED
+    return source.split(", ") if ", " in source else source  # as `join_datasets` writes them
 
 
 def begin_run(folder: Path, problem: Problem, config: RunConfig, record: dict[str, Any]) -> None:
