@@ -21,7 +21,7 @@ def step(average: WeightAverage, network: Small, weight: float) -> None:
         network.weight.fill_(weight)
         network.statistic.fill_(10 * weight)
         network.count += 1
-    average.update(network)
+    average.update()
 
 
 def begin(decay: float) -> tuple[WeightAverage, Small]:
@@ -48,9 +48,9 @@ def test_validation_sees_the_average_and_training_its_own_weights() -> None:
     step(average, network, 3.0)
     kept = average.average["weight"].item()
     assert kept != 3.0
-    average.swap(network)
+    average.swap()
     assert network.weight.item() == kept
-    average.swap(network)
+    average.swap()
     assert network.weight.item() == 3.0
     assert average.average["weight"].item() == kept
 
@@ -63,5 +63,5 @@ def test_the_average_survives_a_checkpoint() -> None:
     broken.begin(network)
     assert broken.average["weight"] is not whole.average["weight"]
     step(whole, network, 5.0)
-    broken.update(network)
+    broken.update()
     assert torch.equal(broken.average["weight"], whole.average["weight"])

@@ -25,6 +25,7 @@ class WeightAverage(Callback):
     def __init__(self, decay: float) -> None:
         self.decay, self.n_steps = decay, 0
         self.average: dict[str, Tensor] = {}
+        self._pairs: list[tuple[Tensor, Tensor]] = []  # average and network, one memory each
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin with the network's weights, or with what a checkpoint gave."""
@@ -34,15 +35,15 @@ class WeightAverage(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Move the average towards the weights of this step."""
-        self.update(pl_module.network)
+        self.update()
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Give the network the average."""
-        self.swap(pl_module.network)
+        self.swap()
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Give the network its own weights back."""
-        self.swap(pl_module.network)
+        self.swap()
 
     def begin(self, network: nn.Module) -> None:
         """Copy the weights, or move an average that is there to their device."""
@@ -52,29 +53,28 @@ class WeightAverage(Callback):
             name: first[name].detach().to(value.device, copy=True)
             for name, value in current.items()
         }
+        # the tensors of a state share the network's memory, which stays where it is from here on;
+        # making the state anew at each step would cost as much as the averaging
+        self._pairs = [(self.average[name], value) for name, value in current.items()]
 
     @torch.no_grad()
-    def update(self, network: nn.Module) -> None:
+    def update(self) -> None:
         """Take one step of the average; counts are copied."""
-        current = network.state_dict()
-        floating = [name for name, value in current.items() if value.is_floating_point()]
+        floating = [pair for pair in self._pairs if pair[1].is_floating_point()]
         move = get_ema_multi_avg_fn(min(self.decay, (1 + self.n_steps) / (10 + self.n_steps)))
-        move(
-            [self.average[name] for name in floating],
-            [current[name] for name in floating],
-            self.n_steps,
-        )
-        for name in current.keys() - set(floating):
-            self.average[name].copy_(current[name])
+        move([average for average, _ in floating], [value for _, value in floating], self.n_steps)
+        for average, value in self._pairs:
+            if not value.is_floating_point():
+                average.copy_(value)
         self.n_steps += 1
 
     @torch.no_grad()
-    def swap(self, network: nn.Module) -> None:
+    def swap(self) -> None:
         """Exchange the network's weights and their average."""
-        for name, value in network.state_dict().items():
+        for average, value in self._pairs:
             kept = value.clone()
-            value.copy_(self.average[name])
-            self.average[name].copy_(kept)
+            value.copy_(average)
+            average.copy_(kept)
 
     def state_dict(self) -> dict[str, Any]:
         """Give what a checkpoint keeps."""
