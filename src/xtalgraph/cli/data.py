@@ -154,6 +154,76 @@ def make(
     print_lines([str(path)])
 
 
+@app.command
+def distances(
+    data: str,
+    /,
+    *,
+    out: Path,
+    target: str = "space_group",
+    n_distances: int = 64,
+    cutoff: float = 8.0,
+    skip_bad: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """Write a CSV of id, space group and shortest distances (Å), for the distance classifier.
+
+    Parameters
+    ----------
+    data: str
+        A folder, a table, or `ionic`.
+    out: Path
+        The CSV, which `cross-validate` takes.
+    target: str
+        The label in the second column; space_group and crystal_system are found from the
+        structures, within 0.01 Å, where there is no such column.
+    n_distances: int
+        At most so many a crystal.
+    cutoff: float
+        In Å; longer distances are left out.
+    skip_bad: bool
+        Leave out crystals that cannot be read, and list them.
+    """
+    from xtalgraph.datasets import read_dataset
+    from xtalgraph.evaluation.distance_table import write_distances
+
+    rejected: list[Rejected] = []
+    dataset = read_dataset(data, rejected=rejected if skip_bad else None)
+    path = write_distances(dataset, out, label=target, n_distances=n_distances, cutoff=cutoff)
+    report_rejected([*rejected, *dataset.find_unlabelled(target)], out)
+    print_lines([str(path)])
+
+
+@app.command
+def sample(
+    data: str,
+    /,
+    *,
+    out: Path,
+    size: int,
+    max_atoms: int | None = None,
+    seed: int = 0,
+) -> None:
+    """Write a random part of a data set as a parquet table, for experiments that shall be quick.
+
+    Parameters
+    ----------
+    data: str
+        A folder, a table, or `ionic`.
+    out: Path
+        A file that ends in .parquet.
+    size: int
+        Number of crystals, drawn at random; they keep their order.
+    max_atoms: int
+        Draw from crystals with at most so many atoms.
+    seed: int
+        Of the draw.
+    """
+    from xtalgraph.datasets import draw_sample, read_dataset, write_parquet
+
+    drawn = draw_sample(read_dataset(data), size, max_atoms=max_atoms, seed=seed)
+    print_lines([str(write_parquet(drawn, out))])
+
+
 @contextmanager
 def _download_bar() -> Iterator[Any]:
     """Give a function that shows how much of a download is there, on stderr."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,12 @@ from jaxtyping import Float64, Int
 
 from xtalgraph.datasets.columns import describe_texts
 from xtalgraph.datasets.files import checksum_texts
-from xtalgraph.errors import BadDataset, UnknownName
+from xtalgraph.datasets.symmetry_labels import (
+    SYMMETRY_LABELS,
+    SymmetryLabels,
+    find_symmetry_labels,
+)
+from xtalgraph.errors import BadConfig, BadDataset, Rejected, UnknownName
 from xtalgraph.structures.store import CrystalStore
 from xtalgraph.units import Target
 
@@ -85,8 +91,11 @@ class Dataset:
         """Give class labels as an object array of texts, None where missing.
 
         True and false become `true` and `false`, whole numbers their digits. A column with a
-        fraction in it is refused: that is a quantity, not a class.
+        fraction in it is refused: that is a quantity, not a class. `space_group` and
+        `crystal_system`, where they are no columns, are found from the structures.
         """
+        if self.is_computed(name):
+            return self.symmetry.labels[name].copy()
         column = self._column(name)
         if name in self.targets:
             numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -105,6 +114,22 @@ class Dataset:
                 for cell, gone in zip(column, missing, strict=True)
             ]
         return np.array(texts, dtype=object)
+
+    def is_computed(self, name: str) -> bool:
+        """Tell whether labels of this name are found from the structures, being no column."""
+        return name in SYMMETRY_LABELS and name not in self.columns.columns
+
+    @cached_property
+    def symmetry(self) -> SymmetryLabels:
+        """Space group and crystal system of each crystal, within 0.01 Å, and what has none.
+
+        Found once, when it is first asked for: some 0.3 ms a crystal.
+        """
+        return find_symmetry_labels(self.crystals)
+
+    def find_unlabelled(self, name: str) -> list[Rejected]:
+        """Give the crystals whose symmetry label of this name could not be found, and why."""
+        return list(self.symmetry.rejected) if self.is_computed(name) else []
 
     def _column(self, name: str) -> pd.Series:
         if name not in self.columns.columns:
@@ -140,6 +165,17 @@ class Dataset:
     def repeated_ids(self) -> list[str]:
         """Give the ids that stand for more than one row, in the order they come."""
         return [id for id, count in Counter(self.ids.tolist()).items() if count > 1]
+
+
+def draw_sample(
+    dataset: Dataset, size: int, *, max_atoms: int | None = None, seed: int = 0
+) -> Dataset:
+    """Give `size` crystals drawn at random, in their order, among those of at most `max_atoms`."""
+    n_atoms = dataset.crystals.n_atoms
+    rows = np.arange(len(dataset)) if max_atoms is None else np.flatnonzero(n_atoms <= max_atoms)
+    if not 1 <= size <= len(rows):
+        raise BadConfig(f"size = {size}; it must lie in 1 to {len(rows)}, the number of crystals.")
+    return dataset.take(np.sort(np.random.default_rng(seed).choice(rows, size, replace=False)))
 
 
 def join_datasets(datasets: Sequence[Dataset]) -> Dataset:

@@ -11,54 +11,42 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from xtalgraph.datasets import Dataset
 from xtalgraph.datasets.groups import find_groups
 from xtalgraph.datasets.splits import Split
-from xtalgraph.errors import BadConfig, UnknownName
+from xtalgraph.errors import BadConfig, BadDataset, UnknownName
 from xtalgraph.evaluation.baselines import BASELINES, make_baseline
+from xtalgraph.evaluation.baselines.registry import WITHOUT_STRUCTURES
+from xtalgraph.evaluation.cross_validation_page import write_cross_validation_page
+from xtalgraph.evaluation.cross_validation_result import MAIN_METRIC, CrossValidation
+from xtalgraph.evaluation.distance_table import DistanceTable, Labelled, need_structures
 from xtalgraph.evaluation.evaluate import Scores, score, tabulate
-from xtalgraph.evaluation.figures import scores_over_folds
-from xtalgraph.evaluation.folds import Fold, cut_validation, make_folds
-from xtalgraph.evaluation.labels import choose_task, read_labels
-from xtalgraph.evaluation.report import Picture, Report, Section, Table, write_report
+from xtalgraph.evaluation.folds import (
+    Fold,
+    cut_validation,
+    make_folds,
+    matbench_folds,
+    refuse_leaks,
+)
+from xtalgraph.evaluation.labels import choose_task, keep_common_classes, read_labels
 from xtalgraph.models import MODELS, Task
 
 if TYPE_CHECKING:
     from xtalgraph.training import RunConfig
 
-MAIN_METRIC = {"regression": "mean_absolute_error", "classification": "accuracy"}
-
-
-@dataclass(frozen=True, eq=False)
-class CrossValidation:
-    """The scores of each model on each fold: `model`, `fold`, `target`, the metrics, `seconds`."""
-
-    task: Task
-    scores: pd.DataFrame
-    folds: tuple[Fold, ...]
-    folder: Path
-
-    def summary(self) -> pd.DataFrame:
-        """Give mean and standard deviation over folds of the main metric, a row for each model."""
-        metric = MAIN_METRIC[self.task.kind]
-        grouped = self.scores.groupby(["model", "target"], sort=False)
-        frame = grouped[metric].agg(["mean", "std", "count"]).reset_index()
-        names = {"mean": metric, "std": "standard_deviation", "count": "n_folds"}
-        frame = frame.rename(columns=names)
-        frame["seconds"] = grouped["seconds"].sum().to_numpy()
-        return frame
+MATBENCH = "matbench"  # the name of matbench's published folds
 
 
 def cross_validate(
-    dataset: Dataset,
+    dataset: Labelled,
     targets: Sequence[str],
     models: Sequence[str],
     *,
     out: str | Path,
     task: str = "regression",
-    n_folds: int = 5,
+    n_folds: int | str = 5,
     seed: int = 0,
     group: str | None = None,
+    min_class_size: int = 1,
     folds: Sequence[Fold] | None = None,
     config: "RunConfig | None" = None,
     on_fold: Callable[[str, int, float], None] | None = None,
@@ -66,45 +54,76 @@ def cross_validate(
     """Train and test each model on the same folds, and leave scores, predictions and a page.
 
     `models` are names of `BASELINES` or of networks; `config` sets the graph, the network and its
-    training. Folds are made by `make_folds`, unless given. Under `out` each finished (model, fold)
-    has a JSON file, and is not done again; a network's run that was broken off is resumed. Another
-    data set, other folds or settings in the same folder are refused. `on_fold` is called with
-    model, fold and main metric.
+    training. Folds are made by `make_folds`, are matbench's (`n_folds="matbench"`), or are given;
+    a fold that tests what it learned is refused. Classes with fewer than `min_class_size` crystals
+    have no label. Under `out` each finished (model, fold) has a JSON file, and is not done again; a
+    network's run that was broken off is resumed. Another data set, other folds or settings in the
+    same folder are refused. `on_fold` is called with model, fold and main metric.
     """
+    rare: dict[str, int] = {}
+    if task == "classification" and min_class_size > 1 and len(targets) == 1:
+        dataset, rare = keep_common_classes(dataset, targets[0], min_class_size)
     chosen = choose_task(dataset, list(targets), task)
-    _refuse_unknown_models(models, chosen)
-    made = list(folds) if folds is not None else None
-    made = made or make_folds(dataset, chosen, n_folds=n_folds, seed=seed, group=group)
-    groups = None if group is None else find_groups(dataset, group)
+    _refuse_unknown_models(models, chosen, dataset)
+    groups = None if group is None else find_groups(need_structures(dataset), group)
+    if folds is None:
+        folds = _choose_folds(dataset, chosen, n_folds, seed, group)
+    refuse_leaks(list(folds), groups)
     job = _Job(dataset, chosen, Path(out), seed, groups, config)
-    rows = []
-    for model in models:
-        for number, fold in enumerate(made):
-            result = job.run(model, number, fold)
-            for target in chosen.targets:
-                rows.append(
-                    {"model": model, "fold": number, "target": target.column}
-                    | result["metrics"][target.name]
-                    | {"seconds": result["seconds"]}
-                )
-            if on_fold is not None:
-                main = result["metrics"][chosen.targets[0].name][MAIN_METRIC[task]]
-                on_fold(model, number, main)
-    finished = CrossValidation(chosen, pd.DataFrame(rows), tuple(made), Path(out))
-    _write_page(finished, job, models, group)
+    scores = pd.DataFrame(job.run_all(models, folds, on_fold))
+    finished = CrossValidation(chosen, scores, tuple(folds), Path(out), rare)
+    options: dict[str, object] = {"folds": n_folds, "seed": seed}
+    options |= {"group": group} if group else {}
+    options |= {"min-class-size": min_class_size} if min_class_size > 1 else {}
+    networks = any(model in MODELS for model in models)
+    settings = job.run_config() if networks else None
+    write_cross_validation_page(finished, dataset, models, options, settings)
     return finished
+
+
+def _choose_folds(
+    dataset: Labelled, task: Task, n_folds: int | str, seed: int, group: str | None
+) -> list[Fold]:
+    if isinstance(n_folds, int):
+        return make_folds(dataset, task, n_folds=n_folds, seed=seed, group=group)
+    if n_folds != MATBENCH:
+        raise UnknownName("kind of folds", n_folds, [MATBENCH, "5"])
+    if group:
+        raise BadConfig("matbench's folds are published ones, and know no groups.")
+    return matbench_folds(dataset, task)
 
 
 @dataclass(frozen=True, eq=False)
 class _Job:
     """What is the same for every model and fold."""
 
-    dataset: Dataset
+    dataset: Labelled
     task: Task
     folder: Path
     seed: int
     groups: np.ndarray | None
     config: "RunConfig | None"
+
+    def run_all(
+        self,
+        models: Sequence[str],
+        folds: Sequence[Fold],
+        on_fold: Callable[[str, int, float], None] | None,
+    ) -> list[dict[str, Any]]:
+        """Give a row of scores for each model, fold and target."""
+        rows = []
+        for model in models:
+            for number, fold in enumerate(folds):
+                result = self.run(model, number, fold)
+                place = {"model": model, "fold": number}
+                for target in self.task.targets:
+                    scores = result["metrics"][target.name]
+                    rows.append(place | {"target": target.column} | scores)
+                    rows[-1]["seconds"] = result["seconds"]
+                if on_fold is not None:
+                    first = result["metrics"][self.task.targets[0].name]
+                    on_fold(model, number, first[MAIN_METRIC[self.task.kind]])
+        return rows
 
     def run(self, model: str, number: int, fold: Fold) -> dict[str, Any]:
         """Give the result of a model on a fold, from its file if it is there."""
@@ -147,9 +166,13 @@ class _Job:
         from xtalgraph.prediction import load_model
         from xtalgraph.training import train
 
-        learned, validation = cut_validation(fold, seed=self.seed, groups=self.groups)
+        classes = self._classes() if self.groups is None else None
+        learned, validation = cut_validation(
+            fold, seed=self.seed, groups=self.groups, classes=classes
+        )
+        dataset = need_structures(self.dataset)
         run = train(
-            self.dataset,
+            dataset,
             [target.name for target in self.task.targets],
             out=folder,
             task=self.task.kind,
@@ -157,7 +180,14 @@ class _Job:
             split=Split(np.sort(learned), np.sort(validation), np.sort(fold.test)),
             resume=(folder / "config.toml").is_file(),
         )
-        return load_model(run.folder).predict(self.dataset.crystals.take(fold.test)).values
+        predictor = load_model(run.folder)
+        values = predictor.predict(dataset.crystals.take(fold.test)).values
+        return _order_classes(values, predictor.task.classes, self.task)
+
+    def _classes(self) -> np.ndarray | None:
+        if self.task.kind == "regression":
+            return None
+        return read_labels(self.dataset, self.task, np.arange(len(self.dataset)))
 
     def run_config(self) -> "RunConfig":
         """Give the settings of the networks."""
@@ -174,6 +204,16 @@ class _Job:
         return hashlib.sha256("|".join(parts).encode()).hexdigest()
 
 
+def _order_classes(values: np.ndarray, found: Sequence[str], task: Task) -> np.ndarray:
+    """Give the columns in the order of the task; a class without training rows is improbable."""
+    if task.kind == "regression":
+        return values
+    ordered = np.zeros((len(values), len(task.classes)))
+    for column, name in enumerate(found):
+        ordered[:, task.classes.index(name)] = values[:, column]
+    return ordered
+
+
 def _read_result(file: Path, fingerprint: str) -> dict[str, Any]:
     result = json.loads(file.read_text(encoding="utf-8"))
     if result["fingerprint"] != fingerprint:
@@ -184,61 +224,17 @@ def _read_result(file: Path, fingerprint: str) -> dict[str, Any]:
     return result
 
 
-def _refuse_unknown_models(models: Sequence[str], task: Task) -> None:
+def _refuse_unknown_models(models: Sequence[str], task: Task, dataset: Labelled) -> None:
     for name in models:
+        known = name in BASELINES or name in MODELS
+        if known and name not in WITHOUT_STRUCTURES and isinstance(dataset, DistanceTable):
+            raise BadDataset(
+                f"{dataset.source} is a table of distances, and {name!r} needs structures. These "
+                f"do not: {', '.join(WITHOUT_STRUCTURES)}."
+            )
         if name in BASELINES:
             make_baseline(name, kind=task.kind)
         elif name not in MODELS:
             raise UnknownName("model", name, [*BASELINES, *MODELS])
     if not models or len(set(models)) < len(models):
         raise BadConfig(f"models {list(models)}: name at least one, and each once.")
-
-
-def _write_page(
-    result: CrossValidation, job: "_Job", models: Sequence[str], group: str | None
-) -> None:
-    dataset = job.dataset
-    metric = MAIN_METRIC[result.task.kind]
-    pictures = []
-    for target in result.task.targets:
-        of_target = result.scores[result.scores["target"] == target.column]
-        by_model = {
-            model: of_target.loc[of_target["model"] == model, metric].tolist() for model in models
-        }
-        unit = target.unit if result.task.kind == "regression" else ""
-        drawn = scores_over_folds(by_model, metric=metric, unit=unit)
-        words = f"{target.name}: each model on the same {len(result.folds)} folds."
-        pictures.append(Picture(f"scores_{target.name}", drawn, words, 560))
-    kept = f"; crystals of one {group} are in one fold" if group else ""
-    words = (
-        f"{dataset.name}: {sum(len(fold.test) for fold in result.folds):,} labelled crystals from "
-        f"{dataset.source}, {len(result.folds)} folds{kept}. SHA-256: {dataset.checksum}."
-    )
-    summary, scores = Table("summary", result.summary()), Table("folds", result.scores)
-    sections = (
-        Section("Scores over folds", (words,), tables=(summary,), pictures=tuple(pictures)),
-        Section("Every fold", tables=(scores,)),
-        _describe_settings(result, job, models, group),
-    )
-    names = ", ".join(target.name.replace("_", " ") for target in result.task.targets)
-    numbers = {"folds": json.loads(result.scores.to_json(orient="records"))}
-    write_report(result.folder, Report(f"Cross-validation: {names}", sections, numbers))
-
-
-def _describe_settings(
-    result: CrossValidation, job: _Job, models: Sequence[str], group: str | None
-) -> Section:
-    targets = ",".join(target.name for target in result.task.targets)
-    lines = [
-        f"xtalgraph cross-validate {job.dataset.source} --target {targets} "
-        f"--task {result.task.kind} \\",
-        f"    --folds {len(result.folds)} --models {','.join(models)} --seed {job.seed}"
-        + (f" --group {group}" if group else ""),
-    ]
-    words = "The command that repeats this."
-    if any(model in MODELS for model in models):
-        from xtalgraph.training import format_config
-
-        words += " Below it the settings of the networks."
-        lines += ["", format_config(job.run_config())]
-    return Section("Settings and how to repeat", (words,), verbatim="\n".join(lines))

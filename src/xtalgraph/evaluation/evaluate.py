@@ -13,6 +13,7 @@ from xtalgraph.datasets.splits import PARTS, Split, read_split, refuse_repeated_
 from xtalgraph.errors import BadDataset, Rejected, UnknownName
 from xtalgraph.evaluation.baselines import make_baseline, trivial_baselines
 from xtalgraph.evaluation.labels import labelled_rows, read_labels
+from xtalgraph.evaluation.threshold import CRITERION, Threshold, choose_threshold
 from xtalgraph.metrics import classification_metrics, regression_metrics
 from xtalgraph.models import Task
 from xtalgraph.prediction import Predictor, load_model
@@ -39,6 +40,7 @@ class Evaluation:
     ids: tuple[str, ...]
     notes: tuple[str, ...] = ()  # what the reader of the numbers has to know
     rejected: tuple[Rejected, ...] = ()
+    threshold: Threshold | None = None  # of two classes, where there is a validation part
 
     @property
     def predictions(self) -> pd.DataFrame:
@@ -61,6 +63,7 @@ class Evaluation:
             "units": {target.name: target.unit for target in self.task.targets},
             "metrics": _without_nan(self.metrics),
             "baselines": {name: _without_nan(scores) for name, scores in self.baselines.items()},
+            "threshold": None if self.threshold is None else self.threshold.to_json(),
             "notes": list(self.notes),
             "rejected": {row.id: row.reason for row in self.rejected},
         }
@@ -75,6 +78,7 @@ def evaluate(
     split: Split | None = None,
     baselines: tuple[str, ...] | None = None,
     seed: int = 0,
+    criterion: str = CRITERION,
     rejected: list[Rejected] | None = None,
 ) -> Evaluation:
     """Score a model on a part of a data set: `train`, `validation`, `test` or `all`; or on `rows`.
@@ -84,6 +88,9 @@ def evaluate(
     training part, never on the rows that are scored; where there is no split, the mean of the
     model's own training labels stands alone. Rows without any label are left out. A crystal that
     the model cannot take is refused, or appended to `rejected` and left out of all scores.
+
+    For two classes the threshold that is best on the validation part (by `criterion`: f1, accuracy
+    or youden) is scored too; all metrics but those beside it say the likelier class, as from 0.5.
     """
     predictor = model if isinstance(model, Predictor) else load_model(model)
     refuse_repeated_ids(dataset)
@@ -99,6 +106,10 @@ def evaluate(
     kept, predicted, bad = _predict(predictor, dataset, kept, rejected)
     stated = _predict_baselines(predictor, dataset, kept, split, baselines, seed)
     task, true = predictor.task, read_labels(dataset, predictor.task, kept)
+    notes = _find_notes(predictor, dataset, chosen, kept, split, len(bad))
+    threshold = _find_threshold(predictor, dataset, split, kept, true, predicted, criterion)
+    if threshold is not None:
+        notes += (threshold.describe(f"{task.targets[0].name} = {task.classes[1]}"),)
     return Evaluation(
         part="given" if rows is not None else part,
         task=task,
@@ -108,9 +119,29 @@ def evaluate(
         labels=true,
         predicted=predicted,
         ids=tuple(str(id) for id in dataset.ids[kept]),
-        notes=_find_notes(predictor, dataset, chosen, kept, split, len(bad)),
+        notes=notes,
         rejected=tuple(bad),
+        threshold=threshold,
     )
+
+
+def _find_threshold(
+    predictor: Predictor,
+    dataset: Dataset,
+    split: Split | None,
+    rows: np.ndarray,
+    labels: np.ndarray,
+    predicted: np.ndarray,
+    criterion: str,
+) -> Threshold | None:
+    """Choose the threshold of two classes; none for rows that are themselves of validation."""
+    task = predictor.task
+    if len(task.classes) != 2 or split is None or np.isin(rows, split.validation).any():
+        return None
+    chosen = split.validation[labelled_rows(read_labels(dataset, task, split.validation))]
+    chosen, probabilities, _ = _predict(predictor, dataset, chosen, rejected=[])
+    known = read_labels(dataset, task, chosen)
+    return choose_threshold(known, probabilities, labels, predicted, criterion)
 
 
 def _predict(
@@ -159,7 +190,7 @@ def tabulate(
         columns[f"{name} true"] = classes[labels]  # -1, a missing label, is the None at the end
         columns[f"{name} predicted"] = classes[predicted.argmax(axis=1)]
         for number, label in enumerate(task.classes):
-            columns[f"probability of {label}"] = predicted[:, number]
+            columns[f"probability {label}"] = predicted[:, number]
         return pd.DataFrame(columns)
     for number, target in enumerate(task.targets):
         for word, values in (("true", labels), ("predicted", predicted)):

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int64
 
-from xtalgraph.datasets import Dataset
 from xtalgraph.datasets.groups import find_groups
 from xtalgraph.errors import BadConfig, BadDataset
+from xtalgraph.evaluation.distance_table import Labelled, need_structures
 from xtalgraph.evaluation.labels import labelled_rows, read_labels
 from xtalgraph.models import Task
 
@@ -26,7 +26,7 @@ class Fold:
 
 
 def make_folds(
-    dataset: Dataset, task: Task, *, n_folds: int = 5, seed: int = 0, group: str | None = None
+    dataset: Labelled, task: Task, *, n_folds: int = 5, seed: int = 0, group: str | None = None
 ) -> list[Fold]:
     """Give folds over the labelled rows, stratified by class for a classification.
 
@@ -41,29 +41,37 @@ def make_folds(
     if len(rows) < n_folds:
         raise BadDataset(f"{len(rows)} labelled crystals cannot fill {n_folds} folds.")
     classes = labels[rows] if task.kind == "classification" else None
-    groups = None if group is None else find_groups(dataset, group)[rows]
+    grouped = None if group is None else find_groups(need_structures(dataset), group)
+    groups = None if grouped is None else grouped[rows]
     if classes is not None:
         _refuse_rare_classes(classes, groups, task, n_folds)
     number = _number_folds(len(rows), classes, groups, n_folds, seed)
     folds = [Fold(rows[number != fold], rows[number == fold]) for fold in range(n_folds)]
-    refuse_leaks(folds, None if group is None else find_groups(dataset, group))
+    refuse_leaks(folds, grouped)
     return folds
 
 
-def matbench_folds(dataset: Dataset, task: Task) -> list[Fold]:
+def matbench_folds(dataset: Labelled, task: Task) -> list[Fold]:
     """Give the five published folds of a matbench v0.1 task, whose order the data set must have."""
     return make_folds(dataset, task, n_folds=5, seed=MATBENCH_SEED)
 
 
 def cut_validation(
-    fold: Fold, *, seed: int = 0, groups: Int64[np.ndarray, "n_crystals"] | None = None
+    fold: Fold,
+    *,
+    seed: int = 0,
+    groups: Int64[np.ndarray, "n_crystals"] | None = None,
+    classes: Int64[np.ndarray, "n_crystals"] | None = None,
 ) -> tuple[Int64[np.ndarray, "n_kept"], Int64[np.ndarray, "n_rows"]]:
     """Give the training rows of a fold without, and the rows of, a validation part of a tenth.
 
-    It is cut from the training rows alone, group by group where there are groups (a number for each
-    crystal of the data set).
+    It is cut from the training rows alone: group by group where there are groups, or else a tenth
+    of each class where there are classes (a number for each crystal of the data set), so that no
+    class is lost to training.
     """
     random = np.random.default_rng(seed)
+    if groups is None and classes is not None:
+        return _cut_each_class(fold.train, classes[fold.train], random)
     keys = np.arange(len(fold.train)) if groups is None else groups[fold.train]
     names, inverse, sizes = np.unique(keys, return_inverse=True, return_counts=True)
     if len(names) < 2:
@@ -73,6 +81,21 @@ def cut_validation(
     n_taken = int(np.searchsorted(np.cumsum(sizes[order]), wanted)) + 1
     chosen = np.isin(inverse, order[: min(n_taken, len(names) - 1)])
     return fold.train[~chosen], fold.train[chosen]
+
+
+def _cut_each_class(
+    rows: np.ndarray, classes: np.ndarray, random: np.random.Generator
+) -> tuple[Int64[np.ndarray, "n_kept"], Int64[np.ndarray, "n_rows"]]:
+    """Cut a tenth of each class, at least one crystal in all and never the last of a class."""
+    order = random.permutation(len(rows))
+    chosen = np.zeros(len(rows), dtype=bool)
+    for number in np.unique(classes):
+        of_class = order[classes[order] == number]
+        chosen[of_class[: round(VALIDATION_SHARE * len(of_class))]] = True
+    if not chosen.any():
+        largest = np.bincount(classes).argmax()
+        chosen[order[classes[order] == largest][0]] = True
+    return rows[~chosen], rows[chosen]
 
 
 def refuse_leaks(folds: list[Fold], groups: Int64[np.ndarray, "n_crystals"] | None = None) -> None:

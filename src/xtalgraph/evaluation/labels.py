@@ -1,17 +1,19 @@
 """The true values of a task, as metrics take them."""
 
+from dataclasses import replace
+
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from xtalgraph.datasets import Dataset
 from xtalgraph.errors import BadConfig, BadDataset
+from xtalgraph.evaluation.distance_table import Labelled
 from xtalgraph.metrics import MISSING_CLASS, class_indices
 from xtalgraph.models import Task
 from xtalgraph.units import Target
 
 
 def read_labels(
-    dataset: Dataset, task: Task, rows: Int64[np.ndarray, "n_rows"]
+    dataset: Labelled, task: Task, rows: Int64[np.ndarray, "n_rows"]
 ) -> Float64[np.ndarray, "n_rows n_targets"] | Int64[np.ndarray, "n_rows"]:
     """Give the labels of rows: numbers with NaN, or class numbers with -1, for missing ones.
 
@@ -40,7 +42,7 @@ def labelled_rows(
     return np.flatnonzero(~np.isnan(labels).all(axis=1))
 
 
-def choose_task(dataset: Dataset, names: list[str], kind: str = "regression") -> Task:
+def choose_task(dataset: Labelled, names: list[str], kind: str = "regression") -> Task:
     """Give the task of learning columns of a data set; the classes are those that occur.
 
     Numbers among the classes come first and by size, so that class 10 follows class 9.
@@ -56,3 +58,38 @@ def choose_task(dataset: Dataset, names: list[str], kind: str = "regression") ->
     numbers = sorted((label for label in found if label.isdigit()), key=int)
     classes = (*numbers, *sorted(label for label in found if not label.isdigit()))
     return Task(kind, (dataset.targets.get(names[0], Target(names[0])),), classes)
+
+
+def guess_task(dataset: Labelled, names: list[str]) -> str:
+    """Give the kind of task that columns are for: numbers are learned as such, all else as classes.
+
+    A column of whole numbers that stand for classes is taken for numbers; say so with `task`.
+    """
+    if len(names) == 1 and names[0] not in dataset.targets:
+        return "classification"
+    return "regression"
+
+
+def keep_common_classes(
+    dataset: Labelled, name: str, min_class_size: int
+) -> tuple[Labelled, dict[str, int]]:
+    """Take the labels of classes with fewer crystals away; give also how many each of these had.
+
+    The data set keeps its rows: those of rare classes have no label, and are in no fold.
+    """
+    labels = dataset.labels(name)
+    found, counts = np.unique(labels[labels != None].astype(str), return_counts=True)  # noqa: E711
+    rare = {
+        str(label): int(count)
+        for label, count in zip(found, counts, strict=True)
+        if count < min_class_size
+    }
+    if len(found) - len(rare) < 2:
+        raise BadDataset(
+            f"{dataset.source}: {len(found) - len(rare)} classes of {name!r} have at least "
+            f"{min_class_size} crystals, and two are needed. Lower --min-class-size."
+        )
+    kept = np.array([None if label in rare else label for label in labels], dtype=object)
+    targets = {key: target for key, target in dataset.targets.items() if key != name}
+    columns = dataset.columns.assign(**{name: kept})
+    return replace(dataset, columns=columns, targets=targets), rare

@@ -16,9 +16,11 @@ from xtalgraph.metrics.calibration import (
 from xtalgraph.metrics.classification import (
     MISSING_CLASS,
     accuracy,
+    balanced_accuracy,
     class_indices,
     classification_metrics,
     confusion_matrix,
+    f1,
     log_loss,
     macro_f1,
 )
@@ -45,6 +47,7 @@ __all__ = [
     "ReliabilityCurve",
     "accuracy",
     "average_precision",
+    "balanced_accuracy",
     "best_threshold",
     "calibration_curve",
     "class_indices",
@@ -52,6 +55,7 @@ __all__ = [
     "conformal_quantile",
     "confusion_matrix",
     "expected_calibration_error",
+    "f1",
     "interval_coverage",
     "keep_labelled",
     "log_loss",

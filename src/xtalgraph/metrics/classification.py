@@ -58,6 +58,31 @@ def macro_f1(true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows
     return float(np.mean(scores))
 
 
+def balanced_accuracy(
+    true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows"]
+) -> float:
+    """Give the mean, over the classes that occur as labels, of the fraction of each that is right.
+
+    >>> balanced_accuracy(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 0]))
+    0.5
+    """
+    labelled = _labelled(true)
+    true, predicted = true[labelled], predicted[labelled]
+    return float(np.mean([(predicted[true == n] == n).mean() for n in np.unique(true)]))
+
+
+def f1(true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows"]) -> float:
+    """Give F1 = 2·TP / (2·TP + FP + FN) of class 1; 0 where it is neither label nor prediction.
+
+    >>> f1(np.array([1, 1, 0, -1]), np.array([1, 0, 0, 1])).__round__(3)
+    0.667
+    """
+    labelled = _labelled(true)
+    is_true, is_predicted = true[labelled] == 1, predicted[labelled] == 1
+    total = int(is_true.sum() + is_predicted.sum())
+    return 2 * int((is_true & is_predicted).sum()) / total if total else 0.0
+
+
 def confusion_matrix(
     true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows"], n_classes: int
 ) -> Int64[np.ndarray, "n_classes n_classes"]:

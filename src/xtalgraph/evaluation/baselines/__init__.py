@@ -5,7 +5,7 @@ beat `composition_forest` has not learned structure.
 """
 
 from xtalgraph.evaluation.baselines.composition import CompositionModel, composition_features
-from xtalgraph.evaluation.baselines.distance_mlp import DistanceMlp, shortest_distances
+from xtalgraph.evaluation.baselines.distance_mlp import DistanceMlp
 from xtalgraph.evaluation.baselines.registry import (
     BASELINES,
     Baseline,
@@ -14,6 +14,7 @@ from xtalgraph.evaluation.baselines.registry import (
 )
 from xtalgraph.evaluation.baselines.saving import read_baseline, save_baseline
 from xtalgraph.evaluation.baselines.trivial import ConstantBaseline, FrequencyBaseline
+from xtalgraph.evaluation.distances import shortest_distances
 
 __all__ = [
     "BASELINES",

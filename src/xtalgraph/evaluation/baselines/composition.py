@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from xtalgraph.datasets import Dataset
 from xtalgraph.errors import BadCheckpoint, BadDataset
+from xtalgraph.evaluation.distance_table import Labelled, need_structures
 from xtalgraph.evaluation.labels import read_labels
 from xtalgraph.metrics import MISSING_CLASS
 from xtalgraph.models import Task, element_table
@@ -104,16 +104,17 @@ class CompositionModel:
         """The arguments that it was made with."""
         return {"seed": self.seed}
 
-    def fit(self, dataset: Dataset, rows: Int64[np.ndarray, "n_rows"], task: Task) -> None:
+    def fit(self, dataset: Labelled, rows: Int64[np.ndarray, "n_rows"], task: Task) -> None:
         """Grow the trees on the labelled rows of each target."""
         labels = read_labels(dataset, task, rows)
-        self._fit(composition_features(dataset.crystals.take(rows))[0], labels, task)
+        crystals = need_structures(dataset).crystals.take(rows)
+        self._fit(composition_features(crystals)[0], labels, task)
 
     def predict(
-        self, dataset: Dataset, rows: Int64[np.ndarray, "n_rows"]
+        self, dataset: Labelled, rows: Int64[np.ndarray, "n_rows"]
     ) -> Float64[np.ndarray, "n_rows n_outputs"]:
         """Give the targets in their units, or a probability of each class."""
-        return self._predict(composition_features(dataset.crystals.take(rows))[0])
+        return self._predict(composition_features(need_structures(dataset).crystals.take(rows))[0])
 
     def state(self) -> dict[str, np.ndarray]:
         """Give the training table and a few predictions."""

@@ -7,11 +7,11 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from xtalgraph.datasets import Dataset
 from xtalgraph.errors import BadConfig, UnknownName
 from xtalgraph.evaluation.baselines.composition import CompositionModel
 from xtalgraph.evaluation.baselines.distance_mlp import DistanceMlp
 from xtalgraph.evaluation.baselines.trivial import ConstantBaseline, FrequencyBaseline
+from xtalgraph.evaluation.distance_table import Labelled
 from xtalgraph.models import Task
 
 BOTH = ("regression", "classification")
@@ -29,11 +29,11 @@ class Baseline(Protocol):
     def settings(self) -> dict[str, int | float | str]:
         """The arguments that it was made with."""
 
-    def fit(self, dataset: Dataset, rows: Int64[np.ndarray, "n_rows"], task: Task) -> None:
+    def fit(self, dataset: Labelled, rows: Int64[np.ndarray, "n_rows"], task: Task) -> None:
         """Learn from these rows of the data set, and from no other."""
 
     def predict(
-        self, dataset: Dataset, rows: Int64[np.ndarray, "n_rows"]
+        self, dataset: Labelled, rows: Int64[np.ndarray, "n_rows"]
     ) -> Float64[np.ndarray, "n_rows n_outputs"]:
         """Give the targets in their units, or a probability of each class."""
 
@@ -54,6 +54,9 @@ BASELINES: dict[str, Callable[..., Baseline]] = {
     "distance_mlp": DistanceMlp,
 }
 """Every baseline by name; called with `seed`, each gives one that is not fitted yet."""
+
+WITHOUT_STRUCTURES = ("mean", "median", "most_common", "random", "distance_mlp")
+"""The baselines that can do with a table of distances."""
 
 TRIVIAL = {"regression": ("mean", "median"), "classification": ("most_common", "random")}
 

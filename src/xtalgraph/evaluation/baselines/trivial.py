@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from xtalgraph.datasets import Dataset
 from xtalgraph.errors import BadDataset
+from xtalgraph.evaluation.distance_table import Labelled
 from xtalgraph.evaluation.labels import read_labels
 from xtalgraph.metrics import MISSING_CLASS
 from xtalgraph.models import Task
@@ -26,7 +26,7 @@ class ConstantBaseline:
         """The arguments that it was made with."""
         return {"seed": self.seed}
 
-    def fit(self, dataset: Dataset, rows: Int64[np.ndarray, "n_rows"], task: Task) -> None:
+    def fit(self, dataset: Labelled, rows: Int64[np.ndarray, "n_rows"], task: Task) -> None:
         """Take the statistic of each target over its labelled rows."""
         labels = read_labels(dataset, task, rows)
         for target, column in zip(task.targets, labels.T, strict=True):
@@ -36,7 +36,7 @@ class ConstantBaseline:
         self.values = np.asarray(take(labels, axis=0))
 
     def predict(
-        self, dataset: Dataset, rows: Int64[np.ndarray, "n_rows"]
+        self, dataset: Labelled, rows: Int64[np.ndarray, "n_rows"]
     ) -> Float64[np.ndarray, "n_rows n_outputs"]:
         """Give the same values for each row."""
         return np.tile(self.values, (len(rows), 1))
@@ -68,7 +68,7 @@ class FrequencyBaseline:
         """The arguments that it was made with."""
         return {"seed": self.seed}
 
-    def fit(self, dataset: Dataset, rows: Int64[np.ndarray, "n_rows"], task: Task) -> None:
+    def fit(self, dataset: Labelled, rows: Int64[np.ndarray, "n_rows"], task: Task) -> None:
         """Count the classes."""
         labels = read_labels(dataset, task, rows)
         labels = labels[labels != MISSING_CLASS]
@@ -80,7 +80,7 @@ class FrequencyBaseline:
         self.frequencies = counts / counts.sum()
 
     def predict(
-        self, dataset: Dataset, rows: Int64[np.ndarray, "n_rows"]
+        self, dataset: Labelled, rows: Int64[np.ndarray, "n_rows"]
     ) -> Float64[np.ndarray, "n_rows n_outputs"]:
         """Give a probability of each class."""
         if self.choice == "most_common":

@@ -1,0 +1,221 @@
+"""Tables of distances: an identifier, a space group and a list of distances a row, no structures.
+
+Such a table has ids, labels and lists of distances, and only models that need no more can learn
+from it: the trivial baselines, and the distance classifier.
+"""
+
+import csv
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float64, Int64
+
+from xtalgraph.datasets import Dataset, read_dataset
+from xtalgraph.datasets.columns import find_structure_columns
+from xtalgraph.datasets.files import checksum_files, open_text
+from xtalgraph.datasets.folder import find_structure_files
+from xtalgraph.datasets.tables import plain_name, table_suffix
+from xtalgraph.errors import BadDataset, Rejected, UnknownName, summarise
+from xtalgraph.evaluation.distances import CUTOFF, N_DISTANCES, list_shortest_distances
+from xtalgraph.structures import crystal_system
+from xtalgraph.units import Target
+
+LABEL = "space_group"
+_SPELLINGS = ("", LABEL, "spacegroup", "space_group_number", "spacegroup_number", "sg", "spg")
+_GROUP_NUMBERS = {str(number) for number in range(1, 231)}
+_NUMBER = re.compile(r"^[\s\[(]*[+-]?\.?\d|\d\.\d")
+_SEPARATORS = re.compile(r"[\s,;]+")
+
+
+@dataclass(frozen=True, eq=False)
+class DistanceTable:
+    """Ids, class labels and lists of distances in Å, under the names that a `Dataset` uses."""
+
+    name: str
+    ids: np.ndarray  # texts
+    columns: pd.DataFrame  # of class labels
+    lists: tuple[np.ndarray, ...]  # of distances as they stand in the file, a row each
+    source: str
+    checksum: str
+    targets: dict[str, Target] = field(default_factory=dict)  # none: there are no numbers
+
+    def __len__(self) -> int:
+        return len(self.lists)
+
+    def labels(self, name: str) -> np.ndarray:
+        """Give class labels as an object array of texts, None where missing."""
+        if name not in self.columns.columns:
+            raise UnknownName("column", name, [str(column) for column in self.columns.columns])
+        column = self.columns[name]
+        return np.where(column.isna(), None, column.to_numpy(dtype=object))
+
+    def values(self, names: Sequence[str]) -> Float64[np.ndarray, "n_crystals n_targets"]:
+        """Refuse: a table of distances has class labels, and no numbers to learn."""
+        raise BadDataset(
+            f"{self.source}: a table of distances has class labels, and no numbers "
+            f"{', '.join(names)}. Learn {', '.join(map(str, self.columns.columns))} with the task "
+            "classification."
+        )
+
+    def find_unlabelled(self, name: str) -> list[Rejected]:
+        """Give nothing: no label is computed."""
+        return []
+
+    def take_lists(self, rows: Int64[np.ndarray, "n_rows"]) -> list[np.ndarray]:
+        """Give the lists of these rows."""
+        return [self.lists[row] for row in rows.tolist()]
+
+
+Labelled = Dataset | DistanceTable
+"""What folds, labels and baselines are made from."""
+
+
+def need_structures(dataset: Labelled) -> Dataset:
+    """Give the data set as it is; a table of distances, which has no structures, is refused."""
+    if isinstance(dataset, DistanceTable):
+        raise BadDataset(
+            f"{dataset.source} is a table of distances, without structures. Give the structures, "
+            "or take models that need none: most_common, random, distance_mlp; and no groups."
+        )
+    return dataset
+
+
+def read_labelled(source: str | Path, *, rejected: list[Rejected] | None = None) -> Labelled:
+    """Read a data set as `read_dataset` does, or a table of distances where it is one."""
+    path = Path(source)
+    if is_distance_table(path):
+        return read_distances(path, rejected=rejected)
+    return read_dataset(source, rejected=rejected)
+
+
+def is_distance_table(path: Path) -> bool:
+    """Tell whether a file is a CSV of identifier, label and numbers, without structures to it.
+
+    A CSV with a column of structures is none, nor one whose first ids are names of structure files
+    beside it.
+    """
+    if not path.is_file() or table_suffix(path) not in (".csv", ".csv.gz"):
+        return False
+    with open_text(path) as file:
+        rows = [row for _, row in zip(range(2), csv.reader(file), strict=False)]
+    if not rows or find_structure_columns(rows[0]) or len(rows[-1]) < 3:
+        return False
+    stems = {structure.name.split(".")[0] for structure in find_structure_files(path.parent)}
+    if any(row and row[0].strip() in stems for row in rows):
+        return False
+    return bool(_split_cells(rows[-1])) and _read_distances(rows[-1]) is not None
+
+
+def read_distances(path: str | Path, *, rejected: list[Rejected] | None = None) -> DistanceTable:
+    """Read rows of identifier, space group (or any class) and distances in Å.
+
+    With or without header; distances stand in a cell each or all in one, between blanks, commas or
+    semicolons, with or without brackets. Rows may be of unequal length: blank cells at their end
+    count as nothing. The label is called as in the header, or `space_group`. The lists are kept as
+    they are; `distance_mlp` pads them. Where all labels are numbers of space groups, the crystal
+    system is a second label. Bad rows are refused together, or added to `rejected`.
+    """
+    path = Path(path)
+    with open_text(path) as file:
+        rows = [(file_row, row) for file_row, row in enumerate(csv.reader(file), 1) if any(row)]
+    name = LABEL
+    if rows and _is_header(rows[0][1]):
+        name = _name_label(rows[0][1][1])
+        rows = rows[1:]
+    ids, labels, lists, found = [], [], [], []
+    for number, row in rows:
+        distances, problem = _read_row(row)
+        if distances is None:
+            found.append(Rejected(row[0].strip() or f"line {number}", f"line {number}: {problem}"))
+            continue
+        ids.append(row[0].strip())
+        labels.append(row[1].strip() or None)
+        lists.append(distances)
+    if found and rejected is None:
+        raise BadDataset(
+            f"{path}: {len(found)} of {len(rows)} rows cannot be read:\n{summarise(found)}\n"
+            "Mend them, or leave them out (--skip-bad)."
+        )
+    if rejected is not None:
+        rejected += found
+    if not lists:
+        raise BadDataset(f"{path}: no row of identifier, space group and distances.")
+    columns = pd.DataFrame({name: np.array(labels, dtype=object)})
+    if name == LABEL and all(label is None or label in _GROUP_NUMBERS for label in labels):
+        systems = [label and crystal_system(int(label)) for label in labels]
+        columns["crystal_system"] = np.array(systems, dtype=object)
+    names = np.array(ids, dtype=object)
+    checksum = checksum_files([path])
+    return DistanceTable(plain_name(path), names, columns, tuple(lists), str(path), checksum)
+
+
+def write_distances(
+    dataset: Dataset,
+    path: str | Path,
+    *,
+    label: str = LABEL,
+    n_distances: int = N_DISTANCES,
+    cutoff: float = CUTOFF,
+) -> Path:
+    """Write a CSV of id, label and the shortest distances (Å) of each crystal, six decimals.
+
+    Rows have as many distances as lie within the cutoff, at most `n_distances`. A crystal without a
+    label has a blank there.
+    """
+    path = Path(path)
+    labels = dataset.labels(label)
+    lists = list_shortest_distances(dataset.crystals, n_distances, cutoff)
+    longest = max(map(len, lists), default=0)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        places = [f"distance_{number} [Å]" for number in range(1, longest + 1)]
+        writer.writerow(["id", label, *places])
+        for id, text, distances in zip(dataset.ids.tolist(), labels, lists, strict=True):
+            writer.writerow([id, text or "", *(f"{distance:.6f}" for distance in distances)])
+    return path
+
+
+def _read_row(row: list[str]) -> tuple[np.ndarray | None, str]:
+    if len(row) < 3:
+        return None, f"{len(row)} cells; it needs an identifier, a space group and distances"
+    if not row[0].strip():
+        return None, "the identifier is blank"
+    distances = _read_distances(row)
+    if distances is None:
+        return None, "a distance is no number above 0"
+    if len(distances) == 0:
+        return None, "no distance"
+    return distances, ""
+
+
+def _split_cells(row: list[str]) -> list[str]:
+    text = ",".join(row[2:]).translate(str.maketrans("", "", "[]()"))
+    return [cell for cell in _SEPARATORS.split(text) if cell]
+
+
+def _read_distances(row: list[str]) -> np.ndarray | None:
+    """Give the distances of a row, or None where one is no number above 0."""
+    try:
+        distances = [float(cell) for cell in _split_cells(row)]
+    except ValueError:
+        return None
+    if not all(math.isfinite(distance) and distance > 0 for distance in distances):
+        return None
+    return np.array(distances, dtype=np.float64)
+
+
+def _is_header(row: list[str]) -> bool:
+    """A header has words and no number behind its second cell; `distance 1` is a word."""
+    cells = [cell for cell in row[2:] if cell.strip()]
+    return bool(cells) and not any(_NUMBER.search(cell) for cell in cells)
+
+
+def _name_label(header: str) -> str:
+    name = re.sub(r"\W+", "_", header.strip().lower()).strip("_")
+    return LABEL if name in _SPELLINGS else name
