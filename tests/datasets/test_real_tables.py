@@ -10,10 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xtalgraph.datasets import read_dataset
-from xtalgraph.datasets.overlaps import may_overlap
 from xtalgraph.datasets.structure_columns import lattices_from_parameters
 from xtalgraph.structures import Crystal, CrystalStore, lattice_from_parameters
-from xtalgraph.structures.checks import find_overlap
+from xtalgraph.structures.checks import find_overlap, find_overlaps
 
 TABLES = {"castelli_perovskites": 15_143, "elastic_10k": 10_015}
 
@@ -93,11 +92,10 @@ def test_no_overlap_is_overlooked(seed: int, n_atoms: int, size: float) -> None:
         positions = rng.uniform(-2, 2, size=(n_atoms, 3))
         crystals.append(Crystal(lattice, positions, np.full(n_atoms, 6)))
     store = CrystalStore.from_crystals(crystals)
-    doubtful = may_overlap(store.lattices, store.fractional_positions, store.n_atoms)
-    overlapping = np.array([find_overlap(crystal) is not None for crystal in crystals], dtype=bool)
-    assert not (overlapping & ~doubtful).any()
+    alone = {row: find_overlap(crystal) for row, crystal in enumerate(crystals)}
+    assert find_overlaps(store) == {row: pair for row, pair in alone.items() if pair is not None}
 
 
-def test_sound_crystals_are_passed_without_a_second_look(shared_data: Path) -> None:
+def test_sound_crystals_have_no_overlap(shared_data: Path) -> None:
     store = read_dataset(shared_data / "castelli_perovskites.parquet").crystals
-    assert not may_overlap(store.lattices, store.fractional_positions, store.n_atoms).any()
+    assert find_overlaps(store) == {}

@@ -73,10 +73,13 @@ def test_a_cell_shorter_than_an_atom_is_refused():
         refuse_overlap(needle)
 
 
-def test_a_cell_with_vectors_nearly_in_one_plane_is_refused_at_once():
-    crystal = Crystal([[5, 0, 0], [4e6, 3, 0], [0, 0, 5]], [[0, 0, 0]], [6], "skewed")
-    with pytest.raises(BadCrystal, match="'skewed': its lattice vectors are nearly in one plane"):
-        refuse_overlap(crystal)
+def test_overlaps_in_an_absurdly_skewed_cell_are_those_of_the_reduced_one():
+    lattice = [[5, 0, 0], [4e6, 3, 0], [0, 0, 5]]  # the same lattice as 5 × 3 × 5 Å
+    apart = Crystal(lattice, [[0, 0, 0], [0, 0, 0.5]], [6, 6], "skewed")
+    assert find_overlap(apart) is None
+    near = Crystal(lattice, [[0, 0, 0], [0.04, 0, 0]], [6, 6], "skewed")
+    with pytest.raises(BadCrystal, match="'skewed', site 0: C and site 1 .C. are 0.200 Å apart"):
+        refuse_overlap(near)
 
 
 def test_a_senseless_distance_is_refused():

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float64, Int64, UInt8
 
-from xtalgraph.datasets.overlaps import may_overlap
 from xtalgraph.errors import BadCrystal
-from xtalgraph.structures.checks import refuse_overlap
+from xtalgraph.structures.checks import find_overlaps, overlap_error
 from xtalgraph.structures.store import CrystalStore
 
 
@@ -83,16 +82,13 @@ def drop_rows(flat: FlatCrystals, reasons: dict[int, str]) -> FlatCrystals:
 
 def drop_overlaps(flat: FlatCrystals) -> FlatCrystals:
     """Give the piece without the rows in which two atoms overlap."""
-    doubtful = may_overlap(flat.lattices, flat.fractional_positions, flat.n_atoms)
     nameless = np.full(len(flat.n_atoms), "", dtype=np.dtypes.StringDType())
     store = join_flat([flat], nameless)
     good_rows = [row for row in range(flat.n_rows) if row not in flat.bad]
-    reasons = {}
-    for position in np.flatnonzero(doubtful).tolist():
-        try:
-            refuse_overlap(store[position])
-        except BadCrystal as error:
-            reasons[good_rows[position]] = describe_problem(error)
+    reasons = {
+        good_rows[position]: describe_problem(overlap_error(store[position], overlap))
+        for position, overlap in find_overlaps(store).items()
+    }
     return drop_rows(flat, reasons)
 
 

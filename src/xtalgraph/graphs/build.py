@@ -13,8 +13,8 @@ from jaxtyping import Float64
 from xtalgraph.errors import BadCrystal
 from xtalgraph.graphs.config import GraphConfig
 from xtalgraph.graphs.graph import CrystalGraph
-from xtalgraph.graphs.kernel import NEAREST, RADIUS, SHELL, find_neighbours
 from xtalgraph.structures import Crystal, CrystalStore, pack
+from xtalgraph.structures.neighbours import NEAREST, RADIUS, SHELL, find_neighbours
 
 _RULE_NUMBERS = {"nearest": NEAREST, "shell": SHELL, "radius": RADIUS}
 

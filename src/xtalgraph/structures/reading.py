@@ -231,5 +231,6 @@ def _format_of_text(text: str, id: str) -> str:
     raise BadCrystal(
         "its format is not recognised",
         id=id,
-        remedy=f"Say which it is: format= one of {', '.join(READERS)}.",
+        remedy=f"Give it a name that says it ({', '.join(SUFFIXES)}, POSCAR), or in Python format= "
+        f"one of {', '.join(READERS)}.",
     )

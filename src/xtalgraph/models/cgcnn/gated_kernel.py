@@ -16,32 +16,18 @@ time; they are good to 2e-7. Everything is float32, in one thread, and the same 
 
 # mypy: disable-error-code="no-untyped-def"
 
-import inspect
-from collections.abc import Callable
-
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
+
+from xtalgraph.compiling import compiled_for_sums, inlined
 
 N_NEAR = 8  # Gaussians that are used for a distance: the others are below exp(-16) = 1.1e-7
 SOFTPLUS, SILU, RELU = 0, 1, 2
 BLOCK = 64  # edges whose column sums are added in float32 before they go to float64
 
 F = np.float32
-
-
-def compiled(function: Callable) -> Callable:
-    """Compile a function once, keep it on disk; sums may be reordered, nothing is nan or inf."""
-    flags = {"reassoc", "contract", "arcp", "nsz"}
-    return njit(nogil=True, cache=True, fastmath=flags, error_model="numpy")(
-        inspect.unwrap(function)
-    )
-
-
-def inlined(function: Callable) -> Callable:
-    """Compile a function into those that call it."""
-    return njit(inline="always")(inspect.unwrap(function))
 
 
 @intrinsic
@@ -125,7 +111,7 @@ def derivative_of(kind, x):
     return s * (F(1.0) + x * (F(1.0) - s))
 
 
-@compiled
+@compiled_for_sums
 def expand_near(distance, start, step, n_gaussians, first, weights):
     """Find the `N_NEAR` Gaussians around each distance: the first one's number, and all values."""
     for edge in range(len(distance)):
@@ -136,7 +122,7 @@ def expand_near(distance, start, step, n_gaussians, first, weights):
             weights[edge, k] = np.exp(-((place - (begin + k)) ** 2))
 
 
-@compiled
+@compiled_for_sums
 def sum_arguments(from_centre, from_neighbour, edge_weight, first, weights, starts, neighbour, a):
     """Fill `a`, the gate's argument of each edge; give its column sums and sums of squares."""
     width = a.shape[1]
@@ -182,7 +168,7 @@ def sum_arguments(from_centre, from_neighbour, edge_weight, first, weights, star
     return total, squares
 
 
-@compiled
+@compiled_for_sums
 def sum_gated(kind, a, scale, shift, starts, sums):
     """Fill `sums` with Σ σ(gate) ⊙ g(message) over each atom's edges."""
     width = sums.shape[1]
@@ -198,7 +184,7 @@ def sum_gated(kind, a, scale, shift, starts, sums):
                 mine[c] += sigmoid_of(gate) * activation_of(kind, message)
 
 
-@compiled
+@compiled_for_sums
 def differentiate_gate(kind, a, scale, shift, starts, d_sums, dz):
     """Fill `dz`, the derivative by the normalised argument; give Σ dz and Σ dz a by column."""
     width = d_sums.shape[1]
@@ -235,7 +221,7 @@ def differentiate_gate(kind, a, scale, shift, starts, d_sums, dz):
     return total, product
 
 
-@compiled
+@compiled_for_sums
 def spread_derivative(
     a, dz, by_z, by_a, constant, first, weights, starts, neighbour, d_centre, d_neighbour, d_weight
 ):

@@ -13,28 +13,19 @@ releases the interpreter lock, so that threads run it on several crystals at a t
 # mypy: disable-error-code="no-untyped-def"
 # Types of compiled functions are numba's business.
 
-import inspect
 import math
-from collections.abc import Callable
 
 import numpy as np
-from numba import njit
+
+from xtalgraph.compiling import compiled
 
 NEAREST, SHELL, RADIUS = 0, 1, 2
 
 TIE = 1e-3  # Å; neighbours this close in distance are one shell
 FEW = 40  # atoms; in cells of up to this many, all pairs are looked at
+FIRST_ROOM = 128  # candidates of an atom; there is made more room where it is needed
 COUNTED = 64  # candidates; up to this many are sorted by counting
 ROUNDING = 1e-8  # Å; a distance equal to the cutoff counts as within it, whatever its last digits
-
-
-def compiled(function: Callable) -> Callable:
-    """Compile a function once, keep it on disk, and let threads run it side by side.
-
-    Whatever wrapped it (the tests' type checker does) is taken off first: numba compiles the plain
-    function.
-    """
-    return njit(nogil=True, cache=True)(inspect.unwrap(function))
 
 
 @compiled
@@ -320,10 +311,10 @@ def find_neighbours(lattices, fractional, offsets, first, last, rule, n_neighbou
     counts = np.zeros(n_atoms_all, np.int64)
     n_edges = 0
 
-    squares = np.empty(512)
-    lengths = np.empty(512)
-    found = np.empty((512, 4), np.int64)
-    order = np.empty(512, np.int64)
+    squares = np.empty(FIRST_ROOM)
+    lengths = np.empty(FIRST_ROOM)
+    found = np.empty((FIRST_ROOM, 4), np.int64)
+    order = np.empty(FIRST_ROOM, np.int64)
     n_bins = np.empty(3, np.int64)
     furthest = cutoff + ROUNDING
 
@@ -336,8 +327,9 @@ def find_neighbours(lattices, fractional, offsets, first, last, rule, n_neighbou
         guess = 1.1 * (0.239 * (n_neighbours + 2) * volume / n_atoms) ** (1.0 / 3.0)
         guess = furthest if rule == RADIUS else min(guess, furthest)
         is_small = n_atoms <= FEW
+        bin_width = max(guess, (volume / n_atoms) ** (1.0 / 3.0))  # no more bins than atoms
         for d in range(3):
-            n_bins[d] = 1 if is_small else max(1, int(spacings[d] / guess))
+            n_bins[d] = 1 if is_small else max(1, int(spacings[d] / bin_width))
         atoms, starts = sort_into_bins(wrapped, n_bins)
 
         for centre in range(n_atoms):
@@ -389,3 +381,29 @@ def find_neighbours(lattices, fractional, offsets, first, last, rule, n_neighbou
             counts[begin - first_atom + centre] = n_kept
 
     return neighbours[:n_edges], images[:n_edges], distances[:n_edges], counts
+
+
+@compiled
+def has_pair_within(lattice, fractional, radius):
+    """Say whether any two atoms of one crystal, images included, are within `radius` in Å."""
+    reduced, _, backward, _ = reduce_lattice(lattice)
+    wrapped, _ = wrap_positions(fractional, backward)
+    spacings, volume = plane_spacings(reduced)
+    n_atoms = len(fractional)
+    squares = np.empty(0)  # no room: the pairs are only counted
+    found = np.empty((0, 4), np.int64)
+    if n_atoms <= FEW:
+        for centre in range(n_atoms):
+            if collect_among_few(centre, radius, reduced, spacings, wrapped, squares, found):
+                return True
+        return False
+    n_bins = np.empty(3, np.int64)
+    for d in range(3):
+        n_bins[d] = max(1, int(spacings[d] / max(radius, (volume / n_atoms) ** (1.0 / 3.0))))
+    atoms, starts = sort_into_bins(wrapped, n_bins)
+    for centre in range(n_atoms):
+        if collect_from_bins(
+            centre, radius, reduced, spacings, wrapped, n_bins, atoms, starts, squares, found
+        ):
+            return True
+    return False
