@@ -76,7 +76,8 @@ class UnknownName(XtalgraphError):
         legal = sorted(legal)
         near = get_close_matches(name, legal, n=1, cutoff=0.4)
         guess = f" Did you mean {near[0]!r}?" if near else ""
-        super().__init__(f"unknown {kind} {name!r}.{guess} Legal: {', '.join(legal)}.")
+        choice = f"Legal: {', '.join(legal)}." if legal else "There is none at all."
+        super().__init__(f"unknown {kind} {name!r}.{guess} {choice}")
 
 
 @dataclass(frozen=True)

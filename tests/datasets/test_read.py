@@ -314,7 +314,7 @@ def test_a_bad_cell_of_text(tmp_path: Path, cell: str, reason: str) -> None:
     ("name", "text", "message"),
     [
         ("x.csv", "", "it cannot be read"),
-        ("x.csv", "id,y\na,1\n", "cannot be read"),
+        ("x.csv", "id,y\na,1\n", "no structure file for any of its 1 ids, as a.cif in"),
         ("x.csv", f"id,lattice,species,frac\n,{ROW}\n", "no id in 1 rows, first in row 0"),
         ("x.csv", "id,lattice,species,frac\n", "the table has no rows"),
         ("x.csv", f"y,y [eV],lattice,species,frac\n1,2,{ROW}\n", "two columns are called 'y'"),
@@ -329,7 +329,9 @@ def test_a_bad_cell_of_text(tmp_path: Path, cell: str, reason: str) -> None:
         ("id_prop.csv", "id,y\n", "a header and no rows"),
         ("id_prop.csv", "id,y,y\na,1,1\n", "two columns have one name"),
         ("id_prop.csv", "a,1\nb,1,2\n", "it cannot be read"),
-        ("id_prop.csv", "a,1\nb,2\n", "2 of 2 crystals cannot be read"),
+        ("id_prop.csv", "a,1\nb,2\n", "no structure file for any of its 2 ids"),
+        ("id_prop.csv", "id;y\na;1,5\n", "separated by semicolons, 'id;y'"),
+        ("x.csv", "id\ty\na\t1\n", "separated by tabs"),
     ],
 )
 def test_a_source_that_is_none(tmp_path: Path, name: str, text: str, message: str) -> None:
@@ -347,6 +349,7 @@ def test_a_folder_or_path_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(BadDataset, match=r"It has tables: data.parquet; name one"):
         read_dataset(tmp_path)
     (tmp_path / "id_prop.csv").write_text("a,1\n")
+    (tmp_path / "a.cif").write_text("data_a")
     with pytest.raises(BadDataset, match="none of its 1 crystals can be read"):
         read_dataset(tmp_path, rejected=[])
 
@@ -405,3 +408,29 @@ def test_a_dataset_needs_a_row_for_each_crystal(tmp_path: Path) -> None:
     taken = dataset.take([2, 0])
     assert taken.ids.tolist() == ["b", "007"]
     assert taken.values(["gap"])[:, 0].tolist() == [-2.0, 1.5]
+
+
+def test_a_bad_source_among_several_does_not_take_the_others_with_it(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.cif").write_text(format_cif(ZOO["Cu"]))
+    (tmp_path / "bad.cif").write_text("data_bad")
+    (tmp_path / "bad.csv").write_bytes("id,y\n".encode("utf-16"))
+    sources = [tmp_path / name for name in ("a.cif", "bad.cif", "gone.cif", "bad.csv", "b.cif")]
+    rejected: list[Rejected] = []
+    assert read_dataset(sources, rejected=rejected).ids.tolist() == ["a", "b"]
+    assert [Path(row.id).stem for row in rejected] == ["bad", "gone", "bad"]
+    reasons = ("it has no atoms", "no such file or folder", "it is not text in UTF-8 (byte 0)")
+    assert all(reason in row.reason for reason, row in zip(reasons, rejected, strict=True))
+    with pytest.raises(BadDataset, match=r"(?s)3 crystals or files cannot be read.*--skip-bad"):
+        read_dataset(sources)
+    with pytest.raises(BadDataset, match=r"(?s)nothing of what was named.*no such file"):
+        read_dataset(sources[1:4], rejected=[])
+
+
+def test_structure_files_of_a_list_are_read_as_one_source(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "same.cif").write_text(format_cif(ZOO["Cu"]))
+    dataset = read_dataset(sorted(tmp_path.glob("*/*.cif")))
+    assert dataset.ids.tolist() == ["a/same", "b/same"]
+    assert dataset.name == "structures"

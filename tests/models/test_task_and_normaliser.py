@@ -58,6 +58,7 @@ def test_normaliser_leaves_out_missing_labels_and_goes_back() -> None:
         ([2.5, 2.5], "target 'gap' is 2.5 for all 2 labels"),
         ([1.0, np.nan], "for all 1 labels"),
         ([1.0, np.inf], "infinite label"),
+        ([1.0, -1e300], "reaches 1e\\+300, which single precision cannot hold"),
     ],
 )
 def test_targets_that_teach_nothing_are_refused(column: list[float], message: str) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from io import TextIOWrapper
 from pathlib import Path
 
+from xtalgraph.errors import BadDataset
+
 
 def checksum_files(paths: Sequence[Path]) -> str:
     """Give the SHA-256 of files: of the bytes of one, of the sorted names and bytes of several.
@@ -29,6 +31,18 @@ def checksum_files(paths: Sequence[Path]) -> str:
 def checksum_texts(texts: Iterable[str]) -> str:
     """Give the SHA-256 of texts, one a line, in their order."""
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+
+
+def refuse_other_separator(path: Path) -> None:
+    """Raise `BadDataset` where the cells of a CSV file are parted by semicolons or tabs."""
+    with open_text(path) as file:
+        first = next((line for line in file if line.strip()), "")
+    for separator, word in ((";", "semicolons"), ("\t", "tabs")):
+        if separator in first and "," not in first:
+            raise BadDataset(
+                f"{path}: its cells are separated by {word}, {first.strip()[:60]!r}. Write it with "
+                "commas between cells and points in numbers."
+            )
 
 
 def open_text(path: Path) -> TextIOWrapper:

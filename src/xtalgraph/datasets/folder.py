@@ -49,6 +49,12 @@ def read_folder(table: Path, rejected: list[Rejected] | None = None) -> Dataset:
             good[row] = True
         except BadCrystal as error:
             found.append(Rejected(id, f"{path.name}: {describe_problem(error)}"))
+    if not used:
+        raise BadDataset(
+            f"{table}: no structure file for any of its {len(ids)} ids, as {ids[0]}.cif in "
+            f"{table.parent}. Put the files there; or give the table a column 'cif' of CIF text, "
+            "or 'lattice', 'species' and 'frac'."
+        )
     settle(found, rejected, table, len(ids))
     columns, targets = read_columns(frame.drop(columns=id_column)[good], texts=True)
     name = plain_name(table.parent if table.name == TABLE_NAME else table)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import glob
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +13,7 @@ import pyarrow as pa
 
 from xtalgraph.datasets.columns import find_structure_columns
 from xtalgraph.datasets.dataset import Dataset, join_datasets
+from xtalgraph.datasets.files import refuse_other_separator
 from xtalgraph.datasets.folder import (
     TABLE_NAME,
     find_structure_files,
@@ -21,13 +23,14 @@ from xtalgraph.datasets.folder import (
 )
 from xtalgraph.datasets.json_stream import sniff_json
 from xtalgraph.datasets.tables import (
+    MEND,
     TABLE_SUFFIXES,
     plain_name,
     read_header,
     read_table,
     table_suffix,
 )
-from xtalgraph.errors import BadDataset, Rejected
+from xtalgraph.errors import BadDataset, Rejected, summarise
 from xtalgraph.structures.reading import format_of
 
 EMBEDDED = "ionic"
@@ -36,7 +39,6 @@ EMBEDDED = "ionic"
 _UNREADABLE = (
     OSError,
     EOFError,
-    UnicodeDecodeError,
     zlib.error,
     pa.ArrowException,
     pd.errors.EmptyDataError,
@@ -57,10 +59,11 @@ def read_dataset(
     - `ionic`: the data set that the package makes itself.
 
     Rows and files that make no crystal are refused together with their ids and reasons, unless a
-    list `rejected` is given to which they are added; the others are then read.
+    list `rejected` is given to which they are added; the others are then read. Refused in any case
+    is a source of which nothing is left.
     """
     if not isinstance(source, (str, Path)):
-        return join_datasets([read_dataset(one, rejected=rejected) for one in source])
+        return _read_several([Path(one) for one in source], rejected)
     if source == EMBEDDED and not Path(source).exists():
         from xtalgraph.datasets.ionic import make_ionic_dataset
 
@@ -97,14 +100,21 @@ def _read_folder(folder: Path, rejected: list[Rejected] | None) -> Dataset:
 def _read_file(path: Path, rejected: list[Rejected] | None) -> Dataset:
     try:
         return _read_known(path, rejected)
+    except UnicodeDecodeError as error:
+        raise BadDataset(
+            f"{path}: it is not text in UTF-8 (byte {error.start}). Save it as UTF-8."
+        ) from error
     except _UNREADABLE as error:
-        raise BadDataset(f"{path}: it cannot be read ({error}). Is the file complete?") from error
+        reason = str(error).strip()
+        raise BadDataset(f"{path}: it cannot be read ({reason}). Is the file complete?") from error
 
 
 def _read_known(path: Path, rejected: list[Rejected] | None) -> Dataset:
     suffix = table_suffix(path).removesuffix(".gz")
     if suffix == ".json" and sniff_json(path) == "structure":
         return read_structure_files([path], str(path), plain_name(path), rejected)
+    if suffix == ".csv":
+        refuse_other_separator(path)
     if path.name == TABLE_NAME:
         return read_folder(path, rejected)
     if suffix == ".csv" and not find_structure_columns(read_header(path)):
@@ -116,12 +126,52 @@ def _read_known(path: Path, rejected: list[Rejected] | None) -> Dataset:
 
 def _read_glob(pattern: str, rejected: list[Rejected] | None) -> Dataset:
     matches = [Path(match) for match in sorted(glob.glob(pattern, recursive=True))]
-    files = [path for path in matches if path.is_file()]
     if not matches:
         raise BadDataset(f"{pattern}: no file matches. Check the folder and the spelling.")
+    files = [path for path in matches if path.is_file()]
     if files and all(_is_one_structure(path) for path in files):
         return read_structure_files(files, pattern, "structures", rejected)
-    return join_datasets([read_dataset(path, rejected=rejected) for path in matches])
+    return _read_several(matches, rejected)
+
+
+def _read_several(sources: Sequence[Path], rejected: list[Rejected] | None) -> Dataset:
+    """Give the data set of several sources; one that is bad as a whole is collected like a row."""
+    found: list[Rejected] = []
+    parts = []
+    for run in _group(sources):
+        n_found = len(found)
+        try:
+            parts.append(_read_run(run, found))
+        except BadDataset as error:
+            if len(found) == n_found:  # or else its rows have told already
+                found.append(Rejected(str(run[0]), str(error)))
+    if rejected is not None:
+        rejected += found
+    elif found and parts:
+        raise BadDataset(
+            f"{len(found)} crystals or files cannot be read:\n{summarise(found)}\n{MEND}"
+        )
+    if found and not parts:
+        raise BadDataset(f"nothing of what was named can be read:\n{summarise(found)}")
+    return join_datasets(parts)
+
+
+def _group(sources: Sequence[Path]) -> Iterator[list[Path]]:
+    """Give structure files that follow each other together, to be read at once; others alone."""
+    for are_structures, run in groupby(sources, _is_structure_there):
+        files = list(run)
+        yield from [files] if are_structures else [[path] for path in files]
+
+
+def _read_run(run: Sequence[Path], rejected: list[Rejected]) -> Dataset:
+    if len(run) == 1:
+        return read_dataset(run[0], rejected=rejected)
+    source = ", ".join(str(path) for path in run)
+    return read_structure_files(run, source, "structures", rejected)
+
+
+def _is_structure_there(path: Path) -> bool:
+    return path.is_file() and _is_one_structure(path)
 
 
 def _is_one_structure(path: Path) -> bool:

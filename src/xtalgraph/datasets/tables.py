@@ -42,6 +42,8 @@ from xtalgraph.structures import Crystal, read_crystal
 
 _ROWS = 8192  # rows read at a time: some 10 MB of structures
 
+MEND = "Mend or remove them, or leave them out (--skip-bad; in Python: rejected=[])."
+
 TABLE_SUFFIXES = (".csv", ".csv.gz", ".parquet", ".jsonl", ".jsonl.gz", ".json", ".json.gz")
 """What the name of a table ends in."""
 
@@ -89,7 +91,7 @@ def settle(
     elif found:
         raise BadDataset(
             f"{source}: {len(found)} of {n_rows} crystals cannot be read:\n{summarise(found)}\n"
-            "Mend or remove them; or read with rejected=[], which leaves them out and lists them."
+            f"{MEND}"
         )
     if len(found) == n_rows:
         raise BadDataset(

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from xtalgraph.errors import BadDataset
 
+LARGEST = 1e30  # far enough below what a float32 holds, 3e38
+
 
 @dataclass(frozen=True)
 class Normaliser:
@@ -40,6 +42,12 @@ class Normaliser:
                 raise BadDataset(f"target {name!r} has no label in the training part.")
             if not np.isfinite(labels).all():
                 raise BadDataset(f"target {name!r} has an infinite label in the training part.")
+            largest = float(np.abs(labels).max())
+            if largest > LARGEST:
+                raise BadDataset(
+                    f"target {name!r} reaches {largest:g}, which single precision cannot hold. "
+                    "Give it in another unit, or learn its logarithm."
+                )
             if labels.max() == labels.min():
                 raise BadDataset(
                     f"target {name!r} is {labels[0]:g} for all {len(labels)} labels of the "

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Float64
 
-from xtalgraph.errors import BadCrystal, Rejected, summarise
+from xtalgraph.errors import BadConfig, BadCrystal, Rejected, summarise
 from xtalgraph.graphs import CrystalGraph, build_graphs
 from xtalgraph.models import SavedModel, Task, read_model, refuse_unknown_elements
 from xtalgraph.structures import Crystal, CrystalStore, pack
@@ -60,7 +60,7 @@ class Predictor:
 
     def __init__(self, saved: SavedModel, device: str | torch.device = "cpu") -> None:
         self.saved = saved
-        self.device = torch.device(device)
+        self.device = _find_device(device)
         self.known_elements = saved.network.known_elements
         self.network = saved.network.to(self.device).eval()
 
@@ -105,7 +105,7 @@ class Predictor:
     def predict_graph(self, graph: CrystalGraph) -> Float64[np.ndarray, "n_crystals n_outputs"]:
         """Predict a batch of graphs: values in the targets' units, or class probabilities."""
         with torch.inference_mode():
-            outputs = self.network(graph.to(self.device)).double().cpu()
+            outputs = self.network(graph.to(self.device)).cpu().double()
             if self.saved.normaliser is None:
                 return outputs.softmax(dim=1).numpy()
             return self.saved.normaliser.restore(outputs).numpy()
@@ -139,6 +139,16 @@ def load_model(path: str | Path, *, device: str | torch.device = "cpu") -> Predi
     Only safetensors and JSON are read; no pickled code is ever run.
     """
     return Predictor(read_model(path), device)
+
+
+def _find_device(device: str | torch.device) -> torch.device:
+    try:
+        return torch.zeros(1, device=device).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise BadConfig(
+            f"device {str(device)!r} cannot be used here ({reason}). Use cpu, or mend the driver."
+        ) from error
 
 
 def _batches_by_atoms(store: CrystalStore) -> Iterator[np.ndarray]:
