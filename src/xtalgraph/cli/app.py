@@ -1,16 +1,22 @@
 """The program: its commands, and what its exit status means."""
 
+import errno
+import os
 import sys
 import traceback
+from pathlib import Path
 
 from cyclopts import App, CycloptsError
 from rich.console import Console
 
 from xtalgraph import __version__
-from xtalgraph.cli import check, data, demo, evaluate, predict, train
+from xtalgraph.cli import check, cross_validate, data, demo, evaluate, predict, train
+from xtalgraph.cli.wrong_use import WrongUse
 from xtalgraph.errors import XtalgraphError
 
 DONE, BAD_INPUT, WRONG_USE, OUR_FAULT = 0, 1, 2, 3
+_PACKAGE = Path(__file__).resolve().parents[1]
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 app = App(
     name="xtalgraph",
@@ -22,12 +28,15 @@ app.command(check.check)
 app.command(train.train)
 app.command(predict.predict)
 app.command(evaluate.evaluate)
+app.command(cross_validate.cross_validate)
 app.command(data.app)
 app.command(demo.demo)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the program and leave with its exit status."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that has no Å shows \xc5, and no error
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -35,8 +44,13 @@ def run(arguments: list[str]) -> int:
     """Run the program and give its exit status."""
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
-        return app(arguments, exit_on_error=False, print_error=True, error_console=errors) or DONE
+        status = app(arguments, exit_on_error=False, print_error=True, error_console=errors)
+        sys.stdout.flush()  # here, so that what goes wrong with it is reported as the rest
+        return status or DONE
     except CycloptsError:
+        return WRONG_USE
+    except WrongUse as error:
+        errors.print(f"error: {error}", style="red", markup=False)
         return WRONG_USE
     except XtalgraphError as error:
         errors.print(f"error: {error}", style="red", markup=False)
@@ -44,7 +58,37 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         errors.print("stopped", style="red")
         return BAD_INPUT
-    except Exception:  # the border: whatever comes here is a fault of ours, and is shown as one
+    except BrokenPipeError:  # as in `xtalgraph predict … | head`: the reader has had enough
+        _forget_stdout()
+        return DONE
+    except Exception as error:  # the border: what comes here is a fault of ours, and shown as one
+        if isinstance(error, OSError) and _is_of_the_machine(error):
+            errors.print(f"error: {_describe(error)}", style="red", markup=False)
+            return BAD_INPUT
         errors.print(traceback.format_exc(), markup=False)
         errors.print("This is a fault of xtalgraph, please report it with the lines above.")
         return OUR_FAULT
+
+
+def _is_of_the_machine(error: OSError) -> bool:
+    """Tell whether the system refused a file of the user's, rather than us a file of the package.
+
+    That is so for files that may not be written, folders that cannot be made, a full disk.
+    """
+    if error.errno in _NO_SPACE:
+        return True
+    named = isinstance(error.filename, str | bytes | os.PathLike)
+    return named and _PACKAGE not in Path(os.fsdecode(error.filename)).resolve().parents
+
+
+def _describe(error: OSError) -> str:
+    where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+    remedy = "Make room." if error.errno in _NO_SPACE else "Give another path, or mend its rights."
+    return f"{where}the system says: {error.strerror}. {remedy}"
+
+
+def _forget_stdout() -> None:
+    """Point stdout nowhere: Python writes what is left in it once more at the very end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -17,7 +17,7 @@ def check(
     task: str | None = None,
     split: str = "0.6,0.2,0.2",
     rule: str = "shell",
-    neighbours: int = 12,
+    n_neighbours: int = 12,
     cutoff: float = 8.0,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
@@ -38,7 +38,7 @@ def check(
         How the data would be split.
     rule: str
         Neighbour rule: shell, nearest or radius.
-    neighbours: int
+    n_neighbours: int
         Number of neighbours of the rule.
     cutoff: float
         Longest edge in Å.
@@ -46,16 +46,17 @@ def check(
         Print the report for a program.
     """
     from xtalgraph.datasets import check_dataset
-    from xtalgraph.graphs import nearest_distances
+    from xtalgraph.graphs import GraphConfig, nearest_distances
 
+    graph = GraphConfig(rule=rule, n_neighbours=n_neighbours, cutoff=cutoff)
     report = check_dataset(
         data,
         target=target,
         task=task,
         split=split,
-        nearest_distances=lambda store, k: nearest_distances(store, k, cutoff),
-        n_neighbours=neighbours,
-        rule=rule,
+        nearest_distances=lambda store, k: nearest_distances(store, k, graph.cutoff),
+        n_neighbours=graph.n_neighbours,
+        rule=graph.rule,
     )
     if json:
         print_json(report.to_dict())

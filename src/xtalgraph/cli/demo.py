@@ -10,6 +10,7 @@ from xtalgraph.cli.progress import training_bar
 from xtalgraph.cli.train import finish
 from xtalgraph.errors import BadConfig
 
+FOLDER = Path("runs/demo")
 TARGET = "ionic_energy_per_atom"
 NEW_CRYSTALS = {
     "SrTiO3": ("Sr", "Ti", 3.905),
@@ -18,7 +19,7 @@ NEW_CRYSTALS = {
 }
 
 
-def demo(*, out: Path = Path("runs/demo"), epochs: int = 60) -> int:
+def demo(*, out: Path = FOLDER, epochs: int = 60) -> int:
     """Check the embedded data, train, compare with baselines, predict three new crystals.
 
     The embedded data are perovskites and other oxides with the lattice energy of a classical ionic
@@ -27,7 +28,7 @@ def demo(*, out: Path = Path("runs/demo"), epochs: int = 60) -> int:
     Parameters
     ----------
     out: Path
-        The run folder; an earlier demo in it is replaced.
+        The run folder. An earlier demo in runs/demo is replaced, another folder must be new.
     epochs: int
         Passes over the training part.
     """
@@ -36,8 +37,8 @@ def demo(*, out: Path = Path("runs/demo"), epochs: int = 60) -> int:
     from xtalgraph.training import apply_overrides, preset, train
 
     if out.exists():
-        if not (out / "config.toml").exists():
-            raise BadConfig(f"{out} exists and is no run folder. Give another --out.")
+        if out != FOLDER or not (out / "config.toml").exists():
+            raise BadConfig(f"{out} is there already. Give another --out, or remove it.")
         rmtree(out)
     say("1. the data: an ionic model, not DFT")
     dataset = make_ionic_dataset()

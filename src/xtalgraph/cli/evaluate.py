@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from xtalgraph.cli.output import (
     print_json,
     print_lines,
-    refuse_table_format,
+    refuse_table,
     report_rejected,
     say,
     write_table,
@@ -45,7 +45,7 @@ def evaluate(
     json: bool
         Print the scores for a program.
     """
-    refuse_table_format(out)
+    refuse_table(out)
     from xtalgraph.datasets import read_dataset
     from xtalgraph.evaluation import evaluate as score
 

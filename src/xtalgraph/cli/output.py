@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -26,8 +28,9 @@ def say(*lines: str) -> None:
 
 
 def print_json(result: Any) -> None:
-    """Write a result to stdout for a program to read."""
-    sys.stdout.write(json.dumps(result, indent=2, ensure_ascii=False, default=str) + "\n")
+    """Write a result to stdout for a program to read; what is no finite number becomes null."""
+    text = json.dumps(_plain(result), indent=2, ensure_ascii=False, allow_nan=False)
+    sys.stdout.write(text + "\n")
 
 
 def print_lines(lines: Iterable[str]) -> None:
@@ -35,10 +38,21 @@ def print_lines(lines: Iterable[str]) -> None:
     sys.stdout.writelines(line + "\n" for line in lines)
 
 
-def refuse_table_format(path: Path | None) -> None:
-    """Refuse an output file whose format is not known, before any work is done for it."""
-    if path is not None and path.suffix not in TABLE_FORMATS:
-        raise BadConfig(f"{path}: write the table as {', '.join(TABLE_FORMATS)}.")
+def refuse_table(path: Path | None) -> None:
+    """Refuse an output file that could not be written in the end, before any work is done for it.
+
+    That is one of an unknown format, one in whose place there is a folder, or one that the system
+    does not let us write.
+    """
+    if path is None:
+        return
+    if path.suffix not in TABLE_FORMATS:
+        raise BadConfig(f"--out {path}: write the table as {', '.join(TABLE_FORMATS)}.")
+    if path.is_dir():
+        raise BadConfig(f"--out {path}: it is a folder. Give the name of a file.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise BadConfig(f"--out {path}: it may not be written. Choose another place.")
 
 
 def write_table(frame: pandas.DataFrame, path: Path | None) -> None:
@@ -46,7 +60,6 @@ def write_table(frame: pandas.DataFrame, path: Path | None) -> None:
     if path is None:
         frame.to_csv(sys.stdout, index=False)
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".csv":
         frame.to_csv(path, index=False)
     elif path.suffix == ".parquet":
@@ -56,16 +69,33 @@ def write_table(frame: pandas.DataFrame, path: Path | None) -> None:
 
 
 def report_rejected(rejected: Sequence[Rejected], out: Path | None) -> None:
-    """Say which rows were left out and why, and list them beside the result."""
+    """Say which rows were left out and why, and list them beside the result.
+
+    The list of an earlier run is removed where now there is nothing to list.
+    """
+    path = None if out is None else out.with_name(out.name + ".rejected.csv")
     if not rejected:
+        if path is not None:
+            path.unlink(missing_ok=True)
         return
     say(f"{len(rejected)} left out:", summarise(rejected))
-    if out is None:
+    if path is None:
         return
     import pandas as pd
 
-    path = out.with_name(out.name + ".rejected.csv")
+    path.parent.mkdir(parents=True, exist_ok=True)
     pd.DataFrame([(row.id, row.reason) for row in rejected], columns=["id", "reason"]).to_csv(
         path, index=False
     )
     say(f"the list is in {path}")
+
+
+def _plain(value: Any) -> Any:
+    """Give a value as JSON knows it, numbers of numpy as Python's."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "item"):  # a number or a truth value of numpy
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
-from xtalgraph.cli.output import refuse_table_format, report_rejected, say, write_table
-from xtalgraph.errors import BadDataset, Rejected
+from xtalgraph.cli.output import refuse_table, report_rejected, say, write_table
+from xtalgraph.cli.wrong_use import WrongUse
+from xtalgraph.errors import BadDataset, Rejected, summarise
 
 
 def predict(
@@ -18,7 +20,7 @@ def predict(
     out: Path | None = None,
     skip_bad: Annotated[bool, Parameter(negative=())] = False,
     device: str = "cpu",
-    threads: int = 1,
+    threads: Annotated[int, Parameter(validator=Number(gte=1))] = 1,
 ) -> int:
     """Predict crystals with a trained model.
 
@@ -33,7 +35,8 @@ def predict(
     inputs: str
         Structure files, folders, globs or tables; no targets are needed.
     out: Path
-        File for the table (.csv, .parquet or .json); CSV to stdout where it is not given.
+        File for the table (.csv, .parquet or .json); CSV to stdout where it is not given. What was
+        left out is listed in OUT.rejected.csv.
     skip_bad: bool
         Bad crystals are reported, and no failure.
     device: str
@@ -42,8 +45,8 @@ def predict(
         Processor threads.
     """
     if not inputs:
-        raise BadDataset("nothing to predict: name structure files, folders, globs or tables.")
-    refuse_table_format(out)
+        raise WrongUse("nothing to predict. Name structure files, folders, globs or tables.")
+    refuse_table(out)
     import torch
 
     from xtalgraph.datasets import read_dataset
@@ -54,8 +57,10 @@ def predict(
     rejected: list[Rejected] = []
     dataset = read_dataset(list(inputs) if len(inputs) > 1 else inputs[0], rejected=rejected)
     result = predictor.predict(dataset.crystals, rejected=rejected, n_threads=threads)
-    write_table(result.to_frame(), out)
+    if not len(result):
+        raise BadDataset(f"none of the crystals can be predicted:\n{summarise(rejected)}")
     report_rejected(rejected, out)
+    write_table(result.to_frame(), out)
     if out is not None:
         say(f"{len(result)} crystals predicted: {out}")
     return 1 if rejected and not skip_bad else 0

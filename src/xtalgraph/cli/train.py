@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,12 +12,14 @@ from cyclopts import Parameter
 
 from xtalgraph.cli.output import print_lines, report_rejected, say
 from xtalgraph.cli.progress import training_bar
-from xtalgraph.errors import BadConfig, Rejected
+from xtalgraph.cli.wrong_use import WrongUse
+from xtalgraph.errors import Rejected
 
 if TYPE_CHECKING:
     from xtalgraph.datasets import Dataset
     from xtalgraph.training import RunConfig, TrainedRun
 
+Options = dict[str, object]  # by name, None where not given
 Settings = Annotated[list[str] | None, Parameter(name="--set", negative=())]
 
 
@@ -23,11 +28,11 @@ def train(
     /,
     *,
     target: str | None = None,
-    task: str = "regression",
-    preset: str = "default",
+    task: str | None = None,
+    preset: str | None = None,
     config: Path | None = None,
     set: Settings = None,
-    split: str = "0.6,0.2,0.2",
+    split: str | None = None,
     epochs: int | None = None,
     seed: int | None = None,
     out: Path | None = None,
@@ -44,11 +49,12 @@ def train(
     Parameters
     ----------
     data: str
-        A folder, a table, or `ionic` for the embedded data set; not needed with --resume.
+        A folder, a table, or `ionic` for the embedded data set. With --resume it is needed only
+        where the data have been moved.
     target: str
         The column to learn; several, separated by commas, are learned together.
     task: str
-        regression or classification.
+        regression, where not given, or classification.
     preset: str
         default, or paper: the settings of the code of 2018.
     config: Path
@@ -56,18 +62,19 @@ def train(
     set: list[str]
         One setting, as in --set model.pooling=max; may be given again.
     split: str
-        0.6,0.2,0.2 (ratios) | 500,100,100 (sizes) | column:NAME[:train=A+B,test=C] | file:PATH |
-        group:formula[:ratios] | group:crystal_system[:ratios] | element:Sr.
+        0.6,0.2,0.2 (ratios, where not given) | 500,100,100 (sizes) |
+        column:NAME[:train=A+B,test=C] | file:PATH | group:formula[:ratios] |
+        group:crystal_system[:ratios] | element:Sr.
     epochs: int
         Passes over the training part.
     seed: int
         Of the initial weights, the batches and dropout (the split has train.split_seed).
     out: Path
-        The run folder; runs/<data>-<target> where not given.
+        The run folder; runs/DATA-TARGET where not given.
     resume: Path
         A run folder to continue, with its own data and settings.
     skip_bad: bool
-        Leave out crystals that cannot be read, and list them.
+        Leave out crystals that cannot be read, and list them in OUT.rejected.csv.
     accelerator: str
         As Lightning's Trainer takes it: auto, cpu, gpu, mps.
     devices: str
@@ -79,35 +86,44 @@ def train(
     precision: str
         32-true, 64-true, 16-mixed, bf16-mixed.
     """
+    machine: Options = {"accelerator": accelerator, "devices": devices, "num_nodes": num_nodes}
+    machine |= {"strategy": strategy, "precision": precision, "epochs": epochs, "seed": seed}
+    if resume is not None:
+        others: Options = {"target": target, "task": task, "preset": preset, "config": config}
+        others |= {"set": set, "split": split, "out": out, **machine}
+        return resume_training(resume, data, others)
+    if data is None or target is None:
+        raise WrongUse("name the data and --target, or a run folder to --resume.")
+    settings = choose_config(preset or "default", config, [*(set or []), *assign(machine)])
     from xtalgraph.datasets import read_dataset
-    from xtalgraph.training import resume_run
     from xtalgraph.training import train as train_network
 
-    if resume is not None:
-        with training_bar() as show:
-            run = resume_run(resume, on_progress=show)
-        return finish(run, None)
-    if data is None or target is None:
-        raise BadConfig("name the data and --target, or a run folder to --resume.")
-    machine = {
-        "epochs": epochs,
-        "seed": seed,
-        "accelerator": accelerator,
-        "devices": devices,
-        "num_nodes": num_nodes,
-        "strategy": strategy,
-        "precision": precision,
-    }
-    given = [f"train.{key}={value}" for key, value in machine.items() if value is not None]
-    settings = choose_config(preset, config, [*(set or []), *given])
     rejected: list[Rejected] | None = [] if skip_bad else None
     dataset = read_dataset(data, rejected=rejected)
     out = out or Path("runs") / f"{dataset.name}-{target.replace(',', '+')}"
     report_rejected(rejected or [], out)
-    with training_bar() as show:
+    task = task or "regression"
+    with training_bar() as show, told_how_to_resume(out):
         run = train_network(
             dataset, target, task=task, config=settings, split=split, out=out, on_progress=show
         )
+    return finish(run, dataset)
+
+
+def resume_training(folder: Path, data: str | None, others: Options) -> int:
+    """Continue a run with its own settings, which is why no others may be given."""
+    given = [f"--{name.replace('_', '-')}" for name, value in others.items() if value is not None]
+    if given:
+        raise WrongUse(
+            f"--resume goes on with the run's own settings; leave out {', '.join(given)}."
+        )
+    from xtalgraph.datasets import read_dataset
+    from xtalgraph.training import resume_run
+
+    # crystals left out then are left out now; that the others are the same is checked
+    dataset = None if data is None else read_dataset(data, rejected=[])
+    with training_bar() as show, told_how_to_resume(folder):
+        run = resume_run(folder, dataset=dataset, on_progress=show)
     return finish(run, dataset)
 
 
@@ -121,11 +137,35 @@ def choose_config(preset_name: str, file: Path | None, settings: list[str]) -> R
     return apply_overrides(config, settings)
 
 
+def assign(options: Options) -> list[str]:
+    """Give the assignments to the section `train` that options stand for.
+
+    >>> assign({"epochs": 3, "precision": "16-mixed", "devices": "2", "seed": None})
+    ['train.epochs=3', 'train.precision="16-mixed"', 'train.devices=2']
+    """
+    return [
+        f"train.{name}={value if name == 'devices' else json.dumps(value)}"
+        for name, value in options.items()
+        if value is not None
+    ]
+
+
+@contextmanager
+def told_how_to_resume(folder: Path) -> Iterator[None]:
+    """Say how a run that is stopped by Ctrl-C can be continued, if it can."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if (folder / "last.ckpt").exists():
+            say(f"to go on from the last whole epoch: xtalgraph train --resume {folder}")
+        raise
+
+
 def finish(run: TrainedRun, dataset: Dataset | None) -> int:
     """Draw the figures of a finished run and print how good it is beside the baselines."""
     if run.rank:
         return 0
-    if run.was_finished:
+    if run.was_finished and (run.folder / "report.html").exists():
         say(f"{run.folder}: this run was finished; nothing to do.")
         return 0
     from xtalgraph.evaluation import evaluate, report_run
