@@ -153,7 +153,18 @@ def test_nothing_of_the_caller_is_moved(tmp_path, capfd) -> None:
     logger = logging.getLogger("lightning.pytorch")
     before = torch.get_rng_state(), global_numpy(), logger.level
     handler = signal.getsignal(signal.SIGINT)
-    train(TINY, "energy", out=tmp_path / "a", config=small_config("train.epochs=1"))
+    n_threads = torch.get_num_threads()
+    config = small_config("train.epochs=1", f"train.threads={n_threads + 1}")
+    seen = []
+    train(
+        TINY,
+        "energy",
+        out=tmp_path / "a",
+        config=config,
+        on_progress=lambda _: seen.append(torch.get_num_threads()),
+    )
+    assert set(seen) == {n_threads + 1}
+    assert torch.get_num_threads() == n_threads
     assert torch.equal(torch.get_rng_state(), before[0])
     assert global_numpy() == before[1]
     assert logger.level == before[2]

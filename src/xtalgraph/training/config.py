@@ -48,6 +48,7 @@ class TrainConfig:
     num_nodes: int = 1  # machines, under SLURM or torchrun
     strategy: str = "auto"  # auto | ddp | …, as Lightning's Trainer takes it
     precision: str = "32-true"  # 32-true | 64-true | 16-mixed | bf16-mixed
+    threads: int = 1  # of torch on the CPU, a process; a second is lost where anything else runs
     tensorboard: bool = True  # also write TensorBoard logs to the run folder
 
     def __post_init__(self) -> None:
@@ -89,6 +90,7 @@ class TrainConfig:
             ("seed", self.seed, "0 or more", self.seed >= 0),
             ("split_seed", self.split_seed, "0 or more", self.split_seed >= 0),
             ("num_nodes", self.num_nodes, "1 or more", self.num_nodes >= 1),
+            ("threads", self.threads, "1 or more", self.threads >= 1),
         )
 
 

@@ -73,7 +73,11 @@ def train(
         refuse_changes(folder, config, record)
         if is_finished(folder):
             return read_run(folder)
-    with quiet_lightning(), _own_randomness(config.train.seed):
+    with (
+        quiet_lightning(),
+        _own_randomness(config.train.seed),
+        _own_threads(config.train.threads),
+    ):
         return _run(problem, config, record, folder, resume, on_progress)
 
 
@@ -128,6 +132,17 @@ def _run(
         finish_run(folder, problem, config, network, best.epoch, history.to_frame())
     trainer.strategy.barrier("the run folder is complete")
     return read_run(folder, was_finished=False, rank=trainer.global_rank)
+
+
+@contextmanager
+def _own_threads(n_threads: int) -> Iterator[None]:
+    """Set the number of torch's threads, and give the caller's back."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager
