@@ -1,5 +1,6 @@
 """Space groups, Niggli cells and primitive cells over the zoo."""
 
+import moyopy
 import numpy as np
 import pytest
 
@@ -9,6 +10,7 @@ from xtalgraph.structures import (
     Crystal,
     crystal_system,
     find_space_group,
+    lattice_from_parameters,
     niggli_cell,
     primitive_cell,
 )
@@ -93,3 +95,16 @@ def test_a_failed_reduction_names_the_crystal(monkeypatch):
     monkeypatch.setattr("moyopy.niggli_reduce", fail)
     with pytest.raises(BadCrystal, match=r"'Fe': its cell cannot be reduced \(no luck\)"):
         niggli_cell(ZOO["Fe"])
+
+
+def test_remarks_of_the_library_do_not_reach_the_log(caplog):
+    """A conventional cell three times the primitive one, of which moyo remarks on left-out ones."""
+    lattice = lattice_from_parameters(4.0, 4.0, 4.0, 60.0, 60.0, 60.0)
+    rhombic = Crystal(lattice, [[0, 0, 0]], [29], "Cu")
+    assert find_space_group(rhombic.repeated(1, 1, 3)) == 225
+    assert caplog.records == []
+    tripled = rhombic.repeated(1, 1, 3)
+    moyopy.MoyoDataset(
+        moyopy.Cell(tripled.lattice.tolist(), tripled.fractional_positions.tolist(), [29] * 3)
+    )
+    assert any(record.name == "moyo" for record in caplog.records)  # it does remark

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -89,6 +90,8 @@ def _analyse(crystal: Crystal, tolerance: float) -> MoyoDataset:
         (crystal.fractional_positions % 1.0).tolist(),
         crystal.atomic_numbers.tolist(),
     )
+    logger = logging.getLogger("moyo")  # it remarks on operations that are not asked for here
+    was_disabled, logger.disabled = logger.disabled, True
     try:
         return moyopy.MoyoDataset(cell, symprec=tolerance)
     except ValueError as problem:
@@ -97,6 +100,8 @@ def _analyse(crystal: Crystal, tolerance: float) -> MoyoDataset:
             id=crystal.id,
             remedy="Try another tolerance, and look for atoms that overlap.",
         ) from problem
+    finally:
+        logger.disabled = was_disabled
 
 
 def _refuse_extreme_cell(crystal: Crystal) -> None:
