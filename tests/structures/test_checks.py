@@ -78,7 +78,7 @@ def test_overlaps_in_an_absurdly_skewed_cell_are_those_of_the_reduced_one():
     apart = Crystal(lattice, [[0, 0, 0], [0, 0, 0.5]], [6, 6], "skewed")
     assert find_overlap(apart) is None
     near = Crystal(lattice, [[0, 0, 0], [0.04, 0, 0]], [6, 6], "skewed")
-    with pytest.raises(BadCrystal, match="'skewed', site 0: C and site 1 .C. are 0.200 Å apart"):
+    with pytest.raises(BadCrystal, match=r"'skewed', site 0: C and site 1 \(C\) are 0.200 Å apart"):
         refuse_overlap(near)
 
 

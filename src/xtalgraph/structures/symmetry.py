@@ -91,7 +91,7 @@ def _analyse(crystal: Crystal, tolerance: float) -> MoyoDataset:
         crystal.atomic_numbers.tolist(),
     )
     logger = logging.getLogger("moyo")  # it remarks on operations that are not asked for here
-    was_disabled, logger.disabled = logger.disabled, True
+    logger.addFilter(_drop)
     try:
         return moyopy.MoyoDataset(cell, symprec=tolerance)
     except ValueError as problem:
@@ -101,7 +101,11 @@ def _analyse(crystal: Crystal, tolerance: float) -> MoyoDataset:
             remedy="Try another tolerance, and look for atoms that overlap.",
         ) from problem
     finally:
-        logger.disabled = was_disabled
+        logger.removeFilter(_drop)
+
+
+def _drop(record: logging.LogRecord) -> bool:
+    return False
 
 
 def _refuse_extreme_cell(crystal: Crystal) -> None:
