@@ -102,8 +102,8 @@ def _draw_classes(result: CrossValidation, models: Sequence[str]) -> list[Pictur
     true = np.empty(0, dtype=np.int64)
     for model in models:
         table = result.predictions(model)
-        true = class_indices(table[f"{name} true"].astype(str).tolist(), classes)
-        predicted = class_indices(table[f"{name} predicted"].astype(str).tolist(), classes)
+        true = class_indices(table[f"{name} true"].tolist(), classes)
+        predicted = class_indices(table[f"{name} predicted"].tolist(), classes)
         drawn = figures.confusion_figure(true, predicted, classes)
         pictures.append(Picture(f"confusion_{model}", drawn, model.replace("_", " ")))
         if len(classes) == 2:

@@ -43,9 +43,13 @@ class CrossValidation:
 
     def predictions(self, model: str) -> pd.DataFrame:
         """Give the table of true and predicted values of all folds together, with the `fold`."""
+        texts = {"id": str}
+        if self.task.kind == "classification":
+            name = self.task.targets[0].name  # `true` is a class here, and not a truth
+            texts |= {f"{name} true": str, f"{name} predicted": str}
         tables = []
         for number in range(len(self.folds)):
             file = self.folder / model / f"fold_{number}.csv"
-            tables.append(pd.read_csv(file, dtype={"id": str}, keep_default_na=False))
+            tables.append(pd.read_csv(file, dtype=texts, keep_default_na=False))
             tables[-1]["fold"] = number
         return pd.concat(tables, ignore_index=True)

@@ -52,7 +52,9 @@ class DistanceTable:
         if name not in self.columns.columns:
             raise UnknownName("column", name, [str(column) for column in self.columns.columns])
         column = self.columns[name]
-        return np.where(column.isna(), None, column.to_numpy(dtype=object))
+        labels = column.to_numpy(dtype=object, copy=True)
+        labels[column.isna().to_numpy()] = None
+        return labels
 
     def values(self, names: Sequence[str]) -> Float64[np.ndarray, "n_crystals n_targets"]:
         """Refuse: a table of distances has class labels, and no numbers to learn."""
