@@ -23,6 +23,7 @@ app = App(
     help="Crystal graphs, and networks that learn the properties of crystals from them.",
     version=__version__,
     result_action="return_value",
+    suppress_keyboard_interrupt=False,  # `run` says how to go on
 )
 app.command(check.check)
 app.command(train.train)
@@ -44,7 +45,8 @@ def run(arguments: list[str]) -> int:
     """Run the program and give its exit status."""
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
-        status = app(arguments, exit_on_error=False, print_error=True, error_console=errors)
+        boxes = Console(stderr=True)
+        status = app(arguments, exit_on_error=False, print_error=True, error_console=boxes)
         sys.stdout.flush()  # here, so that what goes wrong with it is reported as the rest
         return status or DONE
     except CycloptsError:

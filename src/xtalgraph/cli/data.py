@@ -140,13 +140,15 @@ def make(
         Only this column; all where not given.
     """
     from xtalgraph.datasets import make_dataset_folder, make_ionic_dataset, write_parquet
+    from xtalgraph.datasets.tables import TABLE_SUFFIXES
     from xtalgraph.errors import UnknownName
 
     if name != "ionic":
         raise UnknownName("embedded data set", name, ["ionic"])
+    if out.suffix != ".parquet" and out.suffix in TABLE_SUFFIXES:
+        raise BadConfig(f"--out {out}: give a folder, or a file that ends in .parquet.")
     dataset = make_ionic_dataset()
     if out.suffix == ".parquet":
-        out.parent.mkdir(parents=True, exist_ok=True)
         path = write_parquet(dataset, out)
     else:
         path = make_dataset_folder(dataset, out, target)
@@ -220,6 +222,8 @@ def sample(
     """
     from xtalgraph.datasets import draw_sample, read_dataset, write_parquet
 
+    if out.suffix != ".parquet":
+        raise BadConfig(f"--out {out}: give a file that ends in .parquet.")
     drawn = draw_sample(read_dataset(data), size, max_atoms=max_atoms, seed=seed)
     print_lines([str(write_parquet(drawn, out))])
 

@@ -75,8 +75,8 @@ def report_rejected(rejected: Sequence[Rejected], out: Path | None) -> None:
     """
     path = None if out is None else out.with_name(out.name + ".rejected.csv")
     if not rejected:
-        if path is not None:
-            path.unlink(missing_ok=True)
+        if path is not None and path.is_file():
+            path.unlink()
         return
     say(f"{len(rejected)} left out:", summarise(rejected))
     if path is None:

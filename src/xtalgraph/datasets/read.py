@@ -36,6 +36,8 @@ from xtalgraph.structures.reading import format_of
 EMBEDDED = "ionic"
 """The name of the data set that the package makes itself."""
 
+_SPREADSHEETS = (".xlsx", ".xls", ".ods")
+
 _UNREADABLE = (
     OSError,
     EOFError,
@@ -121,6 +123,8 @@ def _read_known(path: Path, rejected: list[Rejected] | None) -> Dataset:
         return read_folder(path, rejected)
     if suffix:
         return read_table(path, rejected)
+    if path.suffix.lower() in _SPREADSHEETS:
+        raise BadDataset(f"{path}: a spreadsheet is not read. Save it as CSV, in UTF-8.")
     return read_structure_files([path], str(path), path.stem, rejected)
 
 

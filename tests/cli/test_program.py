@@ -1,0 +1,203 @@
+"""The program as a whole: quick help, exit status, and what goes to which stream."""
+
+from __future__ import annotations
+
+import errno
+import inspect
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cyclopts import App
+
+import xtalgraph
+from tests.cli.conftest import Call
+from xtalgraph.cli import app as program
+from xtalgraph.cli.wrong_use import WrongUse
+from xtalgraph.errors import BadDataset
+
+HEAVY = {"torch", "numba", "pandas", "lightning", "matplotlib", "sklearn", "pymatgen"}
+COMMANDS = ["check", "train", "predict", "evaluate", "data", "data list", "data fetch", "demo"]
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
+
+
+def heavy_after(code: str) -> set[str]:
+    """Give the heavy packages that are loaded after `code` ran in a new process."""
+    done = python(f"import sys\n{code}\nprint('LOADED', *sys.modules)")
+    loaded = done.stdout.split("LOADED")[1].split()
+    return HEAVY & set(loaded)
+
+
+def test_help_and_import_load_nothing_heavy() -> None:
+    helps = "\n".join(f"assert run({[*name.split(), '--help']!r}) == 0" for name in COMMANDS)
+    assert heavy_after(f"from xtalgraph.cli.app import run\n{helps}\nrun(['--version'])") == set()
+    assert heavy_after("import xtalgraph; dir(xtalgraph)") == set()
+
+
+def test_the_probe_for_heavy_packages_finds_them() -> None:
+    assert "torch" in heavy_after("import xtalgraph; xtalgraph.GraphConfig")
+
+
+def test_help_names_the_commands_and_says_what_each_option_is(call: Call) -> None:
+    shown = call("--help")
+    assert shown.status == 0
+    assert not shown.err
+    for command in ("check", "train", "predict", "evaluate", "data", "demo"):
+        assert command in shown.out
+    assert call("--version").out.strip() == xtalgraph.__version__
+    assert "runs/DATA-TARGET" in call("train", "--help").out
+
+
+def all_commands(app: App) -> dict[str, object]:
+    found = {}
+    for name in app:
+        if not name.startswith("-"):
+            command = app[name]
+            inner = all_commands(command) if command.default_command is None else {}
+            found |= {f"{name} {key}": value for key, value in inner.items()}
+            if command.default_command is not None:
+                found[name] = command.default_command
+    return found
+
+
+def described_parameters(function: object) -> list[str]:
+    text = inspect.getdoc(function) or ""
+    return re.findall(r"^(\w+): ", text.partition("Parameters\n------")[2], re.MULTILINE)
+
+
+def test_every_parameter_of_every_command_is_described() -> None:
+    commands = all_commands(program.app)
+    assert {"train", "data fetch", "demo"} <= set(commands)
+    for name, function in commands.items():
+        parameters = list(inspect.signature(function).parameters)
+        assert described_parameters(function) == parameters, name
+
+
+def test_the_check_of_descriptions_sees_a_gap() -> None:
+    def command(one: int, two: int) -> None:
+        """Do.
+
+        Parameters
+        ----------
+        one: int
+            The first.
+        """
+
+    assert described_parameters(command) == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("chek tiny", 'Did you mean "check"?'),
+        ("check", "DATA requires an argument"),
+        ("train tiny --taget x", "Did you mean --target?"),
+        ("check tiny --cutoff far", "--cutoff"),
+        ("data lst", 'Did you mean "list"?'),
+        ("train", "name the data and --target, or a run folder to --resume"),
+        ("train tiny", "name the data and --target"),
+        ("train --resume run --epochs 3 --set a.b=1", "leave out --set, --epochs"),
+        ("predict run", "nothing to predict"),
+        ("predict run file --threads 0", "Must be >= 1"),
+    ],
+)
+def test_wrong_use_is_2_and_nothing_on_stdout(call: Call, words: str, message: str) -> None:
+    outcome = call(*words.split())
+    assert outcome.status == 2
+    assert message in " ".join(outcome.err.replace("│", " ").split())
+    assert not outcome.out
+
+
+def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def check_dataset(*arguments: object, **options: object) -> None:
+        raise error
+
+    monkeypatch.setattr("xtalgraph.datasets.check_dataset", check_dataset)
+
+
+def test_a_fault_of_ours_is_3_with_the_traceback(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_with(monkeypatch, ZeroDivisionError("by [nothing]"))
+    outcome = call("check", "anything")
+    assert outcome.status == 3
+    assert "ZeroDivisionError: by [nothing]" in outcome.err
+    assert "Traceback" in outcome.err
+    assert "fault of xtalgraph, please report it" in outcome.err
+    assert not outcome.out
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (BadDataset("[red] is broken"), 1, "error: [red] is broken"),
+        (WrongUse("not so"), 2, "error: not so"),
+        (KeyboardInterrupt(), 1, "stopped"),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), 0, ""),
+        (PermissionError(errno.EACCES, "Permission denied", "/x/y"), 1, "error: /x/y: the system"),
+        (OSError(errno.ENOSPC, "No space left on device"), 1, "No space left on device. Make room"),
+        (FileNotFoundError(2, "No such file", program.__file__), 3, "fault of xtalgraph"),
+        (OSError(errno.EBADF, "Bad file descriptor"), 3, "fault of xtalgraph"),
+    ],
+)
+def test_an_error_has_its_status_and_no_traceback(
+    call: Call,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    status: int,
+    message: str,
+) -> None:
+    fail_with(monkeypatch, error)
+    monkeypatch.setattr(program, "_forget_stdout", lambda: None)
+    outcome = call("check", "anything")
+    assert outcome.status == status
+    assert message in outcome.err
+    assert ("Traceback" in outcome.err) == (status == 3)
+
+
+def test_main_leaves_with_the_status() -> None:
+    with pytest.raises(SystemExit) as leaving:
+        program.main(["data", "info", "nothing_like_it"])
+    assert leaving.value.code == 1
+
+
+def start(*arguments: str, stdout: int, **environment: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "xtalgraph.cli", *arguments],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        env=os.environ | environment,
+    )
+
+
+def test_a_reader_that_has_had_enough_is_no_fault() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = start("data", "list", stdout=writing)
+    os.close(writing)
+    _, errors = process.communicate(timeout=120)
+    assert (process.returncode, errors) == (0, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_full_disk_is_told() -> None:
+    with open("/dev/full", "wb") as full:
+        process = start("data", "list", stdout=full.fileno())
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert b"No space left on device. Make room." in errors
+
+
+def test_a_terminal_without_the_letter_gets_its_code() -> None:
+    process = start("train", "--help", stdout=subprocess.PIPE, PYTHONIOENCODING="ascii")
+    shown, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert b"\\u2026" in shown
