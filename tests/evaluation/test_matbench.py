@@ -20,6 +20,7 @@ from xtalgraph.evaluation.matbench import (
     official_name,
     run_matbench,
 )
+from xtalgraph.units import Target
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +81,14 @@ def test_classes_are_told_as_probabilities_of_true(whole: Dataset, tmp_path: Pat
     truth = dict(zip(whole.ids.tolist(), whole.columns["is_metal"], strict=True))
     right = [(answer > 0.5) == truth[id] for id, answer in fold["data"].items()]
     assert fold["scores"]["accuracy"] == pytest.approx(np.mean(right))
+
+
+def test_published_columns_take_our_names_and_units(whole: Dataset, tmp_path: Path) -> None:
+    columns = whole.columns[["contrast"]].rename(columns={"contrast": "log10(K_VRH)"})
+    published = replace(whole, columns=columns, targets={"log10(K_VRH)": Target("log10(K_VRH)")})
+    result = run_matbench("log_kvrh", published, model="mean", out=tmp_path)
+    assert result.validation.task.targets == (Target("log10_K_VRH", "log10 GPa"),)
+    assert (tmp_path / "figures" / "scores_log10_K_VRH.png").is_file()
 
 
 def test_scores_are_those_that_matbench_takes() -> None:

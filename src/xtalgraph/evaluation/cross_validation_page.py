@@ -10,7 +10,14 @@ import numpy as np
 from xtalgraph.evaluation import figures
 from xtalgraph.evaluation.cross_validation_result import MAIN_METRIC, CrossValidation
 from xtalgraph.evaluation.distance_table import Labelled
-from xtalgraph.evaluation.report import Picture, Report, Section, Table, write_report
+from xtalgraph.evaluation.report import (
+    Picture,
+    Report,
+    Section,
+    Table,
+    file_name,
+    write_report,
+)
 from xtalgraph.metrics import class_indices
 from xtalgraph.units import Target
 
@@ -91,7 +98,7 @@ def _draw_scores(result: CrossValidation, models: Sequence[str]) -> list[Picture
         unit = target.unit if result.task.kind == "regression" else ""
         drawn = figures.scores_over_folds(by_model, metric=metric, unit=unit)
         words = f"{target.name}: each model on the same {len(result.folds)} folds."
-        pictures.append(Picture(f"scores_{target.name}", drawn, words, 560))
+        pictures.append(Picture(file_name(f"scores_{target.name}"), drawn, words, 560))
     return pictures
 
 

@@ -8,7 +8,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,6 +64,7 @@ def run_matbench(
     the leaderboard's form but no place there, which a note says.
     """
     task = official_name(name)
+    dataset = take_our_names(task, dataset)
     column = find_target(task, dataset, target)
     kind = guess_task(dataset, [column])
     _refuse_gaps(dataset, column, kind)
@@ -88,6 +89,19 @@ def official_name(name: str) -> str:
     return name if name.startswith("matbench_") else f"matbench_{name}"
 
 
+def take_our_names(task: str, dataset: Dataset) -> Dataset:
+    """Give the columns of an official task file our names and units: `gap pbe` is `band_gap`, eV.
+
+    A file that has our names already stays as it is.
+    """
+    known = PUBLIC_SETS[task].columns if task in PUBLIC_SETS else {}
+    ours = {name: one for name, one in known.items() if name in dataset.columns.columns}
+    names = {name: target.name for name, target in ours.items()}
+    targets = {names.get(name, name): target for name, target in dataset.targets.items()}
+    targets |= {one.name: one for name, one in ours.items() if name in dataset.targets}
+    return replace(dataset, columns=dataset.columns.rename(columns=names), targets=targets)
+
+
 def find_target(task: str, dataset: Dataset, target: str | None) -> str:
     """Give the column of a task: the one named, or that of the official task of this name."""
     columns = [str(column) for column in dataset.columns.columns]
@@ -97,10 +111,9 @@ def find_target(task: str, dataset: Dataset, target: str | None) -> str:
         return target
     if task not in PUBLIC_SETS:
         raise BadDataset(f"{task} is no task of matbench; name the column to learn (--target).")
-    for published, known in PUBLIC_SETS[task].columns.items():
-        for column in (known.name, published):
-            if column in columns:
-                return column
+    for known in PUBLIC_SETS[task].columns.values():
+        if known.name in columns:
+            return known.name
     raise BadDataset(
         f"{dataset.source}: no column of {task} ({', '.join(PUBLIC_SETS[task].columns)}) among "
         f"{', '.join(columns)}. Name the column (--target)."

@@ -186,6 +186,15 @@ def format_cell(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
+def file_name(text: str) -> str:
+    """Give a name for a figure or a table that holds a text, such as the name of a target.
+
+    >>> file_name("scores_log10(K_VRH)")
+    'scores_log10_K_VRH'
+    """
+    return re.sub(r"[^\w.-]+", "_", text).strip("_")
+
+
 def _refuse_repeated_names(report: Report) -> None:
     seen: set[str] = set()
     for section in report.sections:

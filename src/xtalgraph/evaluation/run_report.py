@@ -11,7 +11,14 @@ from xtalgraph.datasets.splits import read_split
 from xtalgraph.errors import BadCrystal
 from xtalgraph.evaluation import figures
 from xtalgraph.evaluation.evaluate import SPLITS, Evaluation, evaluate
-from xtalgraph.evaluation.report import Picture, Report, Section, Table, write_report
+from xtalgraph.evaluation.report import (
+    Picture,
+    Report,
+    Section,
+    Table,
+    file_name,
+    write_report,
+)
 from xtalgraph.structures.crystal import Crystal
 from xtalgraph.structures.symmetry import CRYSTAL_SYSTEMS, crystal_system, find_space_group
 from xtalgraph.units import Target
@@ -70,17 +77,19 @@ def draw_evaluation(
             continue
         drawn = figures.error_by_element(crystals, errors, unit=target.unit, min_crystals=3)
         words = "Mean absolute error of the crystals with each element, and their number."
-        pictures.append(Picture(f"elements_{target.name}", drawn, words, 860))
+        pictures.append(Picture(file_name(f"elements_{target.name}"), drawn, words, 860))
         if len(set(crystals.n_atoms[known].tolist())) > 1:
             drawn = figures.error_by_size(crystals.n_atoms, errors, unit=target.unit)
             words = "Error by the size of the cell."
-            pictures.append(Picture(f"sizes_{target.name}", drawn, words))
+            pictures.append(Picture(file_name(f"sizes_{target.name}"), drawn, words))
         if len(crystals) <= MANY:
             systems = [_find_system(crystal) for crystal in crystals]
             drawn = figures.error_by_group(
                 systems, errors, unit=target.unit, order=[*CRYSTAL_SYSTEMS, NO_SYSTEM]
             )
-            pictures.append(Picture(f"systems_{target.name}", drawn, "Error by crystal system."))
+            pictures.append(
+                Picture(file_name(f"systems_{target.name}"), drawn, "Error by crystal system.")
+            )
     return pictures
 
 
@@ -107,7 +116,9 @@ def _draw_target(evaluation: Evaluation, number: int, target: Target) -> list[Pi
             "How the differences are spread.",
         ),
     ]
-    return [Picture(f"{kind}_{target.name}", figure, words) for kind, figure, words in drawn]
+    return [
+        Picture(file_name(f"{kind}_{target.name}"), figure, words) for kind, figure, words in drawn
+    ]
 
 
 def _draw_classes(evaluation: Evaluation) -> list[Picture]:
