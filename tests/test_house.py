@@ -1,0 +1,192 @@
+"""The rules of the house that a machine can check, each shown to fail on a line made up for it."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import jaxtyping
+import pytest
+
+import xtalgraph
+from xtalgraph import errors
+from xtalgraph.shapes import AXES
+
+SOURCE = Path(xtalgraph.__file__).resolve().parent
+FILES = sorted(SOURCE.rglob("*.py"))
+LONGEST_FILE = 500
+LONGEST_COMMAND = 30
+KNOTS = {"utils", "common", "helpers", "base", "core", "manager"}
+PRINTING_ROOMS = {"cli", "web"}
+DTYPES = {name for name in dir(jaxtyping) if isinstance(getattr(jaxtyping, name), type)}
+
+Rule = Callable[[str, str], Iterator[str]]
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0]
+
+
+def unknown_axes(text: str, room: str) -> Iterator[str]:
+    """Axes of jaxtyping annotations that shapes.py does not define."""
+    for node in ast.walk(ast.parse(text)):
+        if not (isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name)):
+            continue
+        parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else []
+        if node.value.id in DTYPES and len(parts) == 2 and isinstance(parts[1], ast.Constant):
+            for axis in str(parts[1].value).split():
+                if axis not in AXES:
+                    yield f"line {node.lineno}: the axis {axis!r} is not in shapes.py"
+
+
+def undocumented(text: str, room: str) -> Iterator[str]:
+    """Public functions, classes and methods without a docstring; modules too."""
+    tree = ast.parse(text)
+    if tree.body and not ast.get_docstring(tree):
+        yield "no docstring of the module"
+    bodies = [(tree.body, "")]
+    bodies += [(node.body, f"{node.name}.") for node in tree.body if isinstance(node, ast.ClassDef)]
+    for body, owner in bodies:
+        for node in body:
+            named = isinstance(node, ast.FunctionDef | ast.ClassDef)
+            public = named and not node.name.startswith("_") and not owner.startswith("_")
+            if public and not ast.get_docstring(node):
+                yield f"line {node.lineno}: no docstring of {owner}{node.name}"
+
+
+def printing(text: str, room: str) -> Iterator[str]:
+    """What writes to the terminal or ends the program, outside the rooms that may."""
+    if room in PRINTING_ROOMS:
+        return
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Call | ast.Attribute):
+            name = ast.unparse(node.func if isinstance(node, ast.Call) else node)
+            if name in ("print", "input", "exit", "quit", "sys.stdout", "sys.stderr", "sys.exit"):
+                yield f"line {node.lineno}: {name}"
+
+
+def carrying_on(text: str, room: str) -> Iterator[str]:
+    """Handlers of every error whatever, and asserts, which are no check of input."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Assert):
+            yield f"line {node.lineno}: assert"
+        if isinstance(node, ast.ExceptHandler) and room != "cli":
+            caught = node.type.id if isinstance(node.type, ast.Name) else None
+            if node.type is None or caught in ("Exception", "BaseException"):
+                yield f"line {node.lineno}: every error is caught"
+
+
+def passing_through(text: str, room: str) -> Iterator[str]:
+    """Functions that take any keywords; a decorator that hands on typed ones (P.kwargs) may."""
+    for node in ast.walk(ast.parse(text)):
+        if not (isinstance(node, ast.FunctionDef) and node.args.kwarg):
+            continue
+        if not isinstance(node.args.kwarg.annotation, ast.Attribute):
+            yield f"line {node.lineno}: {node.name}(**{node.args.kwarg.arg})"
+
+
+def long_commands(text: str, room: str) -> Iterator[str]:
+    """Commands whose body, imports aside, is more than a thin shell around a public function."""
+    for node in ast.parse(text).body if room == "cli" else []:
+        if isinstance(node, ast.FunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            parts = [part for part in body if not isinstance(part, ast.Import | ast.ImportFrom)]
+            length = sum((part.end_lineno or 0) - part.lineno + 1 for part in parts)
+            if length > LONGEST_COMMAND:
+                yield f"line {node.lineno}: the body of {node.name} has {length} lines"
+
+
+RULES: list[tuple[Rule, str, str]] = [
+    (unknown_axes, "models", 'x: Float[Tensor, "n_edges nbr_fea_len"]'),
+    (undocumented, "models", '"""A module."""\ndef build(): ...'),
+    (undocumented, "models", '"""A module."""\nclass A:\n    """A."""\n    def build(self): ...'),
+    (undocumented, "models", "x = 1"),
+    (printing, "models", "print(1)"),
+    (printing, "models", "import sys\nsys.stdout.write('1')"),
+    (carrying_on, "models", "try:\n    x = 1\nexcept Exception:\n    pass"),
+    (carrying_on, "models", "try:\n    x = 1\nexcept:\n    pass"),
+    (carrying_on, "models", "assert x > 0"),
+    (passing_through, "models", "def build(**kwargs): ..."),
+    (long_commands, "cli", "def train():\n    '''Train.'''\n" + "    x = 1\n" * 31),
+]
+
+
+@pytest.mark.parametrize(
+    "rule", dict.fromkeys(rule for rule, _, _ in RULES), ids=lambda r: r.__name__
+)
+def test_the_package_keeps_the_rule(rule: Rule) -> None:
+    found = [
+        f"{path.relative_to(SOURCE)}, {fault}"
+        for path in FILES
+        for fault in rule(path.read_text(encoding="utf-8"), room_of(path))
+    ]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(("rule", "room", "text"), RULES)
+def test_the_rule_can_be_broken(rule: Rule, room: str, text: str) -> None:
+    assert len(list(rule(text, room))) == 1
+
+
+def test_what_the_rules_allow_is_allowed() -> None:
+    assert not list(unknown_axes('x: Float[Tensor, "n_edges 3"]', "models"))
+    assert not list(printing("print(1)", "cli"))
+    assert not list(passing_through("def f(*args: P.args, **kwargs: P.kwargs): ...", "models"))
+    assert not list(long_commands("def train():\n" + "    x = 1\n" * 30, "cli"))
+
+
+def test_every_axis_is_used() -> None:
+    text = "\n".join(path.read_text(encoding="utf-8") for path in FILES if path.name != "shapes.py")
+    used = {axis for quoted in re.findall(r'"([^"\n]*)"', text) for axis in quoted.split()}
+    assert not set(AXES) - used
+
+
+def test_no_file_is_too_long() -> None:
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in FILES}
+    assert not [path for path, length in lengths.items() if length > LONGEST_FILE]
+
+
+def knots(paths: list[Path]) -> list[Path]:
+    return [path for path in paths if KNOTS & set(path.with_suffix("").parts)]
+
+
+def test_no_room_ties_knots() -> None:
+    assert not knots([path.relative_to(SOURCE) for path in FILES])
+    assert knots([Path("models/utils.py"), Path("core/a.py"), Path("models/a.py")]) == [
+        Path("models/utils.py"),
+        Path("core/a.py"),
+    ]
+
+
+def error_classes() -> set[str]:
+    return {
+        name
+        for name, value in vars(errors).items()
+        if inspect.isclass(value) and issubclass(value, errors.XtalgraphError)
+    }
+
+
+def made_errors(texts: list[str]) -> set[str]:
+    """Give the names of errors that are made somewhere, to be raised there or by the caller."""
+    calls = [node for text in texts for node in ast.walk(ast.parse(text))]
+    return {
+        node.func.id
+        for node in calls
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    } & error_classes()
+
+
+def test_every_error_is_raised_somewhere() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in FILES if path.name != "errors.py"]
+    assert made_errors(texts) == error_classes() - {"XtalgraphError"}  # it is the parent of all
+    assert made_errors(["raise BadCrystal('x')", "raise ValueError('x')"]) == {"BadCrystal"}
+
+
+def test_nothing_is_left_to_do() -> None:
+    words = re.compile(r"#.*\b(TODO|FIXME|XXX|HACK)\b")
+    found = [path for path in FILES if words.search(path.read_text(encoding="utf-8"))]
+    assert not found
+    assert words.search("x = 1  # TODO later")
