@@ -58,7 +58,8 @@ def train(
     refused. Where nothing is left to do, the finished run is given, with `was_finished`.
 
     Data that cannot be learned are refused before anything is written. No generator of random
-    numbers of the caller is moved. `on_progress` is called on the first process only.
+    numbers of the caller is moved. `on_progress` is called on the first process only; an exception
+    that it raises breaks the run off, and at an epoch's end nothing is lost by it.
     """
     folder = Path(out)
     if resume:
@@ -115,7 +116,8 @@ def _run(
     refuse_bad_crystals(problem, network.known_elements, config.graph)
     history = History(folder, config.train.tensorboard)
     best = BestAndLast(folder, config.train.patience)
-    callbacks: list[Callback] = [history, ProgressReporter(on_progress), best]
+    # told last: an epoch after which `on_progress` breaks the run off is in the checkpoint
+    callbacks: list[Callback] = [history, best, ProgressReporter(on_progress)]
     if config.train.weight_averaging:
         callbacks.insert(0, WeightAverage(config.train.weight_averaging))
     trainer = make_trainer(config.train, folder, callbacks)

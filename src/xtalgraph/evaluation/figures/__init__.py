@@ -22,6 +22,7 @@ from xtalgraph.evaluation.figures.folds import (
     scores_over_folds,
 )
 from xtalgraph.evaluation.figures.parity import parity_plot, residual_histogram
+from xtalgraph.evaluation.figures.search import scores_of_trials, scores_over_settings
 from xtalgraph.evaluation.figures.style import figure_as_data_uri, save_figure
 from xtalgraph.evaluation.figures.training import compare_losses, learning_curves
 
@@ -43,5 +44,7 @@ __all__ = [
     "residual_histogram",
     "roc_figure",
     "save_figure",
+    "scores_of_trials",
     "scores_over_folds",
+    "scores_over_settings",
 ]

@@ -1,0 +1,107 @@
+"""Which setting is better: a grid of settings and seeds on one split, in one table and page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from xtalgraph.datasets import Dataset, Split
+from xtalgraph.datasets.splits import DEFAULT_SPLIT
+from xtalgraph.evaluation.comparison_page import write_comparison_page
+from xtalgraph.evaluation.cross_validation_result import MAIN_METRIC
+from xtalgraph.evaluation.grid import label_settings, make_grid, read_variations
+from xtalgraph.evaluation.point_tables import (
+    score_baselines,
+    summarise_seeds,
+    tabulate_outcomes,
+)
+from xtalgraph.evaluation.points import OnPoint, Outcome, run_points
+from xtalgraph.training import RunConfig, preset
+from xtalgraph.training.problem import Problem, pose_problem
+from xtalgraph.training.train import GIVEN_SPLIT
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What a grid of settings gave.
+
+    `runs` has a row for each run and target, `summary` one for each setting over its seeds, both
+    with a column for each setting that was varied (`settings`), in the order of the grid.
+    """
+
+    problem: Problem
+    folder: Path
+    settings: tuple[str, ...]
+    outcomes: tuple[Outcome, ...]
+    runs: pd.DataFrame
+    summary: pd.DataFrame
+    baselines: pd.DataFrame
+
+    @property
+    def metric(self) -> str:
+        """The score of the tables: mean_absolute_error, in the target's unit, or accuracy."""
+        return MAIN_METRIC[self.problem.task.kind]
+
+    @property
+    def n_failed(self) -> int:
+        """How many points gave no run."""
+        return sum(outcome.run is None for outcome in self.outcomes)
+
+    def rank(self) -> pd.DataFrame:
+        """Give the summary of the first target, the best on validation first, failures left out.
+
+        The test part has no say in it: it is there to judge what was chosen.
+        """
+        column = f"validation_{self.metric}"
+        first = self.summary[self.summary["target"] == self.summary["target"].iloc[0]]
+        if column not in first:
+            return first.iloc[:0]
+        is_error = self.problem.task.kind == "regression"
+        return first.dropna(subset=[column]).sort_values(column, ascending=is_error, kind="stable")
+
+
+def compare(
+    dataset: Dataset,
+    targets: str | Sequence[str],
+    vary: Sequence[str] | Mapping[str, Sequence[str]],
+    *,
+    out: str | Path,
+    task: str = "regression",
+    config: RunConfig | None = None,
+    split: str | Split = DEFAULT_SPLIT,
+    seeds: Sequence[int] = (0,),
+    jobs: int = 1,
+    baselines: Sequence[str] | None = None,
+    on_point: OnPoint | None = None,
+) -> Comparison:
+    """Train with every combination of settings and every seed, and leave a table and a page.
+
+    `vary` has the values of each setting, as `model.pooling=mean,max`; what it does not name is
+    that of `config`. All runs have one split (`train.split_seed`), so that they compare. Each is an
+    ordinary run folder under `out/runs`: finished ones are not run again, broken-off ones are
+    resumed, and a larger grid in the same folder keeps the runs that it has. A point that fails is
+    in the table with its reason. `jobs` runs go on at a time, each with one thread.
+    """
+    if not isinstance(vary, Mapping):
+        vary = read_variations(vary)
+    config = config or preset("default")
+    folder = Path(out)
+    problem = pose_problem(dataset, targets, task, split, config.train.split_seed)
+    points = make_grid(vary, seeds, config, problem)
+    stated = score_baselines(problem, baselines)
+    outcomes = run_points(points, folder, jobs=jobs, on_point=on_point)
+    runs = tabulate_outcomes(outcomes)
+    settings = tuple(label_settings(vary).values())
+    summary = summarise_seeds(runs, settings)
+    result = Comparison(problem, folder, settings, tuple(outcomes), runs, summary, stated)
+    spec = split if isinstance(split, str) else GIVEN_SPLIT
+    options: dict[str, object] = {
+        "vary": [f"{name}={','.join(values)}" for name, values in vary.items()],
+        "seeds": ",".join(map(str, seeds)),
+        "split": spec,
+    }
+    write_comparison_page(result, config, options)
+    return result
