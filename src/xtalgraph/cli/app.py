@@ -10,7 +10,19 @@ from cyclopts import App, CycloptsError
 from rich.console import Console
 
 from xtalgraph import __version__
-from xtalgraph.cli import check, cross_validate, data, demo, evaluate, predict, train
+from xtalgraph.cli import (
+    check,
+    compare,
+    cross_validate,
+    data,
+    demo,
+    evaluate,
+    learning_curve,
+    matbench,
+    predict,
+    train,
+    tune,
+)
 from xtalgraph.cli.wrong_use import WrongUse
 from xtalgraph.errors import XtalgraphError
 
@@ -30,6 +42,10 @@ app.command(train.train)
 app.command(predict.predict)
 app.command(evaluate.evaluate)
 app.command(cross_validate.cross_validate)
+app.command(matbench.matbench)
+app.command(compare.compare)
+app.command(learning_curve.learning_curve)
+app.command(tune.tune)
 app.command(data.app)
 app.command(demo.demo)
 
