@@ -25,6 +25,7 @@ format: $(STAMP)
 
 bench: $(STAMP) ## speed, as ratios to peers in one run
 	$(BIN)/python -m benchmarks.graphs
+	$(BIN)/python -m benchmarks.training
 
 clean:
 	rm -rf .venv build dist runs .pytest_cache .mypy_cache .ruff_cache

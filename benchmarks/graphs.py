@@ -2,26 +2,18 @@
 
     python -m benchmarks.graphs --data ../shared/data
 
-One core, processor time, all in one process, the ways alternating, medians of `--rounds`. The reference's
-way is what the code of 2018 does for each crystal: pymatgen `Structure.from_str`, then
+One core, processor time, all in one process, the ways alternating, medians of `--rounds`. The
+reference's way is what the code of 2018 does for each crystal: pymatgen `Structure.from_str`, then
 `get_all_neighbors(8)`, sort, cut at 12. The yardstick for the kernel is pymatgen's compiled
 `get_neighbor_list(8)` with a vectorised cut. Results go to `benchmarks/results/graphs.json` and
 `.md`.
 """
 
 import argparse
-import json
-import os
-import platform
-import statistics
-import time
 import warnings
-from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 
-for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ[variable] = "1"
+from benchmarks.timing import alternate, write_results
 
 import numpy as np
 import pandas as pd
@@ -29,8 +21,6 @@ import pandas as pd
 from xtalgraph.graphs import GraphConfig, build_graphs
 from xtalgraph.structures import Crystal, CrystalStore, format_cif, read_crystal
 from xtalgraph.structures.crystal import lattice_from_parameters
-
-RESULTS = Path(__file__).parent / "results"
 
 
 def castelli_texts(data: Path, n_crystals: int) -> list[str]:
@@ -77,24 +67,6 @@ def pymatgen_list(structures: list) -> None:
         starts = np.searchsorted(centre[order], np.arange(len(structure)))
         rank = np.arange(len(order)) - starts[centre[order]]
         order[rank < 12]
-
-
-def seconds(work: Callable[[], None]) -> float:
-    """Processor time of one call: on a busy machine it says more than the clock."""
-    begin = time.process_time()
-    work()
-    return time.process_time() - begin
-
-
-def alternate(ways: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:
-    """Median seconds of each way, run in turn."""
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for way in ways.values():
-        way()  # imports and compilation are not what is measured
-    for _ in range(rounds):
-        for name, way in ways.items():
-            times[name].append(seconds(way))
-    return {name: statistics.median(values) for name, values in times.items()}
 
 
 def measure(data: Path, n_crystals: int, rounds: int) -> list[dict]:
@@ -145,12 +117,7 @@ def main() -> None:
             for r in rows
         ),
     ]
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "graphs.md").write_text("\n".join(lines) + "\n")
-    machine = f"{platform.machine()}, one core, Python {platform.python_version()}"
-    result = {"date": date.today().isoformat(), "machine": machine, "rows": rows}
-    (RESULTS / "graphs.json").write_text(json.dumps(result, indent=2) + "\n")
-    print("\n".join(lines))
+    write_results("graphs", lines, rows)
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ class SharedConvolution(nn.Module):
 
     def __init__(self, config: CgcnnConfig) -> None:
         super().__init__()
-        around_width = config.atom_width + config.n_gaussians
+        around_width = config.atom_width + config.bond_width
         self.around = nn.Linear(around_width, config.atom_width, bias=False)
         self.own = nn.Linear(config.atom_width, config.atom_width)
         self.normalise = make_normalisation(config.normalisation, config.atom_width)
@@ -92,13 +92,13 @@ class GatedConvolution(nn.Module):
     def __init__(self, config: CgcnnConfig) -> None:
         super().__init__()
         width = config.atom_width
-        self.gate_and_message = nn.Linear(2 * width + config.n_gaussians, 2 * width)
+        self.gate_and_message = nn.Linear(2 * width + config.bond_width, 2 * width)
         self.normalise_edges = make_normalisation(config.normalisation, 2 * width)
         self.normalise_sum = make_normalisation(config.normalisation, width)
         self.activate = make_activation(config.activation)
         self.activation = config.activation
         self.activate_residual = config.activate_residual
-        self.part_widths = [width, width, config.n_gaussians]
+        self.part_widths = [width, width, config.bond_width]
 
     def forward(
         self,

@@ -46,6 +46,7 @@ def has_compiled_form(config: CgcnnConfig) -> bool:
     """Say whether the compiled operator has what these settings ask for."""
     return (
         config.convolution == "gated"
+        and not config.bond_ties
         and config.activation in KERNEL_ACTIVATIONS
         and config.normalisation in ("batch", "none")
         and config.n_gaussians >= gated_kernel.N_NEAR
@@ -138,7 +139,8 @@ class GatedSum(torch.autograd.Function):
         total, product = gated_kernel.differentiate_gate(
             kind, argument, scale, shift, near.starts, _array(gradients[0]), dz
         )
-        d_gain = (product - mean * total) * inverse  # Σ dz â, with â = (a - mean) inverse
+        with np.errstate(invalid="ignore", over="ignore"):  # a nan is seen in the loss
+            d_gain = (product - mean * total) * inverse  # Σ dz â, with â = (a - mean) inverse
         by_a, constant = np.zeros(width), np.zeros(width)
         if is_batch:
             by_a = -scale * inverse * d_gain / n_edges

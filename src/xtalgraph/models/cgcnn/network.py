@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from xtalgraph.graphs import CrystalGraph
 from xtalgraph.models.activations import make_activation
+from xtalgraph.models.cgcnn.bond_ties import find_bond_ties
 from xtalgraph.models.cgcnn.config import CgcnnConfig
 from xtalgraph.models.cgcnn.convolutions import CONVOLUTIONS
 from xtalgraph.models.cgcnn.gated_sum import (
+    NearGaussians,
     can_be_compiled,
     find_near_gaussians,
     has_compiled_form,
@@ -42,6 +45,7 @@ class Cgcnn(nn.Module):
         )
         convolution = CONVOLUTIONS[config.convolution]
         self.convolutions = nn.ModuleList(convolution(config) for _ in range(config.n_convolutions))
+        self.bond_ties = config.bond_ties
         self.compiled = has_compiled_form(config)  # set to False to compute in plain torch
         self.pool = find_pooling(config.pooling)
         self.output = _make_output(config, n_outputs)
@@ -57,13 +61,22 @@ class Cgcnn(nn.Module):
     def atom_vectors(self, graph: CrystalGraph) -> Float[Tensor, "n_atoms width"]:
         """Give one vector an atom, after the last convolution."""
         atoms = self.element_vectors(graph.atomic_numbers)
-        if self.compiled and can_be_compiled(graph, atoms):
-            edges = find_near_gaussians(graph, self.bond_vectors)
-        else:
-            edges = self.bond_vectors(graph.distance.to(atoms.dtype))
+        edges = self._describe_bonds(graph, atoms)
         for convolve in self.convolutions:
             atoms = convolve(atoms, edges, graph)
         return atoms
+
+    def _describe_bonds(
+        self, graph: CrystalGraph, atoms: Float[Tensor, "n_atoms atom_width"]
+    ) -> Float[Tensor, "n_edges edge_width"] | NearGaussians:
+        """Give the bond vectors in the floating point type of the atom vectors."""
+        if self.compiled and can_be_compiled(graph, atoms):
+            return find_near_gaussians(graph, self.bond_vectors)
+        lengths = self.bond_vectors(graph.distance.to(atoms.dtype))
+        if not self.bond_ties:
+            return lengths
+        ties = find_bond_ties(graph)  # from differences of lengths that are not rounded yet
+        return torch.cat([lengths, ties.to(atoms.dtype)], dim=1)
 
     @property
     def known_elements(self) -> list[int]:
