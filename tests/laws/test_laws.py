@@ -29,6 +29,7 @@ CASES: dict[str, tuple[str, object]] = {
         "cgcnn",
         CgcnnConfig(atom_width=12, pooling="max", normalisation="layer", element_vectors="learned"),
     ),
+    "cgcnn bond ties": ("cgcnn", CgcnnConfig(atom_width=12, bond_ties=True)),
     "cgcnn linear after pooling": ("cgcnn", CgcnnConfig(atom_width=12, n_hidden=0)),
 }
 CHANGES = ("permuted", "rotated", "translated", "wrapped_elsewhere", "other_cell")
