@@ -23,7 +23,7 @@ from xtalgraph.evaluation.folds import (
     matbench_folds,
     refuse_leaks,
 )
-from xtalgraph.evaluation.labels import choose_task
+from xtalgraph.evaluation.labels import choose_task, guess_task, keep_common_classes
 
 
 @pytest.mark.parametrize(("name", "kind"), [("contrast", "regression"), ("kind", "classification")])
@@ -199,3 +199,76 @@ def test_a_network_takes_part(dataset: Dataset, tmp_path: Path) -> None:
     split = (tmp_path / "cgcnn" / "fold_1" / "splits.csv").read_text()
     tested = {line.split(",")[0] for line in split.splitlines() if line.endswith(",test")}
     assert tested == {str(id) for id in dataset.ids[result.folds[1].test]}
+
+
+def test_a_leak_planted_in_given_folds_stops_it_before_any_work(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    task = choose_task(dataset, ["contrast"])
+    folds = make_folds(dataset, task, n_folds=3)
+    leaky = [Fold(np.append(folds[0].train, folds[0].test[:1]), folds[0].test), *folds[1:]]
+    with pytest.raises(BadDataset, match=r"fold 0: row \d+ \(and 0 more\) is on both sides"):
+        cross_validate(dataset, ["contrast"], ["mean"], folds=leaky, out=tmp_path / "rows")
+    with pytest.raises(BadDataset, match=r"fold 0: group \d+ .* is on both sides"):
+        cross_validate(
+            dataset, ["contrast"], ["mean"], folds=folds, group="formula", out=tmp_path / "groups"
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rare_classes_are_left_out_and_told(dataset: Dataset, tmp_path: Path) -> None:
+    columns = dataset.columns.copy()
+    columns.loc[[0, 1, 2, 3], "kind"] = "rare"
+    rare = replace(dataset, columns=columns)
+    kept, left_out = keep_common_classes(rare, "kind", 5)
+    assert left_out == {"rare": 4}
+    assert set(kept.labels("kind")) == {"bcc", "chain", None}
+    result = cross_validate(
+        rare,
+        ["kind"],
+        ["most_common"],
+        task="classification",
+        n_folds=3,
+        min_class_size=5,
+        out=tmp_path,
+    )
+    assert result.task.classes == ("bcc", "chain")
+    n_tested = sum(len(fold.test) for fold in result.folds)
+    assert n_tested == rare.columns["kind"].notna().sum() - 4
+    page = (tmp_path / "report.html").read_text()
+    assert "1 classes with too few crystals were left out, 4 crystals in all." in page
+    with pytest.raises(BadDataset, match="0 classes of 'kind' have at least 500 crystals"):
+        keep_common_classes(rare, "kind", 500)
+
+
+def test_the_validation_part_takes_a_tenth_of_each_class() -> None:
+    classes = np.repeat([0, 1, 2], [60, 40, 3]).astype(np.int64)
+    fold = Fold(np.arange(103), np.arange(103, 105))
+    learned, validation = cut_validation(fold, classes=np.append(classes, [0, 1]))
+    assert np.bincount(classes[validation], minlength=3).tolist() == [6, 4, 0]
+    assert set(learned) | set(validation) == set(range(103))
+    tiny = Fold(np.array([0, 1, 2]), np.array([3]))
+    _, validation = cut_validation(tiny, classes=np.array([0, 0, 1, 1]))
+    assert len(validation) == 1
+    assert validation[0] in (0, 1)
+
+
+def test_predictions_of_all_folds_come_back_with_their_classes(tmp_path: Path) -> None:
+    """True and false are classes: pandas must not read them as truths."""
+    dataset = make_dataset(40)
+    dataset = replace(
+        dataset, columns=dataset.columns.assign(is_big=dataset.columns["contrast"] > 1.5)
+    )
+    result = cross_validate(
+        dataset, ["is_big"], ["most_common"], task="classification", n_folds=2, out=tmp_path
+    )
+    table = result.predictions("most_common")
+    assert set(table["is_big true"]) == {"true", "false"}
+    assert sorted(table["id"]) == sorted(dataset.ids.tolist())
+    assert (tmp_path / "figures" / "roc.png").is_file()
+
+
+def test_the_kind_of_task_follows_from_the_column(dataset: Dataset) -> None:
+    assert guess_task(dataset, ["gap"]) == guess_task(dataset, ["gap", "contrast"]) == "regression"
+    assert guess_task(dataset, ["kind"]) == "classification"
+    assert guess_task(dataset, ["crystal_system"]) == "classification"
