@@ -92,7 +92,7 @@ def test_the_targets_may_be_wrong_or_missing(
     assert table_of(call("predict", trained, data).out)["id"].tolist() == ids
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".json"])
+@pytest.mark.parametrize("suffix", [".csv", ".CSV", ".parquet", ".json"])
 def test_the_formats_of_the_table(
     call: Call, trained: Path, files: Path, tmp_path: Path, suffix: str
 ) -> None:
@@ -104,7 +104,7 @@ def test_the_formats_of_the_table(
     if suffix == ".json":
         table = pd.DataFrame(json.loads(out.read_text()))
     else:
-        table = pd.read_csv(out) if suffix == ".csv" else pd.read_parquet(out)
+        table = pd.read_csv(out) if suffix.lower() == ".csv" else pd.read_parquet(out)
     assert list(table) == ["id", COLUMN]
     on_stdout = table_of(call("predict", trained, files).out)
     np.testing.assert_allclose(table[COLUMN], on_stdout[COLUMN], rtol=1e-6)

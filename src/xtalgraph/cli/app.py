@@ -29,6 +29,10 @@ from xtalgraph.errors import XtalgraphError
 DONE, BAD_INPUT, WRONG_USE, OUR_FAULT = 0, 1, 2, 3
 _PACKAGE = Path(__file__).resolve().parents[1]
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_TOO_LARGE = (
+    "the memory does not suffice. Take fewer neighbours or a smaller cutoff, batch or network, or "
+    "data without the largest crystals."
+)
 
 app = App(
     name="xtalgraph",
@@ -83,6 +87,9 @@ def run(arguments: list[str]) -> int:
         if isinstance(error, OSError) and _is_of_the_machine(error):
             errors.print(f"error: {_describe(error)}", style="red", markup=False)
             return BAD_INPUT
+        if _is_out_of_memory(error):
+            errors.print(f"error: {_TOO_LARGE} ({error})", style="red", markup=False)
+            return BAD_INPUT
         errors.print(traceback.format_exc(), markup=False)
         errors.print("This is a fault of xtalgraph, please report it with the lines above.")
         return OUR_FAULT
@@ -97,6 +104,12 @@ def _is_of_the_machine(error: OSError) -> bool:
         return True
     named = isinstance(error.filename, str | bytes | os.PathLike)
     return named and _PACKAGE not in Path(os.fsdecode(error.filename)).resolve().parents
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Tell it by the name, since torch has its own error and is not loaded for it here."""
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
 
 
 def _describe(error: OSError) -> str:

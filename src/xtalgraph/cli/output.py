@@ -46,7 +46,7 @@ def refuse_table(path: Path | None) -> None:
     """
     if path is None:
         return
-    if path.suffix not in TABLE_FORMATS:
+    if path.suffix.lower() not in TABLE_FORMATS:
         raise BadConfig(f"--out {path}: write the table as {', '.join(TABLE_FORMATS)}.")
     if path.is_dir():
         raise BadConfig(f"--out {path}: it is a folder. Give the name of a file.")
@@ -60,9 +60,9 @@ def write_table(frame: pandas.DataFrame, path: Path | None) -> None:
     if path is None:
         frame.to_csv(sys.stdout, index=False)
         return
-    if path.suffix == ".csv":
+    if path.suffix.lower() == ".csv":
         frame.to_csv(path, index=False)
-    elif path.suffix == ".parquet":
+    elif path.suffix.lower() == ".parquet":
         frame.to_parquet(path, index=False)
     else:
         frame.to_json(path, orient="records", indent=1, force_ascii=False)
