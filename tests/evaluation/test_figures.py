@@ -20,6 +20,14 @@ from xtalgraph.structures.store import CrystalStore
 
 SYSTEMS = ["cubic", "hexagonal", "monoclinic", "orthorhombic", "tetragonal", "triclinic"]
 
+SETTINGS = {  # and whether their axis is logarithmic
+    "train.learning_rate": True,
+    "train.weight_decay": True,
+    "graph.n_neighbours": False,
+    "model.dropout": False,
+    "model.convolution": False,
+}
+
 
 def make_history(factor: float = 1.0) -> pd.DataFrame:
     epochs = np.arange(60)
@@ -67,6 +75,24 @@ def make_runs() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["model", "n_train", "seed", "mean_absolute_error"])
 
 
+def make_trials(n_trials: int = 24) -> pd.DataFrame:
+    random = np.random.default_rng(7)
+    rows = {
+        "trial": np.arange(n_trials),
+        "state": random.choice(["complete", "pruned", "fail"], n_trials, p=[0.6, 0.3, 0.1]),
+        "score": random.gamma(3.0, 0.05, n_trials),
+        "train.learning_rate": 10 ** random.uniform(-3, -2, n_trials),
+        "train.weight_decay": 10 ** random.uniform(-5, -1, n_trials),
+        "graph.n_neighbours": random.choice([8, 12, 16], n_trials),
+        "model.dropout": random.uniform(0, 0.3, n_trials),
+        "model.convolution": random.choice(["shared", "gated"], n_trials),
+    }
+    trials = pd.DataFrame(rows)
+    trials.loc[0, ["state", "score"]] = ["complete", 4.0]  # far off: the others need the room
+    trials.loc[trials["state"] == "fail", "score"] = np.nan
+    return trials
+
+
 def draw_all() -> dict[str, Figure]:
     unit = "eV/atom"
     store, errors = make_crystals(60)
@@ -92,6 +118,17 @@ def draw_all() -> dict[str, Figure]:
         "folds": figures.scores_over_folds(
             {"most_common": [0.41, 0.42], "cgcnn": [0.88, 0.89], "mean": [0.3]}, metric="accuracy"
         ),
+        "seeds": figures.scores_over_folds(
+            {"convolution gated": [0.04, 0.05], "convolution shared": [0.06]},
+            metric="validation mean_absolute_error",
+            unit=unit,
+            points="seeds",
+        ),
+        "trials": figures.scores_of_trials(make_trials(), score="validation error", unit=unit),
+        "settings": figures.scores_over_settings(
+            make_trials(), SETTINGS, score="validation mean absolute error", unit=unit
+        ),
+        "one setting": figures.scores_over_settings(make_trials(), {"model.dropout": False}),
         "sizes of training": figures.error_against_size(
             make_runs(), unit=unit, band=figures.DFT_AGAINST_EXPERIMENT
         ),
@@ -221,3 +258,12 @@ def test_what_cannot_be_drawn_is_refused_with_a_reason() -> None:
         figures.scores_over_folds({"cgcnn": []}, metric="accuracy")
     with pytest.raises(BadDataset, match=r"missing: train_loss\. Give the history.csv"):
         figures.learning_curves(make_history().drop(columns="train_loss"))
+
+
+def test_one_bad_trial_does_not_take_the_room_of_the_others(drawn: dict[str, Figure]) -> None:
+    trials = make_trials()
+    top = drawn["trials"].axes[0].get_ylim()[1]
+    median = trials.loc[trials["state"] == "complete", "score"].median()
+    assert median < top < 4.0
+    with pytest.raises(BadDataset, match="scores of trials: none is complete"):
+        figures.scores_of_trials(trials[trials["state"] == "pruned"])
