@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.structures.compare import assert_same
@@ -170,6 +170,7 @@ def test_latin_text_and_byte_order_marks_are_read(tmp_path):
     length=st.integers(1, 30),
     middle=st.text("0-1.?'\"\n _#;,xX9eN", max_size=6),
 )
+@example(name="extxyz", start=163, length=1, middle="e")  # a position beyond all numbers
 def test_damaged_text_is_read_or_refused_and_nothing_else(name, start, length, middle):
     text = WRITERS[name](ZOO["TiO2"])
     damaged = text[: start % len(text)] + middle + text[start % len(text) + length :] + "\n"

@@ -73,8 +73,9 @@ def _read_frame(comment: str, rows: list[str], id: str) -> Crystal:
     try:
         lattice = np.array([float(number) for number in numbers]).reshape(3, 3)
         species, positions = _read_atoms(rows, columns)
-        if abs(np.linalg.det(lattice)) > 0:
-            positions = positions @ np.linalg.inv(lattice)
+        with np.errstate(over="ignore", invalid="ignore"):  # Crystal refuses what is not finite
+            if abs(np.linalg.det(lattice)) > 0:
+                positions = positions @ np.linalg.inv(lattice)
         crystal = Crystal(lattice, positions, species, id)
     except BadCrystal as problem:
         raise BadCrystal(problem.problem, id=id, remedy=problem.remedy) from None
