@@ -24,6 +24,7 @@ NEAREST, SHELL, RADIUS = 0, 1, 2
 TIE = 1e-3  # Å; neighbours this close in distance are one shell
 FEW = 40  # atoms; in cells of up to this many, all pairs are looked at
 FIRST_ROOM = 128  # candidates of an atom; there is made more room where it is needed
+DEGENERATE = 0.2  # Å; a lattice vector below this has so many images that none are searched for
 COUNTED = 64  # candidates; up to this many are sorted by counting
 ROUNDING = 1e-8  # Å; a distance equal to the cutoff counts as within it, whatever its last digits
 
@@ -62,6 +63,16 @@ def reduce_lattice(lattice):
             break
         is_reduced = False
     return reduced, forward, backward, is_reduced
+
+
+@compiled
+def find_short_vector(reduced, limit):
+    """Give the number of a lattice vector shorter than `limit` in Å, and its length, or -1."""
+    for d in range(3):
+        length = math.sqrt(reduced[d, 0] ** 2 + reduced[d, 1] ** 2 + reduced[d, 2] ** 2)
+        if length < limit:
+            return d, length
+    return -1, 0.0
 
 
 @compiled
@@ -300,7 +311,8 @@ def find_neighbours(lattices, fractional, offsets, first, last, rule, n_neighbou
 
     Gives for each edge the centre and the neighbour (counted from the first atom of crystal
     `first`), the image and the distance in Å, and for each atom the number of its edges. Edges are
-    sorted by (centre, distance, neighbour, image).
+    sorted by (centre, distance, neighbour, image). Of a crystal with a lattice vector below 0.2 Å,
+    which is an error of its source, only each atom's image along that vector is given.
     """
     first_atom = offsets[first]
     n_atoms_all = offsets[last] - first_atom
@@ -322,6 +334,20 @@ def find_neighbours(lattices, fractional, offsets, first, last, rule, n_neighbou
         begin, end = offsets[crystal], offsets[crystal + 1]
         n_atoms = end - begin
         reduced, forward, backward, is_reduced = reduce_lattice(lattices[crystal])
+        short, length = find_short_vector(reduced, min(DEGENERATE, cutoff))
+        if short >= 0:
+            if n_edges + n_atoms > room:
+                room = 2 * (n_edges + n_atoms)
+                neighbours = grown(neighbours, n_edges, room)
+                images = grown(images, n_edges, room)
+                distances = grown(distances, n_edges, room)
+            for atom in range(begin - first_atom, end - first_atom):
+                neighbours[n_edges] = atom
+                images[n_edges] = forward[short]
+                distances[n_edges] = length
+                counts[atom] = 1
+                n_edges += 1
+            continue
         wrapped, cells = wrap_positions(fractional[begin:end], backward)
         spacings, volume = plane_spacings(reduced)
         guess = 1.1 * (0.239 * (n_neighbours + 2) * volume / n_atoms) ** (1.0 / 3.0)
@@ -387,6 +413,8 @@ def find_neighbours(lattices, fractional, offsets, first, last, rule, n_neighbou
 def has_pair_within(lattice, fractional, radius):
     """Say whether any two atoms of one crystal, images included, are within `radius` in Å."""
     reduced, _, backward, _ = reduce_lattice(lattice)
+    if find_short_vector(reduced, radius)[0] >= 0:
+        return True
     wrapped, _ = wrap_positions(fractional, backward)
     spacings, volume = plane_spacings(reduced)
     n_atoms = len(fractional)
