@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from tests.evaluation.test_evaluate import save_untrained
 from xtalgraph.datasets import Dataset
+from xtalgraph.datasets.read import EMBEDDED
 from xtalgraph.errors import BadConfig
 from xtalgraph.evaluation import (
     Picture,
@@ -23,6 +25,7 @@ from xtalgraph.evaluation import (
     write_report,
 )
 from xtalgraph.evaluation.evaluate import SPLITS
+from xtalgraph.evaluation.page_parts import describe_source, name_source
 from xtalgraph.evaluation.run_report import CONFIG, HISTORY
 
 
@@ -144,3 +147,9 @@ def test_a_real_run_is_scored_as_training_scored_it(dataset: Dataset, tmp_path: 
     assert list(result.predictions) == list(written)
     page = report_run(run.folder, dataset)
     assert (page.parent / "figures" / "learning_curves.png").is_file()
+
+
+def test_the_embedded_data_are_named_so_that_a_command_finds_them(dataset: Dataset) -> None:
+    made = replace(dataset, name=EMBEDDED, source="made by a formula")
+    assert (name_source(made), describe_source(made)) == ("ionic", "made by a formula")
+    assert (name_source(dataset), describe_source(dataset)) == ("made up", "from made up")

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xtalgraph.evaluation import figures
+from xtalgraph.evaluation.baselines.registry import TRIVIAL
 from xtalgraph.evaluation.cross_validation_result import MAIN_METRIC, CrossValidation
 from xtalgraph.evaluation.distance_table import Labelled
+from xtalgraph.evaluation.page_parts import describe_source, name_source
 from xtalgraph.evaluation.report import (
     Picture,
     Report,
@@ -69,8 +71,8 @@ def _describe_data(
     n_folds = f"{published} {len(result.folds)} folds".strip()
     n_tested = sum(len(fold.test) for fold in result.folds)
     return (
-        f"{dataset.name}: {n_tested:,} labelled crystals from {dataset.source}, {n_folds}{kept}. "
-        f"SHA-256: {dataset.checksum}."
+        f"{dataset.name}: {n_tested:,} labelled crystals, {describe_source(dataset)}, "
+        f"{n_folds}{kept}. SHA-256: {dataset.checksum}."
     )
 
 
@@ -103,7 +105,11 @@ def _draw_scores(result: CrossValidation, models: Sequence[str]) -> list[Picture
 
 
 def _draw_classes(result: CrossValidation, models: Sequence[str]) -> list[Picture]:
-    """Draw a confusion matrix for each model, and for two classes the curves of all of them."""
+    """Draw a confusion matrix for each model, and for two classes the curves of all of them.
+
+    Models that do not look at the crystal have no curve, if there is another: over several folds
+    theirs would be that of the folds' class shares.
+    """
     name, classes = result.task.targets[0].name, result.task.classes
     pictures, scores = [], {}
     true = np.empty(0, dtype=np.int64)
@@ -116,6 +122,7 @@ def _draw_classes(result: CrossValidation, models: Sequence[str]) -> list[Pictur
         if len(classes) == 2:
             scores[model] = table[f"probability {classes[1]}"].to_numpy(dtype=np.float64)
     if len(classes) == 2:
+        scores = {m: scores[m] for m in models if m not in TRIVIAL["classification"]} or scores
         positive = f"{name.replace('_', ' ')} = {classes[1]}"
         drawn = figures.roc_figure(true, scores, positive=positive)
         pictures.append(Picture("roc", drawn, "Receiver operating characteristic."))
@@ -140,7 +147,8 @@ def _describe_settings(
         (result.folder / CONFIG).write_text(text, encoding="utf-8")
         options = {**options, "config": result.folder / CONFIG}
         words += " Below it the settings of the networks, which are also beside this page."
-    command = write_command(dataset.source, result.task.targets, result.task.kind, models, options)
+    source, task = name_source(dataset), result.task
+    command = write_command(source, task.targets, task.kind, models, options)
     verbatim = "\n".join([command, "", text] if text else [command])
     return Section("Settings and how to repeat", (words,), verbatim=verbatim)
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from xtalgraph.datasets import Dataset
 from xtalgraph.datasets.read import EMBEDDED
+from xtalgraph.evaluation.distance_table import DistanceTable
 from xtalgraph.evaluation.report import Section, Table
 
 if TYPE_CHECKING:
@@ -24,16 +25,16 @@ def name_targets(problem: Problem) -> str:
     return ", ".join(target.name.replace("_", " ") for target in problem.task.targets)
 
 
-def describe_source(dataset: Dataset) -> str:
+def describe_source(dataset: Dataset | DistanceTable) -> str:
     """Give the words that say where the data come from: a path, or how they were made."""
-    return dataset.source if dataset.name == EMBEDDED else f"from {dataset.source}"
+    made = name_source(dataset) == EMBEDDED
+    return dataset.source if made else f"from {dataset.source}"
 
 
-def name_source(dataset: Dataset) -> str:
-    """Give the argument, quoted for a shell, with which a command reads the data set again."""
-    if dataset.name == EMBEDDED and not Path(dataset.source).exists():
-        return EMBEDDED
-    return shlex.quote(dataset.source)
+def name_source(dataset: Dataset | DistanceTable) -> str:
+    """Give the argument with which a command reads the data set again."""
+    made = dataset.name == EMBEDDED and not Path(dataset.source).exists()
+    return EMBEDDED if made else dataset.source
 
 
 def describe_data(problem: Problem, spec: str, *, words: Sequence[str] = ()) -> Section:
@@ -81,9 +82,9 @@ def describe_settings(
 def write_command(command: str, problem: Problem, options: Mapping[str, object]) -> str:
     """Give the command line, quoted for a shell; an option with a list is given several times."""
     targets = ",".join(target.name for target in problem.task.targets)
+    source = shlex.quote(name_source(problem.dataset))
     parts = [
-        f"xtalgraph {command} {name_source(problem.dataset)} --target {shlex.quote(targets)}"
-        f" --task {problem.task.kind}"
+        f"xtalgraph {command} {source} --target {shlex.quote(targets)} --task {problem.task.kind}"
     ]
     for name, value in options.items():
         for one in value if isinstance(value, list) else [value]:

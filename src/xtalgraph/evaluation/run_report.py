@@ -1,5 +1,6 @@
 """The page of one run: data, split, scores beside baselines, figures, settings, how to repeat."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from xtalgraph.datasets.splits import read_split
 from xtalgraph.errors import BadCrystal
 from xtalgraph.evaluation import figures
 from xtalgraph.evaluation.evaluate import SPLITS, Evaluation, evaluate
+from xtalgraph.evaluation.page_parts import describe_source, name_source
 from xtalgraph.evaluation.report import (
     Picture,
     Report,
@@ -150,7 +152,7 @@ def _describe_result(evaluation: Evaluation) -> Section:
 
 
 def _describe_data(folder: Path, dataset: Dataset) -> Section:
-    words = [f"{dataset.name}: {len(dataset):,} crystals from {dataset.source}."]
+    words = [f"{dataset.name}: {len(dataset):,} crystals, {describe_source(dataset)}."]
     if dataset.checksum:
         words.append(f"SHA-256 of the data: {dataset.checksum}")
     if (folder / SPLITS).is_file():
@@ -161,10 +163,11 @@ def _describe_data(folder: Path, dataset: Dataset) -> Section:
 
 def _describe_settings(folder: Path, dataset: Dataset, evaluation: Evaluation) -> Section:
     targets = ",".join(target.name for target in evaluation.task.targets)
+    source = shlex.quote(name_source(dataset))
     lines = [
-        f"xtalgraph train {dataset.source} --target {targets} --task {evaluation.task.kind} \\",
+        f"xtalgraph train {source} --target {targets} --task {evaluation.task.kind} \\",
         f"    --config {folder / CONFIG} --split file:{folder / SPLITS} --out AGAIN",
-        f"xtalgraph evaluate AGAIN {dataset.source} --split {evaluation.part}",
+        f"xtalgraph evaluate AGAIN {source} --split {evaluation.part}",
     ]
     settings = folder / CONFIG
     text = settings.read_text(encoding="utf-8") if settings.is_file() else ""

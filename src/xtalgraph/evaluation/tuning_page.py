@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -129,6 +130,6 @@ def _write_train_command(result: Tuning) -> str:
     problem = result.problem
     targets = ",".join(target.name for target in problem.task.targets)
     return (
-        f"xtalgraph train {name_source(problem.dataset)} --target {targets} "
+        f"xtalgraph train {shlex.quote(name_source(problem.dataset))} --target {targets} "
         f"--task {problem.task.kind} \\\n    --config {result.folder / BEST}"
     )
