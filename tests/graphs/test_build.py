@@ -138,9 +138,7 @@ def test_a_cell_far_too_short_is_refused_at_once():
     """Its images within 8 Å would fill the memory: 10^11 of them."""
     needle = Crystal(np.diag([1e-5, 3.0, 3.0]), [[0, 0, 0], [0.5, 0.5, 0.5]], [6, 8], "needle")
     for rule in ("shell", "radius"):
-        with pytest.raises(
-            BadCrystal, match="crystal .needle., site 0: another atom"
-        ):
+        with pytest.raises(BadCrystal, match=r"crystal .needle., site 0: another atom"):
             build_graphs([ZOO["Si"], needle], GraphConfig(rule))
 
 
