@@ -117,7 +117,7 @@ def name_folder(labels: Mapping[str, str | int]) -> str:
     >>> name_folder({"convolution": "gated", "seed": 0})
     'convolution-gated_seed-0'
     >>> name_folder({"element_vectors": "../a b.json", "seed": 0})
-    'element-vectors-..-a-b.json_seed-0_a7d5a1'
+    'element-vectors-..-a-b.json_seed-0_dfecc6'
     """
     exact = "_".join(f"{key}-{value}" for key, value in labels.items())
     pairs = [f"{_clean(key)}-{_clean(str(value))}" for key, value in labels.items()]
