@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from xtalgraph.training import RunConfig
 
 CONFIG = "config.toml"
+NARROW, WIDE = 440, 860  # pixels of a matrix on the page
 
 
 def write_cross_validation_page(
@@ -118,7 +119,8 @@ def _draw_classes(result: CrossValidation, models: Sequence[str]) -> list[Pictur
         true = class_indices(table[f"{name} true"].tolist(), classes)
         predicted = class_indices(table[f"{name} predicted"].tolist(), classes)
         drawn = figures.confusion_figure(true, predicted, classes)
-        pictures.append(Picture(f"confusion_{model}", drawn, model.replace("_", " ")))
+        width = WIDE if len(classes) > figures.CROWDED else NARROW
+        pictures.append(Picture(f"confusion_{model}", drawn, model.replace("_", " "), width))
         if len(classes) == 2:
             scores[model] = table[f"probability {classes[1]}"].to_numpy(dtype=np.float64)
     if len(classes) == 2:
@@ -165,12 +167,14 @@ def write_command(
     >>> targets = [Target("band_gap", "eV")]
     >>> print(write_command("my data.csv", targets, "regression", ["mean"], {"folds": 3}))
     xtalgraph cross-validate 'my data.csv' --target band_gap --task regression \\
-        --models mean --folds 3 --out AGAIN
+        --models mean \\
+        --folds 3 --out AGAIN
     """
     given = " ".join(f"--{name} {shlex.quote(str(value))}" for name, value in options.items())
     names = shlex.quote(",".join(target.name for target in targets))
     data = shlex.quote(source)
     return (
         f"xtalgraph cross-validate {data} --target {names} --task {task} \\\n"
-        f"    --models {','.join(models)} {given} --out AGAIN"
+        f"    --models {','.join(models)} \\\n"
+        f"    {given} --out AGAIN"
     )

@@ -4,6 +4,7 @@ Every function gives a `Figure`; `save_figure` writes it as PNG and SVG.
 """
 
 from xtalgraph.evaluation.figures.classes import (
+    CROWDED,
     confusion_figure,
     coverage_figure,
     precision_recall_figure,
@@ -27,6 +28,7 @@ from xtalgraph.evaluation.figures.style import figure_as_data_uri, save_figure
 from xtalgraph.evaluation.figures.training import compare_losses, learning_curves
 
 __all__ = [
+    "CROWDED",
     "DFT_AGAINST_EXPERIMENT",
     "compare_losses",
     "confusion_figure",
