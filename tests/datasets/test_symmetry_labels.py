@@ -6,7 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xtalgraph.datasets import Dataset, draw_sample, find_symmetry_labels, read_dataset
+from xtalgraph.datasets import (
+    Dataset,
+    check_dataset,
+    draw_sample,
+    find_symmetry_labels,
+    read_dataset,
+)
 from xtalgraph.errors import BadConfig, UnknownName
 from xtalgraph.structures import Crystal, CrystalStore
 
@@ -71,3 +77,10 @@ def test_a_sample_keeps_order_and_size() -> None:
     )
     with pytest.raises(BadConfig, match="size = 4; it must lie in 1 to 3"):
         draw_sample(dataset, 4, max_atoms=2)
+
+
+def test_the_pre_flight_counts_them() -> None:
+    report = check_dataset(make([SALT, LONG, BENT, FLAT]), target="crystal_system")
+    (summary,) = report.targets
+    assert summary.classes == {"cubic": 1, "tetragonal": 1, "triclinic": 1}
+    assert summary.n_missing == 1

@@ -147,10 +147,16 @@ def _check_targets(
             summary = _summarise(dataset, name, task)
             report.targets.append(summary)
             _judge(report, summary)
-            labelled |= dataset.columns[name].notna().to_numpy()
+            labelled |= _find_labelled(dataset, name)
         except XtalgraphError as error:
             report.problems.append(str(error))
     return np.flatnonzero(labelled)
+
+
+def _find_labelled(dataset: Dataset, name: str) -> np.ndarray:
+    if dataset.is_computed(name):
+        return np.array([label is not None for label in dataset.labels(name)])
+    return dataset.columns[name].notna().to_numpy()
 
 
 def _summarise(dataset: Dataset, name: str, task: str | None) -> TargetSummary:
