@@ -28,7 +28,7 @@ def test_list_and_info_say_what_there_is(call: Call) -> None:
         for word in ("size: ", "columns: ", "licence: ", "cite: ", "homepage: http"):
             assert word in shown.out, name
         for file in PUBLIC_SETS[name].files:
-            assert file.url in shown.out
+            assert f"{file.url} ({file.checksum})" in shown.out
 
 
 def test_an_unknown_name_gets_the_nearest(call: Call) -> None:

@@ -48,7 +48,7 @@ def info(name: str, /) -> None:
             public.description,
             f"size: {rows}",
             f"columns: {targets}",
-            *(f"file: {file.url}" for file in public.files),
+            *(f"file: {file.url} ({file.checksum})" for file in public.files),
             f"homepage: {public.homepage}",
             f"licence: {public.licence}",
             f"cite: {public.citation}",
