@@ -48,7 +48,7 @@ def has_compiled_form(config: CgcnnConfig) -> bool:
         config.convolution == "gated"
         and not config.bond_ties
         and config.activation in KERNEL_ACTIVATIONS
-        and config.normalisation in ("batch", "none")
+        and config.normalisation in ("batch", "layer", "none")
         and config.n_gaussians >= gated_kernel.N_NEAR
     )
 
@@ -84,13 +84,16 @@ def gated_sum(
 ) -> Float32[Tensor, "n_atoms atom_width"]:
     """Give the sum of gated messages that each atom receives.
 
-    `normalise` is a BatchNorm1d over the edges, whose running statistics are updated while
-    training, or an Identity.
+    `normalise` is a LayerNorm of each edge, a BatchNorm1d over the edges, whose running statistics
+    are updated while training, or an Identity.
     """
+    kind = KERNEL_ACTIVATIONS[activation]
+    if isinstance(normalise, nn.LayerNorm):
+        parts = from_centre, from_neighbour, edge_weight, normalise.weight, normalise.bias
+        return GatedSumByRow.apply(*parts, near, normalise.eps, kind)
     is_batch = isinstance(normalise, nn.BatchNorm1d)
     gain = normalise.weight if is_batch else from_centre.new_ones(from_centre.shape[1])
     offset = normalise.bias if is_batch else None
-    kind = KERNEL_ACTIVATIONS[activation]
     return GatedSum.apply(
         from_centre, from_neighbour, edge_weight, gain, offset, near, normalise, kind
     )
@@ -134,7 +137,7 @@ class GatedSum(torch.autograd.Function):
     def backward(context: Any, *gradients: Tensor) -> tuple[Any, ...]:
         """Give the derivatives by the three parts of the argument, by gain and by offset."""
         argument, scale, shift, mean, inverse, is_batch, kind, near = context.saved
-        n_atoms, (n_edges, width) = len(near.starts) - 1, argument.shape
+        n_edges, width = argument.shape
         dz = np.empty_like(argument)
         total, product = gated_kernel.differentiate_gate(
             kind, argument, scale, shift, near.starts, _array(gradients[0]), dz
@@ -145,24 +148,81 @@ class GatedSum(torch.autograd.Function):
         if is_batch:
             by_a = -scale * inverse * d_gain / n_edges
             constant = -scale * total / n_edges - by_a * mean
-        d_centre = np.zeros((n_atoms, width), np.float32)
-        d_neighbour = np.zeros((n_atoms, width), np.float32)
-        d_weight = np.zeros((context.n_gaussians, width), np.float32)
-        gated_kernel.spread_derivative(
-            argument, dz, scale, by_a.astype(np.float32), constant.astype(np.float32),
-            near.first, near.values, near.starts, near.neighbour, d_centre, d_neighbour, d_weight,
-        )  # fmt: skip
-        d_offset = torch.from_numpy(total.astype(np.float32)) if context.has_offset else None
+        scales = scale, by_a.astype(np.float32), constant.astype(np.float32)
         return (
-            torch.from_numpy(d_centre),
-            torch.from_numpy(d_neighbour),
-            torch.from_numpy(d_weight),
+            *_spread(argument, dz, scales, near, context.n_gaussians),
             torch.from_numpy(d_gain.astype(np.float32)),
-            d_offset,
+            torch.from_numpy(total.astype(np.float32)) if context.has_offset else None,
             None,
             None,
             None,
         )
+
+
+class GatedSumByRow(torch.autograd.Function):
+    """The operator where each edge is normalised by itself: no edge knows of the others."""
+
+    @staticmethod
+    def forward(
+        context: Any,
+        from_centre: Tensor,
+        from_neighbour: Tensor,
+        edge_weight: Tensor,
+        gain: Tensor,
+        offset: Tensor,
+        near: NearGaussians,
+        epsilon: float,
+        kind: int,
+    ) -> Tensor:
+        """Compute the argument of each edge, its normalisation, and the sums."""
+        n_atoms, width = from_centre.shape
+        n_edges = len(near.first)
+        argument = np.empty((n_edges, width), np.float32)
+        gated_kernel.sum_arguments(
+            _array(from_centre), _array(from_neighbour), _array(edge_weight),
+            near.first, near.values, near.starts, near.neighbour, argument,
+        )  # fmt: skip
+        means, inverses = np.empty(n_edges, np.float32), np.empty(n_edges, np.float32)
+        sums = np.empty((n_atoms, width // 2), np.float32)
+        scales = _array(gain), _array(offset)
+        gated_kernel.sum_gated_by_row(
+            kind, argument, *scales, np.float32(epsilon), near.starts, means, inverses, sums
+        )
+        context.saved = (argument, *scales, means, inverses, kind, near)
+        context.n_gaussians = len(edge_weight)
+        return torch.from_numpy(sums)
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Any, ...]:
+        """Give the derivatives by the three parts of the argument, by gain and by offset."""
+        argument, gain, offset, means, inverses, kind, near = context.saved
+        da, d_gain, d_offset = np.empty_like(argument), np.zeros_like(gain), np.zeros_like(offset)
+        gated_kernel.differentiate_gate_by_row(
+            kind, argument, gain, offset, means, inverses, near.starts, _array(gradients[0]),
+            da, d_gain, d_offset,
+        )  # fmt: skip
+        one, zero = np.ones_like(gain), np.zeros_like(gain)
+        spread = _spread(argument, da, (one, zero, zero), near, context.n_gaussians)
+        return *spread, torch.from_numpy(d_gain), torch.from_numpy(d_offset), None, None, None
+
+
+def _spread(
+    argument: np.ndarray,
+    dz: np.ndarray,
+    scales: tuple[np.ndarray, np.ndarray, np.ndarray],
+    near: NearGaussians,
+    n_gaussians: int,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Give the derivatives by the atoms' two parts and by the edge weight."""
+    n_atoms, width = len(near.starts) - 1, argument.shape[1]
+    d_centre = np.zeros((n_atoms, width), np.float32)
+    d_neighbour = np.zeros((n_atoms, width), np.float32)
+    d_weight = np.zeros((n_gaussians, width), np.float32)
+    gated_kernel.spread_derivative(
+        argument, dz, *scales, near.first, near.values, near.starts, near.neighbour,
+        d_centre, d_neighbour, d_weight,
+    )  # fmt: skip
+    return torch.from_numpy(d_centre), torch.from_numpy(d_neighbour), torch.from_numpy(d_weight)
 
 
 def _array(tensor: Any) -> np.ndarray:
