@@ -12,7 +12,8 @@ REACH = 8.0
 
 
 def assert_same_edges(found, expected):
-    assert found[COLUMNS].to_numpy().tolist() == expected[COLUMNS].to_numpy().tolist()
+    # not a plain assert: on a build server pytest would write out how thousands of rows differ
+    np.testing.assert_array_equal(found[COLUMNS].to_numpy(), expected[COLUMNS].to_numpy())
     np.testing.assert_allclose(found.distance, expected.distance, atol=1e-6, rtol=0)
 
 
