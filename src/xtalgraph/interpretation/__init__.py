@@ -1,0 +1,1 @@
+"""Which site and which element carries a prediction."""

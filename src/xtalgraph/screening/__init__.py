@@ -1,0 +1,1 @@
+"""From candidates by the million to the few worth a closer look."""
