@@ -59,6 +59,30 @@ def test_what_is_written_is_read(tmp_path: Path, end: str) -> None:
     assert sorted(file.name for file in tmp_path.iterdir()) == ["model.json", "model.safetensors"]
 
 
+def test_weights_stored_as_float16_are_read_as_float32(tmp_path: Path) -> None:
+    saved = make_saved()
+    whole = save_model(saved, tmp_path / "whole") / "model.safetensors"
+    half = save_model(saved, tmp_path / "half", half=True) / "model.safetensors"
+    assert half.stat().st_size < 0.6 * whole.stat().st_size
+    network = read_model(half).network
+    learned = {name for name, _ in network.named_parameters()}
+    for name, value in network.state_dict().items():
+        expected = saved.network.state_dict()[name]
+        assert value.dtype == expected.dtype, name
+        tolerance = 2**-11 if name in learned else 0.0
+        torch.testing.assert_close(value, expected, rtol=tolerance, atol=1e-7, equal_nan=True)
+    difference = (network(GRAPH) - saved.network(GRAPH)).abs().max().item()
+    assert 0 < difference < 0.02
+
+
+def test_a_weight_beyond_float16_is_refused(tmp_path: Path) -> None:
+    saved = make_saved()
+    with torch.no_grad():
+        saved.network.output[-1].bias[0] = 1e6
+    with pytest.raises(BadCheckpoint, match=r"bias has numbers that float16 cannot hold"):
+        save_model(saved, tmp_path, half=True)
+
+
 def test_a_classifier_and_float64_are_read_as_written(tmp_path: Path) -> None:
     saved = make_saved()
     classifier = SavedModel(

@@ -48,16 +48,20 @@ class SavedModel:
     provenance: Mapping[str, Any]  # data checksum, versions, seed, …: for people, JSON values
 
 
-def save_model(saved: SavedModel, folder: str | Path) -> Path:
+def save_model(saved: SavedModel, folder: str | Path, *, half: bool = False) -> Path:
     """Write the two files into a folder, which is made, and give the folder.
 
     Each file is whole or not there, also when the program is stopped in between: first the
-    numbers, then the description with their checksum.
+    numbers, then the description with their checksum. `half` writes weights as float16,
+    half the size, for models that are handed on: read again they are float32, of some 3 digits.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     numbers = saved.network.state_dict()
     state = {name: value.detach().cpu().contiguous() for name, value in numbers.items()}
+    if half:
+        learned = {name for name, _ in saved.network.named_parameters()}
+        state = {name: _halve(name, value, name in learned) for name, value in state.items()}
     weights = safetensors.torch.save(state)
     description = {
         "format": FORMAT,
@@ -173,7 +177,23 @@ def _read_weights(file: Path, expected_sha256: str) -> dict[str, torch.Tensor]:
             f"{file} is not the file that {DESCRIPTION} beside it was written with (the checksums "
             "differ). Copy both files again from one run."
         )
-    return state
+    # float16 is a way to store; networks compute in float32
+    return {
+        name: value.float() if value.dtype == torch.float16 else value
+        for name, value in state.items()
+    }
+
+
+def _halve(name: str, value: torch.Tensor, is_learned: bool) -> torch.Tensor:
+    """Give weights as float16; other numbers, as the places of Gaussians, where it is exact."""
+    if not value.is_floating_point():
+        return value
+    rounded = value.half()
+    if not is_learned:
+        return rounded if torch.equal(rounded.to(value).nan_to_num(), value.nan_to_num()) else value
+    if rounded.isinf().any():
+        raise BadCheckpoint(f"{name} has numbers that float16 cannot hold. Save it with float32.")
+    return rounded
 
 
 def _load_state(network: nn.Module, state: dict[str, torch.Tensor], file: Path) -> None:
