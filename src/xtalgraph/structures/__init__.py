@@ -6,6 +6,7 @@ from xtalgraph.structures.reading import read_crystal, read_crystals
 from xtalgraph.structures.store import CrystalStore, pack
 from xtalgraph.structures.symmetry import (
     crystal_system,
+    find_orbits,
     find_space_group,
     niggli_cell,
     primitive_cell,
@@ -16,6 +17,7 @@ __all__ = [
     "Crystal",
     "CrystalStore",
     "crystal_system",
+    "find_orbits",
     "find_space_group",
     "format_cif",
     "lattice_from_parameters",

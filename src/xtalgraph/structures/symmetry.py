@@ -47,6 +47,18 @@ def crystal_system(space_group_number: int) -> str:
     raise BadConfig(f"space group number {space_group_number}; it must lie in 1 to 230.")
 
 
+def find_orbits(crystal: Crystal, tolerance: float = 0.01) -> list[int]:
+    """Give for each atom the first of the atoms that the space group makes of it.
+
+    Atoms with the same number are one orbit; `tolerance` is as for `find_space_group`.
+
+    >>> cell = 2.87 * np.eye(3)
+    >>> find_orbits(Crystal.from_symbols(cell, [[0, 0, 0], [0.5, 0.5, 0.5]], ["Fe", "Fe"]))
+    [0, 0]
+    """
+    return [int(first) for first in _analyse(crystal, tolerance).orbits]
+
+
 def primitive_cell(crystal: Crystal, tolerance: float = 0.01) -> Crystal:
     """Give the standardised primitive cell: the same material with the fewest atoms.
 
