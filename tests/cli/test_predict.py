@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from tests.cli.conftest import ENERGY, Call
+from tests.models.test_checkpoint_2018 import make_checkpoint, write
 from xtalgraph import read_dataset
 from xtalgraph.datasets import write_parquet
 from xtalgraph.structures import Crystal, write_crystal
@@ -39,7 +40,7 @@ def spoilt(files: Path) -> Path:
 
 
 def table_of(text: str) -> pd.DataFrame:
-    return pd.read_csv(io.StringIO(text))
+    return pd.read_csv(io.io.StringIO(text))
 
 
 def test_a_table_of_csv_goes_to_stdout(call: Call, trained: Path, files: Path) -> None:
@@ -246,3 +247,23 @@ def test_a_place_without_rights_is_told_before_any_work(
     outcome = call("predict", tmp_path / "nowhere", "x.cif", "--out", tmp_path / "table.csv")
     assert outcome.status == 1
     assert "it may not be written. Choose another place" in outcome.err
+
+
+def test_a_checkpoint_of_2018_is_predicted_with_and_converted(
+    call: Call, tiny: Path, tmp_path: Path
+) -> None:
+    path = write(make_checkpoint(), tmp_path / "band-gap.pth.tar")
+    table = pd.read_csv(io.StringIO(call("predict", path, tiny).out))
+    assert list(table) == ["id", "band_gap [eV]"]
+    outcome = call("convert", path, "--out", tmp_path / "ours")
+    assert outcome.status == 0
+    assert "regression of band_gap [eV]" in outcome.err
+    pd.testing.assert_frame_equal(
+        pd.read_csv(io.StringIO(call("predict", tmp_path / "ours", tiny).out)), table
+    )
+    assert call("convert", path, "--out", tmp_path / "ours").status == 1
+    other = tmp_path / "model.pt"
+    path.rename(other)
+    outcome = call("convert", other, "--out", tmp_path / "more")
+    assert outcome.status == 1
+    assert "can be a pickle" in outcome.err

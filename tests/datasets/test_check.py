@@ -108,7 +108,10 @@ def test_ties_are_counted_and_matter_to_the_rule_that_cuts() -> None:
     count = check_dataset(dataset, nearest_distances=nearest_distances).n_ties
     assert count == 60
     report = check_dataset(dataset, nearest_distances=nearest_distances, rule="nearest")
-    assert any("in 60 crystals the neighbours 12 and 13" in line for line in report.warnings)
+    (warning,) = (line for line in report.warnings if "in 60 crystals the neighbours" in line)
+    assert "12 and 13 are equally far" in warning
+    assert f"'shell' does not: {dataset.ids[0]}, " in warning
+    assert report.to_dict()["ties"] == dataset.ids.tolist()
 
 
 def problem_of(dataset: Dataset, **options: object) -> str:

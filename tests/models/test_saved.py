@@ -198,7 +198,7 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
         read_model(tmp_path / "a.csv")
 
 
-@pytest.mark.parametrize("name", ["last.ckpt", "band-gap.pth.tar", "model.pt", "model.pkl"])
+@pytest.mark.parametrize("name", ["last.ckpt", "band-gap.tar", "model.pt", "model.pkl"])
 def test_pickles_are_never_read(tmp_path: Path, name: str) -> None:
     class Trap:
         def __reduce__(self) -> tuple[Any, ...]:

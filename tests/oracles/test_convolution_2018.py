@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
-import csv
-import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor, nn
 
 from tests.zoo import ZOO
+from xtalgraph.datasets import check_dataset, read_dataset
 from xtalgraph.errors import BadCheckpoint
-from xtalgraph.graphs import CrystalGraph, GraphConfig, build_graphs
-from xtalgraph.models import Cgcnn
+from xtalgraph.graphs import GraphConfig, build_graphs, nearest_distances
+from xtalgraph.metrics import roc_auc
+from xtalgraph.models import Cgcnn, read_model, save_model
 from xtalgraph.models.cgcnn import NETWORK_OF_2018
 from xtalgraph.models.cgcnn.convolutions import GatedConvolution
 from xtalgraph.models.cgcnn.weights_2018 import config_of_2018_state, from_2018_state
-from xtalgraph.structures import Crystal, CrystalStore
+from xtalgraph.models.checkpoint_2018 import TARGETS_OF_2018
+from xtalgraph.prediction import load_model
+from xtalgraph.structures import CrystalStore
+from xtalgraph.units import KNOWN_TARGETS
 
 NEAREST = GraphConfig(rule="nearest")
-REGRESSIONS = (
-    "formation-energy-per-atom",
-    "final-energy-per-atom",
-    "band-gap",
-    "efermi",
-    "bulk-moduli",
-    "shear-moduli",
-    "poisson-ratio",
-)
-NUMPY_SCALARS = [  # one file holds its best score as a numpy number, under numpy's old path
-    (np._core.multiarray.scalar, "numpy.core.multiarray.scalar"),
-    np.dtype,
-    np.dtypes.Float64DType,
-]
 
 
 def layer_of_2018(layer: GatedConvolution, atoms: Tensor, bonds: Tensor, around: Tensor) -> Tensor:
@@ -77,71 +67,71 @@ def test_gated_equals_the_layer_of_2018(seed: int) -> None:
     torch.testing.assert_close(layer(atoms, bonds, graph), expected, rtol=1e-11, atol=1e-11)
 
 
-def read_oracle(folder: Path, name: str) -> tuple[Cgcnn, dict[str, float]]:
-    """Give a shipped network with its own numbers, and its normaliser."""
-    with torch.serialization.safe_globals(NUMPY_SCALARS):
-        file = torch.load(folder / f"{name}.pth.tar", map_location="cpu", weights_only=True)
-    state = file["state_dict"]
-    network = Cgcnn(config_of_2018_state(state), state["fc_out.weight"].shape[0])
-    missing, unexpected = network.load_state_dict(from_2018_state(state), strict=False)
-    assert not unexpected
-    assert all("num_batches" in key or key.startswith("element_vectors.") for key in missing)
-    return network.eval(), file["normalizer"]
-
-
 @pytest.fixture(scope="module")
-def untied(oracle_2018: Path, shared_data: Path) -> tuple[list[dict[str, str]], CrystalGraph]:
-    """What the 2018 code predicted for the crystals whose graph is unambiguous, and the graph."""
-    from pymatgen.core import Structure
-
-    with (oracle_2018 / "predictions_cs182_perovskites.csv").open() as lines:
-        rows = [row for row in csv.DictReader(lines) if row["tie_at_12"] == "False"]
-    rows = [row for row in rows if row["fewer_than_12"] == "False"][:60]
-    crystals = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of pymatgen, about rounded coordinates
-        for row in rows:
-            file = shared_data / "cs182_perovskites" / f"{row['id']}.cif"
-            structure = Structure.from_file(file)
-            numbers = np.array(structure.atomic_numbers)
-            crystals.append(
-                Crystal(structure.lattice.matrix, structure.frac_coords, numbers, row["id"])
-            )
-    return rows, build_graphs(CrystalStore.from_crystals(crystals), NEAREST)
+def untied(oracle_2018: Path, shared_data: Path) -> tuple[pd.DataFrame, CrystalStore]:
+    """Crystals whose graph is unambiguous, and what the 2018 code predicted for them."""
+    dataset = read_dataset(shared_data / "cs182_perovskites")
+    rows = read_predictions(oracle_2018).set_index("id").loc[dataset.ids]
+    unambiguous = (~rows["tie_at_12"] & ~rows["fewer_than_12"]).to_numpy()
+    return rows[unambiguous], dataset.take(np.flatnonzero(unambiguous)).crystals
 
 
-@pytest.mark.parametrize("name", REGRESSIONS)
+def read_predictions(oracle_2018: Path) -> pd.DataFrame:
+    return pd.read_csv(oracle_2018 / "predictions_cs182_perovskites.csv", dtype={"id": str})
+
+
+@pytest.mark.parametrize("form", ["as it is", "converted"])
+@pytest.mark.parametrize("name", TARGETS_OF_2018)
 def test_shipped_networks_predict_as_in_2018(
-    name: str, oracle_2018: Path, untied: tuple[list[dict[str, str]], CrystalGraph]
+    name: str,
+    form: str,
+    oracle_2018: Path,
+    untied: tuple[pd.DataFrame, CrystalStore],
+    tmp_path: Path,
 ) -> None:
-    rows, graph = untied
-    network, normaliser = read_oracle(oracle_2018, name)
-    with torch.no_grad():
-        found = network(graph)[:, 0].double() * normaliser["std"] + normaliser["mean"]
-    expected = torch.tensor([float(row[name]) for row in rows], dtype=torch.float64)
-    assert len(rows) >= 30
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
-
-
-def test_the_shipped_classifier_predicts_as_in_2018(
-    oracle_2018: Path, untied: tuple[list[dict[str, str]], CrystalGraph]
-) -> None:
-    rows, graph = untied
-    network, _ = read_oracle(oracle_2018, "semi-metal-classification")
-    with torch.no_grad():
-        found = network(graph).double().softmax(dim=1)[:, 1]
-    expected = [float(row["semi-metal-classification"]) for row in rows]
-    torch.testing.assert_close(found, torch.tensor(expected).double(), rtol=0, atol=1e-4)
+    rows, crystals = untied
+    path = oracle_2018 / f"{name}.pth.tar"
+    if form == "converted":
+        path = save_model(read_model(path), tmp_path)
+    result = load_model(path).predict(crystals)
+    column = TARGETS_OF_2018[name]
+    if name == "semi-metal-classification":
+        column = "probability true"
+    else:
+        column = KNOWN_TARGETS[column].column
+    assert len(rows) >= 130
+    assert list(result.ids) == rows.index.tolist()
+    np.testing.assert_allclose(result.to_frame()[column], rows[name], rtol=0, atol=1e-4)
 
 
 def test_shown_to_fail_bonds_one_percent_shorter_predict_otherwise(
-    oracle_2018: Path, untied: tuple[list[dict[str, str]], CrystalGraph]
+    oracle_2018: Path, untied: tuple[pd.DataFrame, CrystalStore]
 ) -> None:
-    graph = untied[1]
-    network, _ = read_oracle(oracle_2018, "formation-energy-per-atom")
-    with torch.no_grad():
-        changed = network(replace(graph, distance=graph.distance * 0.99))
-        assert (network(graph) - changed).abs().max() > 1e-3
+    rows, crystals = untied
+    predictor = load_model(oracle_2018 / "formation-energy-per-atom.pth.tar")
+    graph = build_graphs(crystals, NEAREST)
+    changed = predictor.predict_graph(replace(graph, distance=graph.distance * 0.99))
+    expected = rows["formation-energy-per-atom"].to_numpy()
+    assert np.abs(changed[:, 0] - expected).max() > 1e-3
+
+
+def test_the_shipped_classifier_calls_a_metal_true(oracle_2018: Path, shared_data: Path) -> None:
+    """Which of its two classes is which, the file does not say; gaps of the homework do."""
+    gaps = pd.read_csv(shared_data / "cs182_perovskites" / "band_gap.csv", header=None)
+    gaps = dict(zip(gaps[0].astype(str), gaps[1], strict=True))
+    rows = read_predictions(oracle_2018)
+    rows = rows[rows["id"].isin(gaps)]
+    probability = rows["semi-metal-classification"].to_numpy()
+    is_metal = np.array([int(gaps[id] == 0) for id in rows["id"]])
+    assert roc_auc(is_metal, np.stack([1 - probability, probability], axis=1)) > 0.75
+
+
+def test_check_lists_the_crystals_with_a_tie(oracle_2018: Path, shared_data: Path) -> None:
+    rows = read_predictions(oracle_2018)
+    report = check_dataset(
+        shared_data / "cs182_perovskites", nearest_distances=nearest_distances, rule="nearest"
+    )
+    assert set(report.ties) == set(rows["id"][rows["tie_at_12"]])
 
 
 def test_further_hidden_layers_keep_their_place() -> None:

@@ -13,6 +13,7 @@ from xtalgraph import __version__
 from xtalgraph.cli import (
     check,
     compare,
+    convert,
     cross_validate,
     data,
     demo,
@@ -44,6 +45,7 @@ app = App(
 app.command(check.check)
 app.command(train.train)
 app.command(predict.predict)
+app.command(convert.convert)
 app.command(evaluate.evaluate)
 app.command(cross_validate.cross_validate)
 app.command(matbench.matbench)

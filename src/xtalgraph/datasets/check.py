@@ -227,7 +227,8 @@ def _check_distances(
         shortest = min(shortest, float(nearest.min()))
         fingerprints += mean_distances(store, distances[:, :N_DISTANCES])
     report.shortest_distance = shortest if np.isfinite(shortest) else None
-    report.n_ties = len(np.concatenate(tied))
+    report.ties = [str(id) for id in dataset.ids[np.concatenate(tied)]]
+    report.n_ties = len(report.ties)
     for rows, reason in (
         (np.concatenate(isolated), "a site without any neighbour within the cutoff"),
         (np.concatenate(overlapping), f"two atoms nearer than {_SHORTEST_BOND} Å"),
@@ -239,7 +240,9 @@ def _check_distances(
     if report.n_ties and rule == "nearest":
         report.warnings.append(
             f"in {report.n_ties} crystals the neighbours {n_neighbours} and {n_neighbours + 1} are "
-            "equally far: the rule 'nearest' cuts between them; 'shell' does not"
+            "equally far: the rule 'nearest' cuts between them, so that what it gives, as with the "
+            "code of 2018, depends on the order of atoms; 'shell' does not: "
+            f"{shorten(report.ties)} (--json lists all)"
         )
     return fingerprints
 

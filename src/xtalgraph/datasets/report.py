@@ -28,6 +28,7 @@ class CheckReport:
     split: dict[str, int] = field(default_factory=dict)
     shortest_distance: float | None = None  # Å
     n_ties: int | None = None  # crystals whose k-th and next neighbour are equally far
+    ties: list[str] = field(default_factory=list)  # their ids
     duplicates: list[list[str]] | None = None  # ids of the same structure
     rejected: list[dict[str, str]] = field(default_factory=list)  # id and reason
     problems: list[str] = field(default_factory=list)

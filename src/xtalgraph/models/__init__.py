@@ -9,7 +9,8 @@ from xtalgraph.models.element_vectors import (
 )
 from xtalgraph.models.normaliser import Normaliser
 from xtalgraph.models.registry import MODELS, ModelKind, Network, find_model, model_name
-from xtalgraph.models.saved import SavedModel, read_model, save_model
+from xtalgraph.models.saved import read_model, save_model
+from xtalgraph.models.saved_model import SavedModel
 from xtalgraph.models.task import Task
 
 __all__ = [

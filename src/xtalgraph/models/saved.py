@@ -1,8 +1,10 @@
 """A trained model in two files: `model.safetensors` (numbers) and `model.json` (what they mean).
 
-Neither can run code when it is read; a pickle can, and is refused. `model.json` holds the version
-of the format, the network's and the graph's settings, the task with its units, the normaliser, the
-elements of the training crystals, where the model comes from, and the checksum of the numbers.
+Neither can run code when it is read; a pickle can, and is refused, but for the `.pth.tar` files of
+the 2018 code, of which numbers alone are read (see `checkpoint_2018.py`). `model.json` holds the
+version of the format, the network's and the graph's settings, the task with its units, the
+normaliser, the elements of the training crystals, where the model comes from, and the checksum of
+the numbers.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,8 +25,10 @@ from torch import nn
 
 from xtalgraph.errors import BadCheckpoint, XtalgraphError
 from xtalgraph.graphs import GraphConfig
+from xtalgraph.models.checkpoint_2018 import SUFFIX_OF_2018, read_checkpoint_2018
 from xtalgraph.models.normaliser import Normaliser
-from xtalgraph.models.registry import Network, find_model, model_name
+from xtalgraph.models.registry import find_model, model_name
+from xtalgraph.models.saved_model import SavedModel
 from xtalgraph.models.task import Task
 from xtalgraph.units import Target
 
@@ -33,19 +37,6 @@ DESCRIPTION, WEIGHTS = "model.json", "model.safetensors"
 PICKLES = {".pt", ".pth", ".tar", ".ckpt", ".pkl", ".pickle", ".bin", ".joblib"}
 
 Settings = TypeVar("Settings")
-
-
-@dataclass(frozen=True, eq=False)
-class SavedModel:
-    """A network with all that is needed to use it, and to know what it can be used for."""
-
-    network: Network
-    model_config: Any  # the config class of the model's kind, see `MODELS`
-    graph_config: GraphConfig  # the graphs that it was trained on; others are other questions
-    task: Task
-    normaliser: Normaliser | None  # None for a classification
-    elements: tuple[str, ...]  # symbols seen while training, in the order of atomic numbers
-    provenance: Mapping[str, Any]  # data checksum, versions, seed, …: for people, JSON values
 
 
 def save_model(saved: SavedModel, folder: str | Path, *, half: bool = False) -> Path:
@@ -83,9 +74,13 @@ def save_model(saved: SavedModel, folder: str | Path, *, half: bool = False) -> 
 def read_model(path: str | Path) -> SavedModel:
     """Read a model from its folder or from either of its two files, on the CPU, ready to predict.
 
+    A `.pth.tar` is read as a checkpoint of the 2018 code, without running what is pickled in it.
     Raises `BadCheckpoint` where a file is missing, broken, of another format or no model of ours.
     """
-    folder = _find_folder(Path(path))
+    path = Path(path)
+    if path.name.endswith(SUFFIX_OF_2018):
+        return read_checkpoint_2018(path)
+    folder = _find_folder(path)
     file = folder / DESCRIPTION
     description = _read_description(file)
     state = _read_weights(folder / WEIGHTS, description["weights_sha256"])
