@@ -56,7 +56,7 @@ class PygNetwork(nn.Module):
         index = torch.stack([graph.neighbour, graph.centre])
         for convolve in self.convolutions:
             atoms = convolve(atoms, index, edges)
-        return self.output(find_pooling("mean")(atoms, graph.crystal, graph.n_crystals))
+        return self.output(find_pooling("mean")(atoms, graph))
 
 
 def make_reference(path: Path, graph: CrystalGraph) -> tuple[nn.Module, tuple]:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xtalgraph.errors import BadConfig, UnknownName
+from xtalgraph.graphs import CrystalGraph
 from xtalgraph.models import MODELS, CgcnnConfig, find_model, model_name
 from xtalgraph.models.activations import ACTIVATIONS, make_activation
 from xtalgraph.models.normalisation import BatchNorm, make_normalisation
@@ -32,6 +33,15 @@ def test_gaussians_without_room_are_refused(start: float, stop: float, number: i
         GaussianBasis(float(start), float(stop), number)
 
 
+def nodes(crystal: torch.Tensor, n_crystals: int, multiplicity: torch.Tensor) -> CrystalGraph:
+    """Give a graph of nodes without edges."""
+    none = torch.zeros(0)
+    return CrystalGraph(
+        torch.ones_like(crystal), crystal, none.long(), none.long(), none.int().reshape(0, 3),
+        none, none, multiplicity, n_crystals,
+    )  # fmt: skip
+
+
 @settings(max_examples=30)
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=6), st.integers(0, 99))
 def test_poolings_equal_a_loop(counts: list[int], seed: int) -> None:
@@ -39,19 +49,23 @@ def test_poolings_equal_a_loop(counts: list[int], seed: int) -> None:
     crystal = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
     atoms = torch.randn(len(crystal), 3, generator=random, dtype=torch.float64)
     order = torch.randperm(len(crystal), generator=random)  # atoms need not be in order
+    times = torch.randint(1, 4, crystal.shape, generator=random)  # a node stands for so many
+    graph = nodes(crystal[order], len(counts), times[order])
     for name, of_rows in {
         "mean": lambda rows: rows.mean(0),
         "sum": lambda rows: rows.sum(0),
         "max": lambda rows: rows.max(0).values,
     }.items():
-        found = find_pooling(name)(atoms[order], crystal[order], len(counts))
-        expected = torch.stack([of_rows(atoms[crystal == i]) for i in range(len(counts))])
+        found = find_pooling(name)(atoms[order], graph)
+        every, owner = atoms.repeat_interleave(times, 0), crystal.repeat_interleave(times)
+        expected = torch.stack([of_rows(every[owner == i]) for i in range(len(counts))])
         torch.testing.assert_close(found, expected, rtol=1e-13, atol=1e-13)
 
 
 def test_equal_atoms_share_the_gradient_of_the_largest() -> None:
     atoms = torch.tensor([[1.0], [3.0], [3.0]], requires_grad=True)
-    find_pooling("max")(atoms, torch.tensor([0, 0, 0]), 1).sum().backward()
+    graph = nodes(torch.tensor([0, 0, 0]), 1, torch.ones(3, dtype=torch.long))
+    find_pooling("max")(atoms, graph).sum().backward()
     assert atoms.grad.flatten().tolist() == [0.0, 0.5, 0.5]
 
 

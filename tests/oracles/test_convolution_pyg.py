@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from tests.zoo import ZOO
-from xtalgraph.graphs import CrystalGraph, build_graphs
+from xtalgraph.graphs import CrystalGraph, GraphConfig, build_graphs
 from xtalgraph.models.cgcnn.config import CgcnnConfig
 from xtalgraph.models.cgcnn.convolutions import (
     GatedConvolution,
@@ -17,6 +18,7 @@ from xtalgraph.models.cgcnn.convolutions import (
     SharedConvolution,
     sum_at_centres,
 )
+from xtalgraph.structures import Crystal
 
 WIDTH, N_GAUSSIANS = 9, 7
 PAPER = CgcnnConfig(
@@ -107,11 +109,12 @@ def test_none_looks_at_no_neighbour(graph: CrystalGraph, vectors: tuple[Tensor, 
 
 
 def test_sums_at_centres_equal_a_loop() -> None:
-    centre = torch.tensor([0, 0, 2, 2, 2, 4])
-    messages = torch.randn(6, 3, dtype=torch.float64)
-    found = sum_at_centres(messages, centre, 6)
-    expected = torch.zeros(6, 3, dtype=torch.float64)
-    for edge in range(6):
-        expected[centre[edge]] += messages[edge]
-    torch.testing.assert_close(found, expected, rtol=1e-14, atol=1e-14)
-    assert found[[1, 3, 5]].eq(0).all()
+    lonely = Crystal(30 * np.eye(3), [[0, 0, 0]], [2])
+    graph = build_graphs([ZOO["SrTiO3"], lonely], GraphConfig("smooth", isolated="ignore"))
+    messages = torch.randn(graph.n_edges, 3, dtype=torch.float64)
+    found = sum_at_centres(messages, graph)
+    expected = torch.zeros(graph.n_atoms, 3, dtype=torch.float64)
+    for edge in range(graph.n_edges):
+        expected[graph.centre[edge]] += graph.weight[edge] * messages[edge]
+    torch.testing.assert_close(found, expected, rtol=1e-13, atol=1e-13)
+    assert found[-1].eq(0).all()

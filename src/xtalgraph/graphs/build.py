@@ -10,14 +10,17 @@ import numpy as np
 import torch
 from jaxtyping import Float64
 
+from xtalgraph.compiling import compiled
 from xtalgraph.errors import BadCrystal
 from xtalgraph.graphs.config import GraphConfig
 from xtalgraph.graphs.graph import CrystalGraph
+from xtalgraph.graphs.merging import merge_alike
 from xtalgraph.structures import Crystal, CrystalStore, pack
 from xtalgraph.structures.neighbours import NEAREST, RADIUS, SHELL, find_neighbours
 
-_RULE_NUMBERS = {"nearest": NEAREST, "shell": SHELL, "radius": RADIUS}
+_RULE_NUMBERS = {"nearest": NEAREST, "shell": SHELL, "smooth": SHELL, "radius": RADIUS}
 
+NEGLIGIBLE = 1e-6  # weight below which an edge of the rule `smooth` is left out
 SHORTEST_BOND = 0.5  # Å; atoms nearer than this are an error of the file, not a bond
 
 
@@ -25,9 +28,13 @@ def build_graphs(
     crystals: Crystal | Iterable[Crystal] | CrystalStore,
     config: GraphConfig | None = None,
     *,
+    merged: bool = False,
     n_threads: int = 1,
 ) -> CrystalGraph:
     """Give the neighbour graphs of crystals as one batch, distances in Å and float64.
+
+    With `merged`, atoms of a crystal that no distance tells apart are one node, and their equal
+    edges one edge, see `merging.py`: less work for a network, with the same result.
 
     Raises `BadCrystal` where two atoms are nearer than 0.5 Å, and, unless `config.isolated` says
     otherwise, where a site has no neighbour within the cutoff.
@@ -44,16 +51,50 @@ def build_graphs(
     _refuse_overlap(store, distance, counts)
     if config.isolated != "ignore":
         _report_isolated(store, counts, config)
-    n_atoms = store.n_atoms
+    numbers = store.atomic_numbers.astype(np.int64)
+    crystal = np.repeat(np.arange(len(store)), store.n_atoms)
+    weight, multiplicity = np.ones(len(distance)), np.ones(len(numbers), np.int64)
+    if config.rule == "smooth":
+        weight = weigh_smoothly(distance, counts, config.n_neighbours, config.cutoff)
+        kept = weight > 0
+        counts = np.bincount(np.repeat(np.arange(len(counts)), counts)[kept], minlength=len(counts))
+        neighbour, image = neighbour[kept], image[kept]
+        distance, weight = distance[kept], weight[kept]
+    if merged:
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        first, multiplicity, neighbour, source, distance, weight, counts = merge_alike(
+            numbers, starts, neighbour, distance, weight, store.offsets
+        )
+        numbers, crystal, image = numbers[first], crystal[first], image[source]
     return CrystalGraph(
-        atomic_numbers=torch.from_numpy(store.atomic_numbers.astype(np.int64)),
-        crystal=torch.from_numpy(np.repeat(np.arange(len(store)), n_atoms)),
+        atomic_numbers=torch.from_numpy(numbers),
+        crystal=torch.from_numpy(crystal),
         centre=torch.from_numpy(np.repeat(np.arange(len(counts)), counts)),
         neighbour=torch.from_numpy(neighbour),
         image=torch.from_numpy(image),
         distance=torch.from_numpy(distance),
+        weight=torch.from_numpy(weight),
+        multiplicity=torch.from_numpy(multiplicity),
         n_crystals=len(store),
     )
+
+
+@compiled
+def weigh_smoothly(distance, counts, n_neighbours, cutoff):  # type: ignore[no-untyped-def]
+    """Give (1 - (r/d)⁶)² for the edges of each atom, where d is the distance of the next one.
+
+    Expects `n_neighbours` + 1 edges an atom and their ties; where there are fewer, the next one is
+    beyond the cutoff, which then takes its place. Weights below 1e-6 are given as 0.
+    """
+    weight = np.empty(len(distance))
+    first = 0
+    for count in counts:
+        reach = distance[first + n_neighbours] if count > n_neighbours else cutoff
+        for edge in range(first, first + count):
+            value = max(0.0, 1.0 - (distance[edge] / reach) ** 6) ** 2
+            weight[edge] = value if value > NEGLIGIBLE else 0.0
+        first += count
+    return weight
 
 
 def _search(
@@ -69,7 +110,7 @@ def _search(
             first,
             last,
             _RULE_NUMBERS[config.rule],
-            config.n_neighbours,
+            config.n_neighbours + (config.rule == "smooth"),
             config.cutoff,
         )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from xtalgraph.errors import BadConfig, UnknownName
 
-RULES = ("shell", "nearest", "radius")
+RULES = ("shell", "smooth", "nearest", "radius")
 ISOLATED_POLICIES = ("error", "warn", "ignore")
 
 
@@ -15,7 +15,9 @@ class GraphConfig:
     """Settings of the neighbour graph.
 
     `shell` takes the `n_neighbours` nearest atoms and the last shell whole (ties within 1e-3 Å), so
-    that the graph does not depend on the order of atoms or the choice of the cell; `nearest` takes
+    that the graph does not depend on the order of atoms or the choice of the cell; `smooth` takes
+    those nearer than the next one, whose distance d is the atom's reach (at most `cutoff`), and
+    lets each count (1 - (r/d)⁶)²: nothing jumps where a neighbour comes or goes; `nearest` takes
     exactly `n_neighbours`, as the code of 2018 does; `radius` takes all within `cutoff`.
     """
 

@@ -20,6 +20,10 @@ class CrystalGraph:
     positions as the crystal gives them. Edges are sorted by (centre, distance, neighbour, image):
     a graph is a function of the crystal. Indices count atoms through the batch; no edge leaves its
     crystal.
+
+    `weight` is how much an edge counts in a sum of messages: 1, or less near the reach of the rule
+    `smooth`. In a merged graph a node stands for `multiplicity` atoms of the crystal that no
+    distance tells apart, and the weight of an edge is the sum of those it stands for.
     """
 
     atomic_numbers: Int64[Tensor, "n_atoms"]
@@ -28,11 +32,13 @@ class CrystalGraph:
     neighbour: Int64[Tensor, "n_edges"]
     image: Int[Tensor, "n_edges 3"]
     distance: Float[Tensor, "n_edges"]
+    weight: Float[Tensor, "n_edges"]
+    multiplicity: Int64[Tensor, "n_atoms"]
     n_crystals: int
 
     @property
     def n_atoms(self) -> int:
-        """Atoms of all crystals."""
+        """Nodes of all crystals: atoms, unless merged."""
         return len(self.atomic_numbers)
 
     @property
@@ -56,5 +62,7 @@ class CrystalGraph:
             change(self.neighbour),
             change(self.image),
             change(self.distance),
+            change(self.weight),
+            change(self.multiplicity),
             self.n_crystals,
         )

@@ -23,10 +23,10 @@ Batch = tuple[CrystalGraph, Int[Tensor, "n_crystals"]]
 class GraphLoader:
     """Iterates over `(graph, rows)`: a batch of graphs and the rows of the store it was made of.
 
-    Graphs are computed from the stored crystals in a background thread, `n_prefetch` batches ahead:
-    there is no graph cache. Batches are as equal in size as can be and never larger than
-    `batch_size`, so that no epoch ends in a batch of one. The order of an epoch is a function of
-    (`seed`, epoch) alone; call `set_epoch` before each.
+    Graphs (merged ones, if asked for) are computed from the stored crystals in a background thread,
+    `n_prefetch` batches ahead: there is no graph cache. Batches are as equal in size as can be and
+    never larger than `batch_size`, so that no epoch ends in a batch of one. The order of an epoch
+    is a function of (`seed`, epoch) alone; call `set_epoch` before each.
 
     With `n_ranks` processes each takes its share of every batch of `batch_size` × `n_ranks`
     crystals: the shares are disjoint, complete, differ by at most one crystal, and there are
@@ -46,6 +46,7 @@ class GraphLoader:
         batch_size: int,
         *,
         indices: Int[np.ndarray, "n_rows"] | Sequence[int] | None = None,
+        merged: bool = False,
         shuffle: bool = False,
         seed: int = 0,
         rank: int = 0,
@@ -60,7 +61,7 @@ class GraphLoader:
                 f"{len(rows)} crystals cannot be shared by {n_ranks} processes; use fewer."
             )
         self.crystals, self.config, self.rows = crystals, config, rows
-        self.shuffle, self.seed, self.epoch = shuffle, seed, 0
+        self.merged, self.shuffle, self.seed, self.epoch = merged, shuffle, seed, 0
         self.rank, self.n_ranks, self.n_prefetch = rank, n_ranks, n_prefetch
         n_batches = -(-len(rows) // (batch_size * n_ranks))
         self.n_batches = min(n_batches, len(rows) // n_ranks)
@@ -95,5 +96,5 @@ class GraphLoader:
                     future.cancel()
 
     def _build(self, rows: np.ndarray) -> Batch:
-        graph = build_graphs(self.crystals.take(rows), self.config)
+        graph = build_graphs(self.crystals.take(rows), self.config, merged=self.merged)
         return graph, torch.from_numpy(np.ascontiguousarray(rows))

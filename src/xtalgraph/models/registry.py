@@ -17,8 +17,9 @@ class ModelKind:
     """One kind of model: its config's class, and how to build a network from a config.
 
     `build(config, n_outputs, element_vectors)` gives a network with `forward`, `fingerprint` and
-    `atom_vectors`, each a function of a `CrystalGraph`, and with `known_elements`. The last
-    argument may be left out; a saved model gives its own vectors through it.
+    `atom_vectors`, each a function of a `CrystalGraph`, and with `known_elements` and
+    `learns_from_merged`. The last argument may be left out; a saved model gives its own vectors
+    through it.
     """
 
     config: type[Any]

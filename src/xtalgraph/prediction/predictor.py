@@ -118,10 +118,12 @@ class Predictor:
         try:
             batch = store.take(rows)
             refuse_unknown_elements(batch, self.known_elements)
-            return build_graphs(batch, config, n_threads=n_threads), rows
+            return build_graphs(batch, config, merged=True, n_threads=n_threads), rows
         except BadCrystal:
             kept = [row for row in rows.tolist() if self._accepts(store.take([row]), bad)]
-            return build_graphs(store.take(kept), config), np.array(kept, dtype=np.int64)
+            return build_graphs(store.take(kept), config, merged=True), np.array(
+                kept, dtype=np.int64
+            )
 
     def _accepts(self, store: CrystalStore, bad: list[Rejected]) -> bool:
         try:

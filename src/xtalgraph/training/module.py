@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from lightning.pytorch import LightningModule
-from torch import Tensor, nn
+from torch import Tensor
 
 from xtalgraph.errors import BadConfig
 from xtalgraph.graphs import CrystalGraph, GraphLoader
+from xtalgraph.models.registry import Network
 from xtalgraph.training.batches import LabelledLoader, TrainingBatch
 from xtalgraph.training.config import RunConfig
 from xtalgraph.training.losses import find_loss
@@ -29,9 +30,10 @@ class TrainingModule(LightningModule):
     many processes there are.
     """
 
-    def __init__(self, network: nn.Module, problem: Problem, config: RunConfig) -> None:
+    def __init__(self, network: Network, problem: Problem, config: RunConfig) -> None:
         super().__init__()
         self.network, self.problem, self.config = network, problem, config
+        self.merged = network.learns_from_merged
         self.loss = find_loss(problem.task, config.train.loss)
         self.loss_sum = torch.zeros(2)  # of the epoch: loss × crystals, and crystals
         self.validation_outputs = torch.zeros(0)  # likewise: outputs, and how often they came
@@ -67,6 +69,7 @@ class TrainingModule(LightningModule):
             replace(self.config.graph, isolated="ignore"),
             self.config.train.batch_size,
             indices=rows,
+            merged=self.merged,
             shuffle=shuffle,
             seed=self.config.train.seed,
             rank=self.trainer.global_rank,

@@ -42,6 +42,7 @@ def find_bond_ties(graph: CrystalGraph) -> Float[Tensor, "n_edges width"]:
     place = torch.arange(len(bond), device=bond.device) - first_pair[bond]
     partner = starts[centre[bond]] + place
     pairs = _bells(distance[bond] - distance[partner], TIE_WIDTHS)
+    pairs = pairs * graph.weight[partner, None]  # a merged edge stands for several bonds
     ties = pairs.new_zeros(len(distance), len(TIE_WIDTHS)).index_add(0, bond, pairs)
     return torch.cat([excesses, ties / USUAL_TIE], dim=1)
 

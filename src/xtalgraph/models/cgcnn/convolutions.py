@@ -7,7 +7,7 @@ v_i are atom vectors, u_(ij)k bond vectors (k counts the images of neighbour j),
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
@@ -19,10 +19,11 @@ from xtalgraph.models.normalisation import make_normalisation
 
 
 def sum_at_centres(
-    messages: Float[Tensor, "n_edges width"], centre: Int64[Tensor, "n_edges"], n_atoms: int
+    messages: Float[Tensor, "n_edges width"], graph: CrystalGraph
 ) -> Float[Tensor, "n_atoms width"]:
     """Give the sum of the messages that each atom receives; zero for an atom without neighbours."""
-    return messages.new_zeros(n_atoms, messages.shape[1]).index_add(0, centre, messages)
+    weighed = messages * graph.weight.to(messages.dtype)[:, None]
+    return messages.new_zeros(graph.n_atoms, messages.shape[1]).index_add(0, graph.centre, weighed)
 
 
 class SelfConvolution(nn.Module):
@@ -70,7 +71,7 @@ class SharedConvolution(nn.Module):
         """Give the new atom vectors; the sum comes before the product, so products are per atom."""
         neighbours = atoms.index_select(0, graph.neighbour)
         around = torch.cat([neighbours, edges], dim=1)
-        around = sum_at_centres(around, graph.centre, len(atoms))
+        around = sum_at_centres(around, graph)
         return self.activate(self.normalise(self.around(around) + self.own(atoms)))
 
 
@@ -123,7 +124,7 @@ class GatedConvolution(nn.Module):
             )
             gate, message = self.normalise_edges(argument).chunk(2, dim=1)
             messages = torch.sigmoid(gate) * self.activate(message)
-            received = sum_at_centres(messages, graph.centre, len(atoms))
+            received = sum_at_centres(messages, graph)
         atoms = atoms + self.normalise_sum(received)
         return self.activate(atoms) if self.activate_residual else atoms
 

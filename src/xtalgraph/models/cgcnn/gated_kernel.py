@@ -4,7 +4,7 @@ In plain torch the gate, its normalisation and the sum are some fifteen passes o
 n_edges × 2 widths, and memory is what they wait for. Here they are four loops:
 
     forward   1. a = v_i W_1 + v_j W_2 + u W_3, and its column sums for the normalisation
-              2. s_i = Σ σ(scale a + shift)_gate ⊙ g(scale a + shift)_message
+              2. s_i = Σ share σ(scale a + shift)_gate ⊙ g(scale a + shift)_message
     backward  3. dz from ds and a, and the column sums that the normalisation's derivative needs
               4. da = A dz + B a + D, added up into the derivatives of W_3 and of the atoms' parts
 
@@ -172,23 +172,23 @@ def sum_arguments(from_centre, from_neighbour, edge_weight, first, weights, star
 
 
 @compiled_for_sums
-def sum_gated(kind, a, scale, shift, starts, sums):
-    """Fill `sums` with Σ σ(gate) ⊙ g(message) over each atom's edges."""
+def sum_gated(kind, a, scale, shift, starts, share, sums):
+    """Fill `sums` with Σ share σ(gate) ⊙ g(message) over each atom's edges."""
     width = sums.shape[1]
     for centre in range(len(starts) - 1):
         mine = sums[centre]
         for c in range(width):
             mine[c] = F(0.0)
         for edge in range(starts[centre], starts[centre + 1]):
-            row = a[edge]
+            row, part = a[edge], share[edge]
             for c in range(width):
                 gate = row[c] * scale[c] + shift[c]
                 message = row[width + c] * scale[width + c] + shift[width + c]
-                mine[c] += sigmoid_of(gate) * activation_of(kind, message)
+                mine[c] += part * sigmoid_of(gate) * activation_of(kind, message)
 
 
 @compiled_for_sums
-def differentiate_gate(kind, a, scale, shift, starts, d_sums, dz):
+def differentiate_gate(kind, a, scale, shift, starts, share, d_sums, dz):
     """Fill `dz`, the derivative by the normalised argument; give Σ dz and Σ dz a by column."""
     width = d_sums.shape[1]
     total, product = np.zeros(2 * width), np.zeros(2 * width)
@@ -197,13 +197,13 @@ def differentiate_gate(kind, a, scale, shift, starts, d_sums, dz):
     for centre in range(len(starts) - 1):
         mine = d_sums[centre]
         for edge in range(starts[centre], starts[centre + 1]):
-            row, out = a[edge], dz[edge]
+            row, out, part = a[edge], dz[edge], share[edge]
             for c in range(width):
                 gate = row[c] * scale[c] + shift[c]
                 message = row[width + c] * scale[width + c] + shift[width + c]
                 s = sigmoid_of(gate)
-                by_gate = mine[c] * activation_of(kind, message) * s * (F(1.0) - s)
-                by_message = mine[c] * s * derivative_of(kind, message)
+                by_gate = part * mine[c] * activation_of(kind, message) * s * (F(1.0) - s)
+                by_message = part * mine[c] * s * derivative_of(kind, message)
                 out[c] = by_gate
                 out[width + c] = by_message
                 block[c] += by_gate
@@ -225,7 +225,7 @@ def differentiate_gate(kind, a, scale, shift, starts, d_sums, dz):
 
 
 @compiled_for_sums
-def sum_gated_by_row(kind, a, gain, offset, epsilon, starts, means, inverses, sums):
+def sum_gated_by_row(kind, a, gain, offset, epsilon, starts, share, means, inverses, sums):
     """Fill `sums` likewise, each edge's argument normalised over its own components.
 
     `means` and `inverses` (1 / standard deviation) of each edge are filled for the way back.
@@ -236,7 +236,7 @@ def sum_gated_by_row(kind, a, gain, offset, epsilon, starts, means, inverses, su
         for c in range(width):
             mine[c] = F(0.0)
         for edge in range(starts[centre], starts[centre + 1]):
-            row = a[edge]
+            row, part = a[edge], share[edge]
             mean, variance = F(0.0), F(0.0)
             for c in range(2 * width):
                 mean += row[c]
@@ -248,19 +248,19 @@ def sum_gated_by_row(kind, a, gain, offset, epsilon, starts, means, inverses, su
             for c in range(width):
                 gate = (row[c] - mean) * inverse * gain[c] + offset[c]
                 message = (row[width + c] - mean) * inverse * gain[width + c] + offset[width + c]
-                mine[c] += sigmoid_of(gate) * activation_of(kind, message)
+                mine[c] += part * sigmoid_of(gate) * activation_of(kind, message)
 
 
 @compiled_for_sums
 def differentiate_gate_by_row(
-    kind, a, gain, offset, means, inverses, starts, d_sums, da, d_gain, d_offset
+    kind, a, gain, offset, means, inverses, starts, share, d_sums, da, d_gain, d_offset
 ):
     """Fill `da`, the derivative by the argument, and add into those by gain and offset."""
     width = d_sums.shape[1]
     for centre in range(len(starts) - 1):
         mine = d_sums[centre]
         for edge in range(starts[centre], starts[centre + 1]):
-            row, out = a[edge], da[edge]
+            row, out, part = a[edge], da[edge], share[edge]
             mean, inverse = means[edge], inverses[edge]
             total, product = F(0.0), F(0.0)
             for c in range(width):
@@ -269,8 +269,8 @@ def differentiate_gate_by_row(
                 gate = gate_unit * gain[c] + offset[c]
                 message = message_unit * gain[width + c] + offset[width + c]
                 s = sigmoid_of(gate)
-                by_gate = mine[c] * activation_of(kind, message) * s * (F(1.0) - s)
-                by_message = mine[c] * s * derivative_of(kind, message)
+                by_gate = part * mine[c] * activation_of(kind, message) * s * (F(1.0) - s)
+                by_message = part * mine[c] * s * derivative_of(kind, message)
                 d_offset[c] += by_gate
                 d_offset[width + c] += by_message
                 d_gain[c] += by_gate * gate_unit

@@ -1,9 +1,9 @@
 """The gated sum over neighbours as one differentiable operator: compiled where that is possible.
 
-`gated_sum` gives s_i = Σ_e σ(z_e)_gate ⊙ g(z_e)_message, z = scale ⊙ a + shift, where the argument
-a_e = v_i W_1 + v_j W_2 + u W_3 comes in its three parts and scale and shift are those of a batch
-normalisation over the edges, or one and zero. It equals the plain form in `convolutions.py` to the
-rounding of float32, at a fraction of the time.
+`gated_sum` gives s_i = Σ_e w_e σ(z_e)_gate ⊙ g(z_e)_message, w the weight of an edge, and
+z = scale ⊙ a + shift. The argument a_e = v_i W_1 + v_j W_2 + u W_3 comes in its three parts; scale
+and shift are those of a normalisation, or one and zero. It equals the plain form in
+`convolutions.py` to the rounding of float32, at a fraction of the time.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class NearGaussians:
     values: Float32[np.ndarray, "n_edges width"]
     starts: Int64[np.ndarray, "n_offsets"]
     neighbour: Int64[np.ndarray, "n_edges"]
+    share: Float32[np.ndarray, "n_edges"]  # the weights of the edges
 
 
 def has_compiled_form(config: CgcnnConfig) -> bool:
@@ -71,7 +72,8 @@ def find_near_gaussians(graph: CrystalGraph, basis: GaussianBasis) -> NearGaussi
     gated_kernel.expand_near(distance, basis.start, basis.step, basis.n_gaussians, first, values)
     counts = np.bincount(graph.centre.numpy(), minlength=graph.n_atoms)
     starts = np.concatenate([[0], np.cumsum(counts)])
-    return NearGaussians(first, values, starts, graph.neighbour.numpy())
+    share = graph.weight.numpy().astype(np.float32)
+    return NearGaussians(first, values, starts, graph.neighbour.numpy(), share)
 
 
 def gated_sum(
@@ -127,7 +129,7 @@ class GatedSum(torch.autograd.Function):
         shift = -mean * scale if offset is None else offset.detach().numpy() - mean * scale
         shift = shift.astype(np.float32)
         sums = np.empty((n_atoms, width // 2), np.float32)
-        gated_kernel.sum_gated(kind, argument, scale, shift, near.starts, sums)
+        gated_kernel.sum_gated(kind, argument, scale, shift, near.starts, near.share, sums)
         context.saved = (argument, scale, shift, mean, inverse, is_batch, kind, near)
         context.n_gaussians = len(edge_weight)
         context.has_offset = offset is not None
@@ -140,7 +142,7 @@ class GatedSum(torch.autograd.Function):
         n_edges, width = argument.shape
         dz = np.empty_like(argument)
         total, product = gated_kernel.differentiate_gate(
-            kind, argument, scale, shift, near.starts, _array(gradients[0]), dz
+            kind, argument, scale, shift, near.starts, near.share, _array(gradients[0]), dz
         )
         with np.errstate(invalid="ignore", over="ignore"):  # a nan is seen in the loss
             d_gain = (product - mean * total) * inverse  # Σ dz â, with â = (a - mean) inverse
@@ -186,7 +188,15 @@ class GatedSumByRow(torch.autograd.Function):
         sums = np.empty((n_atoms, width // 2), np.float32)
         scales = _array(gain), _array(offset)
         gated_kernel.sum_gated_by_row(
-            kind, argument, *scales, np.float32(epsilon), near.starts, means, inverses, sums
+            kind,
+            argument,
+            *scales,
+            np.float32(epsilon),
+            near.starts,
+            near.share,
+            means,
+            inverses,
+            sums,
         )
         context.saved = (argument, *scales, means, inverses, kind, near)
         context.n_gaussians = len(edge_weight)
@@ -198,8 +208,8 @@ class GatedSumByRow(torch.autograd.Function):
         argument, gain, offset, means, inverses, kind, near = context.saved
         da, d_gain, d_offset = np.empty_like(argument), np.zeros_like(gain), np.zeros_like(offset)
         gated_kernel.differentiate_gate_by_row(
-            kind, argument, gain, offset, means, inverses, near.starts, _array(gradients[0]),
-            da, d_gain, d_offset,
+            kind, argument, gain, offset, means, inverses, near.starts, near.share,
+            _array(gradients[0]), da, d_gain, d_offset,
         )  # fmt: skip
         one, zero = np.ones_like(gain), np.zeros_like(gain)
         spread = _spread(argument, da, (one, zero, zero), near, context.n_gaussians)

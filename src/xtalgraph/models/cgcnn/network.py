@@ -47,6 +47,7 @@ class Cgcnn(nn.Module):
         self.convolutions = nn.ModuleList(convolution(config) for _ in range(config.n_convolutions))
         self.bond_ties = config.bond_ties
         self.compiled = has_compiled_form(config)  # set to False to compute in plain torch
+        self.normalisation = config.normalisation
         self.pool = find_pooling(config.pooling)
         self.output = _make_output(config, n_outputs)
 
@@ -56,7 +57,7 @@ class Cgcnn(nn.Module):
 
     def fingerprint(self, graph: CrystalGraph) -> Float[Tensor, "n_crystals width"]:
         """Give one vector a crystal: the pooled atom vectors."""
-        return self.pool(self.atom_vectors(graph), graph.crystal, graph.n_crystals)
+        return self.pool(self.atom_vectors(graph), graph)
 
     def atom_vectors(self, graph: CrystalGraph) -> Float[Tensor, "n_atoms width"]:
         """Give one vector an atom, after the last convolution."""
@@ -77,6 +78,14 @@ class Cgcnn(nn.Module):
             return lengths
         ties = find_bond_ties(graph)  # from differences of lengths that are not rounded yet
         return torch.cat([lengths, ties.to(atoms.dtype)], dim=1)
+
+    @property
+    def learns_from_merged(self) -> bool:
+        """Say whether training on merged graphs is the same: not where a batch is normalised.
+
+        There a node would count once in the statistics, however many atoms it stands for.
+        """
+        return self.normalisation != "batch"
 
     @property
     def known_elements(self) -> list[int]:
