@@ -12,6 +12,8 @@ AXES = {
     "n_targets": "target properties, in the order of the task",
     "n_classes": "classes of a classification",
     "n_outputs": "columns that a network gives: one per target, or one per class",
+    "n_members": "networks of an ensemble",
+    "n_directions": "directions along which the pooled vectors of crystals are compared",
     "n_elements": "rows of a table of elements",
     "n_components": "components of an element vector (92 in the paper)",
     "n_gaussians": "Gaussians in which a distance is expanded",

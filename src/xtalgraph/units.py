@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from xtalgraph.errors import BadConfig
 
+_LOGARITHM = "log10 "  # how a unit begins that is of a logarithm
+_NAMES_WITHOUT_LOGARITHM = {"log10_K_VRH": "bulk_modulus", "log10_G_VRH": "shear_modulus"}
+
 
 @dataclass(frozen=True)
 class Target:
@@ -32,6 +35,18 @@ class Target:
     def column(self) -> str:
         """The column header: name and unit, or the name alone where there is no unit."""
         return f"{self.name} [{self.unit}]" if self.unit else self.name
+
+    @property
+    def without_logarithm(self) -> "Target | None":
+        """The quantity whose logarithm to the base 10 this is; None where this is none.
+
+        >>> Target("log10_K_VRH", "log10 GPa").without_logarithm
+        Target(name='bulk_modulus', unit='GPa', per='')
+        """
+        if not self.unit.startswith(_LOGARITHM):
+            return None
+        name = _NAMES_WITHOUT_LOGARITHM.get(self.name, self.name.removeprefix("log10_"))
+        return Target(name, self.unit.removeprefix(_LOGARITHM), self.per)
 
 
 KNOWN_TARGETS = {

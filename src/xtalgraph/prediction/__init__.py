@@ -1,5 +1,7 @@
-"""Prediction: load a saved network, predict crystals, get a table with units."""
+"""Prediction: load networks, predict crystals, get a table with units and how sure it is."""
 
-from xtalgraph.prediction.predictor import Predictions, Predictor, load_model
+from xtalgraph.prediction.ensemble import Ensemble, read_ensemble
+from xtalgraph.prediction.predictions import Predictions
+from xtalgraph.prediction.predictor import Predictor, load_model
 
-__all__ = ["Predictions", "Predictor", "load_model"]
+__all__ = ["Ensemble", "Predictions", "Predictor", "load_model", "read_ensemble"]

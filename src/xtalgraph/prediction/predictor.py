@@ -1,73 +1,64 @@
-"""From a saved model and crystals to numbers with units."""
+"""From saved models and crystals to numbers with units."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float32, Float64
+from torch import Tensor
 
 from xtalgraph.errors import BadConfig, BadCrystal, Rejected, summarise
-from xtalgraph.graphs import CrystalGraph, build_graphs
+from xtalgraph.graphs import CrystalGraph, GraphConfig, build_graphs
 from xtalgraph.models import SavedModel, Task, read_model, refuse_unknown_elements
+from xtalgraph.prediction.calibration import ClassCalibration, IntervalCalibration
+from xtalgraph.prediction.ensemble import Ensemble, is_ensemble, read_ensemble
+from xtalgraph.prediction.locating import locate_model
+from xtalgraph.prediction.predictions import Predictions
 from xtalgraph.structures import Crystal, CrystalStore, pack
-
-if TYPE_CHECKING:
-    import pandas
 
 ATOMS_PER_BATCH = 4096  # enough to fill a core's vector units, small enough for its cache
 
+Graphs = Mapping[GraphConfig, CrystalGraph]
+
 
 @dataclass(frozen=True, eq=False)
-class Predictions:
-    """Predicted values, one row a crystal, in the units of the task's targets.
-
-    For regression `values` has a column for each target; for classification it holds the
-    probability of each class. `rejected` lists the crystals that could not be predicted.
-    """
+class _Batch:
+    """What is known of a batch of crystals, or of all batches together."""
 
     ids: tuple[str, ...]
-    values: Float64[np.ndarray, "n_crystals n_outputs"]
-    task: Task
-    rejected: tuple[Rejected, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def to_frame(self) -> pandas.DataFrame:
-        """Give a table: `id`, then `<target> [unit]`, or the class and a probability a class."""
-        import pandas as pd
-
-        frame = pd.DataFrame({"id": np.array(self.ids, dtype=object)})
-        if self.task.kind == "regression":
-            for column, target in enumerate(self.task.targets):
-                frame[target.column] = self.values[:, column]
-            return frame
-        classes = np.array(self.task.classes, dtype=object)
-        chosen = self.values.argmax(axis=1) if len(self) else np.empty(0, int)
-        frame[self.task.targets[0].name] = classes[chosen]
-        for column, name in enumerate(self.task.classes):
-            frame[f"probability {name}"] = self.values[:, column]
-        return frame
+    members: Float64[np.ndarray, "n_members n_crystals n_outputs"]
+    distance: Float64[np.ndarray, "n_crystals"]  # zeros without a domain
+    domain: tuple[str, ...]
+    reasons: tuple[str, ...]
 
 
 class Predictor:
-    """A trained network, ready to predict crystals; `load_model` gives one."""
+    """One trained network or several, ready to predict crystals; `load_model` gives one.
 
-    def __init__(self, saved: SavedModel, device: str | torch.device = "cpu") -> None:
-        self.saved = saved
+    The answer of several is the mean of their values, or of their class probabilities. `saved` and
+    `network` are those of the first.
+    """
+
+    def __init__(self, saved: SavedModel | Ensemble, device: str | torch.device = "cpu") -> None:
+        self.ensemble = saved if isinstance(saved, Ensemble) else Ensemble((saved,))
         self.device = _find_device(device)
-        self.known_elements = saved.network.known_elements
-        self.network = saved.network.to(self.device).eval()
+        self.saved = self.ensemble.members[0]
+        self.networks = [member.network.to(self.device).eval() for member in self.ensemble.members]
+        self.network = self.networks[0]
+        known = (set(network.known_elements) for network in self.networks)
+        self.known_elements = sorted(set.intersection(*known))
+        configs = [member.graph_config for member in self.ensemble.members]
+        self.graph_configs = tuple(dict.fromkeys(configs))  # each graph is built once
 
     @property
     def task(self) -> Task:
-        """What the network predicts, with names and units."""
-        return self.saved.task
+        """What is predicted, with names and units."""
+        return self.ensemble.task
 
     def predict(
         self,
@@ -84,13 +75,11 @@ class Predictor:
         """
         store = pack(crystals)
         bad: list[Rejected] = []
-        ids: list[str] = []
-        values: list[np.ndarray] = []
+        batches = []
         for rows in _batches_by_atoms(store):
-            graph, kept = self._build(store, rows, bad, n_threads)
+            graphs, kept = self._build(store, rows, bad, n_threads)
             if len(kept):
-                ids += [str(id) for id in store.ids[kept]]
-                values.append(self.predict_graph(graph))
+                batches.append(self._observe(store.take(kept), graphs))
         if bad and rejected is None:
             raise BadCrystal(
                 f"{len(bad)} of {len(store)} crystals cannot be predicted:\n{summarise(bad)}",
@@ -98,49 +87,160 @@ class Predictor:
             )
         if rejected is not None:
             rejected += bad
-        n_outputs = self.task.n_outputs
-        table = np.concatenate(values) if values else np.empty((0, n_outputs))
-        return Predictions(tuple(ids), table, self.task, tuple(bad))
+        return self._conclude(self._join(batches), tuple(bad))
 
     def predict_graph(self, graph: CrystalGraph) -> Float64[np.ndarray, "n_crystals n_outputs"]:
-        """Predict a batch of graphs: values in the targets' units, or class probabilities."""
+        """Predict a batch of graphs: values in the targets' units, or class probabilities.
+
+        Refused: an ensemble whose members see different graphs; give that one crystals.
+        """
+        if len(self.graph_configs) > 1:
+            raise BadConfig(
+                "the members of this ensemble were trained on different graphs, so one graph is "
+                "not enough. Predict crystals (Predictor.predict)."
+            )
+        members, _ = self._run({self.graph_configs[0]: graph})
+        return self._calibrate(members.mean(axis=0))
+
+    def fingerprints(
+        self, crystals: CrystalStore, *, n_threads: int = 1
+    ) -> Float32[np.ndarray, "n_crystals width"]:
+        """Give one vector a crystal: what the first network pools its atoms to."""
+        config = self.saved.graph_config
+        vectors = [np.empty((0, 0), np.float32)]
         with torch.inference_mode():
-            outputs = self.network(graph.to(self.device)).cpu().double()
-            if self.saved.normaliser is None:
-                return outputs.softmax(dim=1).numpy()
-            return self.saved.normaliser.restore(outputs).numpy()
+            for rows in _batches_by_atoms(crystals):
+                graph = build_graphs(crystals.take(rows), config, merged=True, n_threads=n_threads)
+                vectors.append(_as_numbers(self.network.fingerprint(graph.to(self.device))))
+        return np.concatenate(vectors[1:] or vectors)
+
+    def _observe(self, crystals: CrystalStore, graphs: Graphs) -> _Batch:
+        """Run all networks on a batch, and see how far its crystals are from the training ones."""
+        members, pooled = self._run(graphs)
+        domain, distance = self.ensemble.domain, np.zeros(len(crystals))
+        levels: tuple[str, ...] = ()
+        reasons: tuple[str, ...] = ()
+        if domain is not None:
+            distance = domain.reference.distance(pooled)
+            levels, reasons = domain.judge(
+                crystals, distance, self.saved.elements, self.saved.graph_config
+            )
+        ids = tuple(str(id) for id in crystals.ids)
+        return _Batch(ids, members, distance, levels, reasons)
+
+    def _run(
+        self, graphs: Graphs
+    ) -> tuple[
+        Float64[np.ndarray, "n_members n_crystals n_outputs"],
+        Float32[np.ndarray, "n_crystals width"],
+    ]:
+        """Give what each member states, and the pooled vectors of the first."""
+        there = {config: graph.to(self.device) for config, graph in graphs.items()}
+        stated = []
+        with torch.inference_mode():
+            pooled = self.network.fingerprint(there[self.saved.graph_config])
+            for member, network in zip(self.ensemble.members, self.networks, strict=True):
+                first = network is self.network
+                outputs = network.output(pooled) if first else network(there[member.graph_config])
+                stated.append(_restore(member, outputs))
+        return np.stack(stated), _as_numbers(pooled)
+
+    def _calibrate(
+        self, stated: Float64[np.ndarray, "n_crystals n_outputs"]
+    ) -> Float64[np.ndarray, "n_crystals n_outputs"]:
+        """Give the probabilities their temperature; values stay as they are."""
+        calibration = self.ensemble.calibration
+        if isinstance(calibration, ClassCalibration) and len(stated):
+            return calibration.probabilities(stated)
+        return stated
+
+    def _conclude(self, batch: _Batch, bad: tuple[Rejected, ...]) -> Predictions:
+        calibration, has_domain = self.ensemble.calibration, self.ensemble.domain is not None
+        values = self._calibrate(batch.members.mean(axis=0))
+        several = len(batch.members) > 1
+        spread = batch.members.std(axis=0, ddof=1) if several else None
+        half_widths, class_sets = None, None
+        if isinstance(calibration, IntervalCalibration):
+            zero = np.zeros_like(values)
+            known = zero if spread is None else spread
+            half_widths = calibration.half_widths(known, batch.distance)
+        elif isinstance(calibration, ClassCalibration):
+            class_sets = calibration.sets(values)
+        return Predictions(
+            batch.ids,
+            values,
+            self.task,
+            bad,
+            spread=spread,
+            uncertainty=half_widths,
+            class_sets=class_sets,
+            coverage=None if calibration is None else calibration.coverage,
+            distance=batch.distance if has_domain else None,
+            domain=batch.domain if has_domain else None,
+            domain_reason=batch.reasons,
+        )
+
+    def _join(self, batches: list[_Batch]) -> _Batch:
+        nothing = np.empty((len(self.networks), 0, self.task.n_outputs))
+        return _Batch(
+            tuple(chain.from_iterable(batch.ids for batch in batches)),
+            np.concatenate([nothing, *(batch.members for batch in batches)], axis=1),
+            np.concatenate([np.empty(0), *(batch.distance for batch in batches)]),
+            tuple(chain.from_iterable(batch.domain for batch in batches)),
+            tuple(chain.from_iterable(batch.reasons for batch in batches)),
+        )
 
     def _build(
         self, store: CrystalStore, rows: np.ndarray, bad: list[Rejected], n_threads: int
-    ) -> tuple[CrystalGraph, np.ndarray]:
+    ) -> tuple[Graphs, np.ndarray]:
         """Build the graphs of a batch; where that fails, of each crystal that can be built."""
-        config = self.saved.graph_config
+        batch = store.take(rows)
         try:
-            batch = store.take(rows)
             refuse_unknown_elements(batch, self.known_elements)
-            return build_graphs(batch, config, merged=True, n_threads=n_threads), rows
+            return self._build_each(batch, n_threads), rows
         except BadCrystal:
             kept = [row for row in rows.tolist() if self._accepts(store.take([row]), bad)]
-            return build_graphs(store.take(kept), config, merged=True), np.array(
-                kept, dtype=np.int64
-            )
+            return self._build_each(store.take(kept), 1), np.array(kept, dtype=np.int64)
+
+    def _build_each(self, store: CrystalStore, n_threads: int) -> Graphs:
+        return {
+            config: build_graphs(store, config, merged=True, n_threads=n_threads)
+            for config in self.graph_configs
+        }
 
     def _accepts(self, store: CrystalStore, bad: list[Rejected]) -> bool:
         try:
             refuse_unknown_elements(store, self.known_elements)
-            build_graphs(store, self.saved.graph_config)
+            for config in self.graph_configs:
+                build_graphs(store, config)
         except BadCrystal as error:
             bad.append(Rejected(str(store.ids[0]), str(error)))
             return False
         return True
 
 
-def load_model(path: str | Path, *, device: str | torch.device = "cpu") -> Predictor:
-    """Load a trained network from a run folder or a model file, ready to predict.
+def load_model(model: str | Path, *, device: str | torch.device = "cpu") -> Predictor:
+    """Load a model, ready to predict: a run, an ensemble, a shipped one, or one of the hub.
 
-    Only safetensors and JSON are read; no pickled code is ever run.
+    `model` is the path of a run folder, of an ensemble's folder or of a model file; the name of a
+    shipped model (`xtalgraph models` lists them), where there is no such path; or `hf:OWNER/NAME`,
+    which is fetched from the Hugging Face hub once (extra `hub`). Only safetensors and JSON are
+    read; no pickled code is ever run.
     """
-    return Predictor(read_model(path), device)
+    path = locate_model(model)
+    return Predictor(read_ensemble(path) if is_ensemble(path) else read_model(path), device)
+
+
+def _restore(member: SavedModel, outputs: Tensor) -> np.ndarray:
+    """Give values in the targets' units, or class probabilities."""
+    outputs = outputs.cpu().double()
+    if member.normaliser is None:
+        return outputs.softmax(dim=1).numpy()
+    return member.normaliser.restore(outputs).numpy()
+
+
+def _as_numbers(vectors: Tensor) -> np.ndarray:
+    return vectors.float().cpu().numpy()
 
 
 def _find_device(device: str | torch.device) -> torch.device:

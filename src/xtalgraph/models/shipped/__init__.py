@@ -1,0 +1,33 @@
+"""The models that come with the package: one folder each, found by its name.
+
+A folder holds a calibrated ensemble as `xtalgraph ensemble` packs it: `ensemble.json`,
+`reference.safetensors`, a folder for each member, `card.md` and its figure.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from xtalgraph.errors import UnknownName
+
+SHIPPED = Path(__file__).resolve().parent
+ENSEMBLE = "ensemble.json"
+CARD = "card.md"
+
+
+def shipped_names(folder: Path = SHIPPED) -> list[str]:
+    """Give the names of the models in a folder of models, in alphabetical order."""
+    return sorted(file.parent.name for file in folder.glob(f"*/{ENSEMBLE}"))
+
+
+def find_shipped(name: str, folder: Path = SHIPPED) -> Path:
+    """Give the folder of a model, or raise `UnknownName` with the nearest name and the list."""
+    names = shipped_names(folder)
+    if name not in names:
+        raise UnknownName("path or shipped model", name, names)
+    return folder / name
+
+
+def folder_size(folder: Path) -> int:
+    """Give the bytes of all files of a model."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
