@@ -40,7 +40,7 @@ def spoilt(files: Path) -> Path:
 
 
 def table_of(text: str) -> pd.DataFrame:
-    return pd.read_csv(io.io.StringIO(text))
+    return pd.read_csv(io.StringIO(text))
 
 
 def test_a_table_of_csv_goes_to_stdout(call: Call, trained: Path, files: Path) -> None:
