@@ -3,6 +3,7 @@
 Every function gives a `Figure`; `save_figure` writes it as PNG and SVG.
 """
 
+from xtalgraph.evaluation.figures.calibration import calibration_figure
 from xtalgraph.evaluation.figures.classes import (
     CROWDED,
     confusion_figure,
@@ -30,6 +31,7 @@ from xtalgraph.evaluation.figures.training import compare_losses, learning_curve
 __all__ = [
     "CROWDED",
     "DFT_AGAINST_EXPERIMENT",
+    "calibration_figure",
     "compare_losses",
     "confusion_figure",
     "coverage_figure",

@@ -1,0 +1,159 @@
+"""Fitting what makes predictions honest: intervals, temperature, and where the model ends.
+
+Crystals that no member has learned from, the validation part, are cut in two at random. One half
+chooses (how the half-width goes with the spread and the distance; the temperature), the other gives
+the conformal quantile, so that the quantile has not seen the choice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float, Float64, Int64
+
+from xtalgraph.errors import BadDataset
+from xtalgraph.metrics import conformal_quantile, log_loss
+from xtalgraph.prediction import Predictions, Predictor
+from xtalgraph.prediction.calibration import (
+    Calibration,
+    ClassCalibration,
+    IntervalCalibration,
+    Scale,
+)
+from xtalgraph.prediction.domain import Domain, Reference, count_fewest_neighbours
+from xtalgraph.structures import CrystalStore
+
+N_DIRECTIONS = 32  # principal directions kept; with 1,000 centres some 70 kB in float16
+N_CENTRES = 1000
+MOST_FITTED = 20_000  # training crystals that the reference is fitted on, drawn at random
+SMALLEST_DEVIATION = 1e-3  # of a direction, relative to the largest: below it is noise
+EDGE_SHARE, OUT_SHARE = 0.95, 0.99  # of validation crystals within the distances `edge` and `out`
+
+FACTORS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # tried of spread and distance over their medians
+TEMPERATURES = np.exp(np.linspace(-1.5, 1.5, 121))  # 0.22 to 4.5 in steps of 2.5 %
+
+
+def cut_in_two(n_rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Give the rows that choose and those that give the quantile: two halves drawn at random."""
+    order = np.random.default_rng(seed).permutation(n_rows)
+    return np.sort(order[: n_rows // 2]), np.sort(order[n_rows // 2 :])
+
+
+def fit_calibration(
+    predictions: Predictions,
+    labels: Float64[np.ndarray, "n_rows n_targets"] | Int64[np.ndarray, "n_rows"],
+    coverage: float = 0.9,
+) -> Calibration:
+    """Fit the calibration on labelled crystals that no member has learned from.
+
+    `predictions` are of an ensemble without calibration. Raises `BadDataset` where there are too
+    few crystals for the coverage (20 for 0.9).
+    """
+    choosing, measuring = cut_in_two(len(predictions))
+    if predictions.task.kind == "classification":
+        return _fit_classes(predictions.values, labels, choosing, measuring, coverage)
+    spread = predictions.spread
+    if spread is None:
+        spread = np.zeros_like(predictions.values)
+    distance = predictions.distance
+    if distance is None:
+        distance = np.zeros(len(predictions))
+    scales = []
+    for number in range(predictions.values.shape[1]):
+        error = np.abs(predictions.values[:, number] - labels[:, number])
+        scale = choose_scale(error[choosing], spread[choosing, number], distance[choosing])
+        relative = scale.relative(spread[measuring, number], distance[measuring])
+        quantile = conformal_quantile(error[measuring] / relative, coverage)
+        scales.append(replace(scale, quantile=quantile))
+    return IntervalCalibration(coverage, tuple(scales))
+
+
+def choose_scale(
+    error: Float[np.ndarray, "n_rows"],
+    spread: Float[np.ndarray, "n_rows"],
+    distance: Float[np.ndarray, "n_rows"],
+) -> Scale:
+    """Choose how much the half-width grows with the spread and with the distance, if at all.
+
+    Of a small grid the pair that makes the errors likeliest, were they distributed after Laplace
+    with a width that goes with the scale: log(mean(|error| / s)) + mean(log s) is then smallest.
+    The quantile of the scale that is given is 1; it is measured on other crystals.
+    """
+    known = ~np.isnan(error)
+    error, spread, distance = error[known], spread[known], distance[known]
+    best, best_cost = Scale(1.0), np.inf
+    for of_spread in _over_median(spread):
+        for of_distance in _over_median(distance):
+            scale = Scale(1.0, of_spread, of_distance)
+            relative = scale.relative(spread, distance)
+            cost = np.log(np.mean(error / relative) + 1e-300) + np.log(relative).mean()
+            if cost < best_cost - 1e-9:  # of equals the simplest, which come first
+                best, best_cost = scale, cost
+    return best
+
+
+def _over_median(values: Float[np.ndarray, "n_rows"]) -> list[float]:
+    """Give the factors to try; 0 alone where there is nothing to go by."""
+    median = float(np.median(values)) if len(values) else 0.0
+    return [factor / median for factor in FACTORS] if median > 0 else [0.0]
+
+
+def _fit_classes(
+    stated: np.ndarray,
+    labels: np.ndarray,
+    choosing: np.ndarray,
+    measuring: np.ndarray,
+    coverage: float,
+) -> ClassCalibration:
+    trials = [ClassCalibration(coverage, float(temperature), 1.0) for temperature in TEMPERATURES]
+    costs = [log_loss(labels[choosing], trial.probabilities(stated[choosing])) for trial in trials]
+    best = trials[int(np.argmin(costs))]
+    probabilities = best.probabilities(stated[measuring])
+    of_true = probabilities[np.arange(len(measuring)), labels[measuring]]
+    return replace(best, quantile=conformal_quantile(1.0 - of_true, coverage))
+
+
+def fit_domain(
+    predictor: Predictor, training: CrystalStore, validation: CrystalStore, seed: int = 0
+) -> Domain:
+    """Fit where the training crystals lie, and how far from them validation crystals are."""
+    if len(training) > MOST_FITTED:
+        rows = np.random.default_rng(seed).choice(len(training), MOST_FITTED, replace=False)
+        training = training.take(np.sort(rows))
+    reference = fit_reference(predictor.fingerprints(training), seed=seed)
+    distances = reference.distance(predictor.fingerprints(validation))
+    fewest = count_fewest_neighbours(training, predictor.saved.graph_config)
+    return Domain(
+        reference,
+        int(fewest.min()),
+        float(np.quantile(distances, EDGE_SHARE)),
+        float(np.quantile(distances, OUT_SHARE)),
+    )
+
+
+def fit_reference(
+    fingerprints: Float[np.ndarray, "n_rows width"],
+    *,
+    n_directions: int = N_DIRECTIONS,
+    n_centres: int = N_CENTRES,
+    seed: int = 0,
+) -> Reference:
+    """Take the principal directions of training crystals, scale them, and find the clusters."""
+    from sklearn.cluster import MiniBatchKMeans
+
+    if len(fingerprints) < 2:
+        raise BadDataset("a domain needs two training crystals or more.")
+    vectors = fingerprints.astype(np.float64)
+    origin = vectors.mean(axis=0)
+    _, singular, rows = np.linalg.svd(vectors - origin, full_matrices=False)
+    deviations = singular / np.sqrt(len(vectors))
+    kept = deviations[:n_directions] > SMALLEST_DEVIATION * deviations[0]
+    directions = rows[:n_directions][kept].T / deviations[:n_directions][kept]
+    places = ((vectors - origin) @ directions).astype(np.float32)
+    if len(places) > n_centres:
+        clusters = MiniBatchKMeans(n_centres, n_init=1, batch_size=4096, random_state=seed)
+        places = clusters.fit(places).cluster_centers_
+    # rounded as they will be stored, so that the distances that are measured now stay true
+    centres = places.astype(np.float16).astype(np.float32)
+    return Reference(origin.astype(np.float32), directions.astype(np.float32), centres)
