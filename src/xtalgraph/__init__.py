@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         read_crystals,
         write_crystal,
     )
-    from xtalgraph.training import RunConfig, TrainConfig, preset, train
+    from xtalgraph.training import RunConfig, TrainConfig, preset, start_from, train
 
 _ROOMS = {
     "datasets": (
@@ -46,7 +46,7 @@ _ROOMS = {
     "models": "CgcnnConfig SavedModel read_model save_model",
     "prediction": "Predictions Predictor load_model",
     "structures": "Crystal CrystalStore read_crystal read_crystals write_crystal",
-    "training": "RunConfig TrainConfig preset train",
+    "training": "RunConfig TrainConfig preset start_from train",
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names.split()}
 
@@ -79,6 +79,7 @@ __all__ = [
     "read_dataset",
     "read_model",
     "save_model",
+    "start_from",
     "train",
     "write_crystal",
 ]

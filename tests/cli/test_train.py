@@ -288,3 +288,22 @@ def test_a_place_that_cannot_be_written_is_told(call: Call, tiny: Path, tmp_path
     resumed = call("train", "--resume", tmp_path)
     assert resumed.status == 1
     assert "no run was begun here" in resumed.err
+
+
+def test_a_run_can_start_from_another(
+    call: Call, copy: Path, trained: Path, tmp_path: Path
+) -> None:
+    words = ["train", copy, "--target", "is_perovskite", "--task", "classification"]
+    words += ["--out", tmp_path / "run"]
+    fast = ["--epochs", "1", "--accelerator", "cpu", "--set", "train.tensorboard=false"]
+    options = ["--from", trained, "--freeze", "convolutions"]
+    outcome = call(*words, *fast, *options)
+    assert outcome.status == 0, outcome.err
+    assert f"starting from {trained}" in outcome.err
+    config = read_config(tmp_path / "run" / "config.toml")
+    assert (config.train.start_from, config.train.freeze) == (str(trained), "convolutions")
+    assert config.model == read_config(trained / "config.toml").model
+    outcome = call(*words, *options, "--set", "model.atom_width=16")
+    assert outcome.status == 1
+    assert "model.atom_width: 16 here, 8 there" in outcome.err
+    assert "leave out --from, --freeze" in call("train", "--resume", tmp_path / "run", *options).err

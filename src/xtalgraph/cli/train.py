@@ -33,6 +33,8 @@ def train(
     config: Path | None = None,
     set: Settings = None,
     split: str | None = None,
+    start_from: Annotated[str | None, Parameter(name="--from")] = None,
+    freeze: str | None = None,
     epochs: int | None = None,
     seed: int | None = None,
     out: Path | None = None,
@@ -65,6 +67,13 @@ def train(
         0.6,0.2,0.2 (ratios, where not given) | 500,100,100 (sizes) |
         column:NAME[:train=A+B,test=C] | file:PATH | group:formula[:ratios] |
         group:crystal_system[:ratios] | element:Sr.
+    start_from: str
+        A trained model whose weights the run begins with: fine-tuning. The name of a shipped
+        model, a run folder, a model file, or a checkpoint of the 2018 code (.pth.tar); of an
+        ensemble the first member, or NAME/member-2. Network and graph are that model's.
+    freeze: str
+        What of those weights stays as it is: none, where not given, or convolutions: all but the
+        layers after pooling.
     epochs: int
         Passes over the training part.
     seed: int
@@ -88,13 +97,15 @@ def train(
     """
     machine: Options = {"accelerator": accelerator, "devices": devices, "num_nodes": num_nodes}
     machine |= {"strategy": strategy, "precision": precision, "epochs": epochs, "seed": seed}
+    machine |= {"freeze": freeze}
     if resume is not None:
         others: Options = {"target": target, "task": task, "preset": preset, "config": config}
-        others |= {"set": set, "split": split, "out": out, **machine}
+        others |= {"set": set, "split": split, "out": out, "from": start_from, **machine}
         return resume_training(resume, data, others)
     if data is None or target is None:
         raise WrongUse("name the data and --target, or a run folder to --resume.")
-    settings = choose_config(preset or "default", config, [*(set or []), *assign(machine)])
+    assignments = [*(set or []), *assign(machine)]
+    settings = choose_config(preset or "default", config, assignments, start_from)
     from xtalgraph.datasets import read_dataset
     from xtalgraph.training import train as train_network
 
@@ -127,11 +138,20 @@ def resume_training(folder: Path, data: str | None, others: Options) -> int:
     return finish(run, dataset)
 
 
-def choose_config(preset_name: str, file: Path | None, settings: list[str]) -> RunConfig:
-    """Give the settings of a preset, changed by a file, changed by single assignments."""
-    from xtalgraph.training import apply_overrides, preset, read_config
+def choose_config(
+    preset_name: str, file: Path | None, settings: list[str], model: str | None = None
+) -> RunConfig:
+    """Give the settings of a preset, changed by a file, changed by single assignments.
+
+    Where a model to start from is named, those of network and graph are its own.
+    """
+    from xtalgraph.training import apply_overrides, preset, read_config, start_from
 
     config = preset(preset_name)
+    if model is not None:
+        config = start_from(model, config)
+        settings = [*settings, *assign({"start_from": config.train.start_from})]
+        say(f"starting from {config.train.start_from}")
     if file is not None:
         config = read_config(file, config)
     return apply_overrides(config, settings)

@@ -17,6 +17,7 @@ LOSSES = ("l1", "mse", "huber")
 OPTIMISERS = ("adamw", "sgd")
 SCHEDULES = ("one_cycle", "step", "constant")
 PRECISIONS = ("32-true", "64-true", "16-mixed", "bf16-mixed")
+FREEZES = ("none", "convolutions")
 PRESETS = ("default", "paper")
 
 
@@ -40,6 +41,8 @@ class TrainConfig:
     batch_size: int = 64  # crystals a step and a process; small batches generalise better here
     gradient_clip: float = 0.0  # largest norm of the gradient; 0 = off
     weight_averaging: float = 0.999  # decay a step of the moving average of the weights; 0 = off
+    start_from: str = ""  # a trained model whose weights the run begins with; "" = random ones
+    freeze: str = "none"  # what of them stays as it is: none | convolutions = all up to pooling
     patience: int = 0  # epochs without a better validation before stopping early; 0 = off
     seed: int = 0  # of the initial weights, the order of batches and dropout
     split_seed: int = 0  # of the split, so that runs of several seeds share their test part
@@ -57,12 +60,18 @@ class TrainConfig:
             ("optimiser", self.optimiser, OPTIMISERS),
             ("schedule", self.schedule, SCHEDULES),
             ("precision", self.precision, PRECISIONS),
+            ("part to freeze", self.freeze, FREEZES),
         ):
             if name not in names:
                 raise UnknownName(kind, name, names)
         for name, value, legal, is_legal in self._ranges():
             if not is_legal:
                 raise BadConfig(f"train.{name} = {value}; it must be {legal}.")
+        if self.freeze != "none" and not self.start_from:
+            raise BadConfig(
+                f"train.freeze = {self.freeze!r} needs weights that are worth keeping: name a "
+                "trained model (--from, train.start_from)."
+            )
 
     def _ranges(self) -> Sequence[tuple[str, object, str, bool]]:
         return (

@@ -71,7 +71,9 @@ def _describe(problem: Problem, best_epoch: int, history: pd.DataFrame) -> dict[
 
 def _tell_origin(problem: Problem, config: RunConfig, best_epoch: int) -> dict[str, Any]:
     packages = ("xtalgraph", "torch", "lightning", "numpy")
+    start = {"start_from": config.train.start_from, "freeze": config.train.freeze}
     return {
+        **(start if config.train.start_from else {}),
         "data": problem.dataset.name,
         "data_checksum": problem.dataset.checksum,
         "n_train": len(problem.rows("train")),

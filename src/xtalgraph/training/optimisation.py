@@ -13,7 +13,8 @@ from xtalgraph.training.config import TrainConfig
 
 
 def make_optimiser(parameters: Iterable[Parameter], config: TrainConfig) -> Optimizer:
-    """Make the optimiser that the config names, at its highest learning rate."""
+    """Make the optimiser of what is not frozen, at the highest learning rate of the config."""
+    parameters = [parameter for parameter in parameters if parameter.requires_grad]
     if config.optimiser == "sgd":
         return SGD(
             parameters,
@@ -21,7 +22,6 @@ def make_optimiser(parameters: Iterable[Parameter], config: TrainConfig) -> Opti
             momentum=config.momentum,
             weight_decay=config.weight_decay,
         )
-    parameters = list(parameters)
     # one kernel for all weights; with 16-mixed it excludes clipping, and not all devices have it
     is_fused = config.precision != "16-mixed" and all(
         parameter.device.type in ("cpu", "cuda") for parameter in parameters

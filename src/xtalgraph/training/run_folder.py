@@ -35,8 +35,8 @@ CONFIG, SPLITS, HISTORY, METRICS = "config.toml", "splits.csv", "history.csv", "
 PREDICTIONS, CHECKPOINT = "test_predictions.csv", "last.ckpt"
 
 
-# where the data lie and how the split was asked for may differ; the checksums of both may not
-_MAY_DIFFER = {"name", "source", "split"}
+# where data and starting weights lie and how the split was asked for may differ; checksums may not
+_MAY_DIFFER = {"name", "source", "split", "start_from"}
 _RECORDED = {"name", "source", "checksum", "n_crystals", "targets", "task"}
 
 

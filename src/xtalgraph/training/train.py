@@ -12,7 +12,7 @@ from lightning.pytorch import Callback
 
 from xtalgraph.datasets import Dataset
 from xtalgraph.datasets.splits import DEFAULT_SPLIT, Split, read_split
-from xtalgraph.models import find_model
+from xtalgraph.models import SavedModel, find_model
 from xtalgraph.training.averaging import WeightAverage
 from xtalgraph.training.checkpoint import BestAndLast
 from xtalgraph.training.config import RunConfig, preset
@@ -33,6 +33,13 @@ from xtalgraph.training.run_folder import (
     read_run,
     read_run_dataset,
     refuse_changes,
+)
+from xtalgraph.training.starting import (
+    Frozen,
+    read_source,
+    record_source,
+    refuse_unseen_elements,
+    start_network,
 )
 
 GIVEN_SPLIT = "given"  # how a `Split` object is recorded; its rows are in splits.csv
@@ -55,15 +62,18 @@ def train(
     must not hold a run, unless `resume` is true: then the run that lies there is continued from the
     end of its last whole epoch, to the same result as if it had not been broken off. Settings that
     are left out while resuming are those that the run was begun with; others than those are
-    refused. Where nothing is left to do, the finished run is given, with `was_finished`.
+    refused. Where nothing is left to do, the finished run is given, with `was_finished`. Settings
+    that `start_from` gives let the run begin with the weights of a trained network; the normaliser
+    is always that of the targets learned here.
 
     Data that cannot be learned are refused before anything is written. No generator of random
     numbers of the caller is moved. `on_progress` is called on the first process only; an exception
     that it raises breaks the run off, and at an epoch's end nothing is lost by it.
     """
     folder = Path(out)
+    begun: dict[str, Any] = {}
     if resume:
-        saved_config, _ = read_record(folder)
+        saved_config, begun = read_record(folder)
         config = config or saved_config
         split = split or read_split(folder / SPLITS, dataset)
     config = config or preset("default")
@@ -79,7 +89,11 @@ def train(
         _own_randomness(config.train.seed),
         _own_threads(config.train.threads),
     ):
-        return _run(problem, config, record, folder, resume, on_progress)
+        source = read_source(config)
+        if source is not None:
+            record_source(record, source, config, begun)
+            refuse_unseen_elements(source, problem, config.train.freeze)
+        return _run(problem, config, record, source, folder, resume, on_progress)
 
 
 def resume_run(
@@ -108,11 +122,15 @@ def _run(
     problem: Problem,
     config: RunConfig,
     record: dict[str, Any],
+    source: SavedModel | None,
     folder: Path,
     resume: bool,
     on_progress: Callable[[Progress], None] | None,
 ) -> TrainedRun:
-    network = find_model(config.model_kind).build(config.model, problem.task.n_outputs)
+    if source is not None:
+        network = start_network(source, problem.task)
+    else:
+        network = find_model(config.model_kind).build(config.model, problem.task.n_outputs)
     refuse_bad_crystals(problem, network.known_elements, config.graph)
     history = History(folder, config.train.tensorboard)
     best = BestAndLast(folder, config.train.patience)
@@ -120,6 +138,8 @@ def _run(
     callbacks: list[Callback] = [history, best, ProgressReporter(on_progress)]
     if config.train.weight_averaging:
         callbacks.insert(0, WeightAverage(config.train.weight_averaging))
+    if config.train.freeze != "none":
+        callbacks.insert(0, Frozen(network))
     trainer = make_trainer(config.train, folder, callbacks)
     if trainer.is_global_zero and not resume:
         begin_run(folder, problem, config, record)

@@ -1,0 +1,165 @@
+"""Fine-tuning: a run that begins with the weights of a trained network, some of them held fast."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lightning.pytorch import Callback, Trainer
+from torch import nn
+
+from xtalgraph.datasets.splits import PARTS
+from xtalgraph.errors import BadCheckpoint, BadConfig
+from xtalgraph.models import SavedModel, Task, find_model, model_name, read_model
+from xtalgraph.models.registry import Network
+from xtalgraph.models.saved import DESCRIPTION
+from xtalgraph.models.shipped import ENSEMBLE, find_shipped, shipped_names
+from xtalgraph.structures.elements import SYMBOLS
+from xtalgraph.training.config import RunConfig, preset
+from xtalgraph.training.config_toml import config_tables
+from xtalgraph.training.module import TrainingModule
+from xtalgraph.training.problem import Problem
+
+START_WEIGHTS = "start_weights"  # in `[data]` of config.toml: the checksum of the source's weights
+_OUTPUT = "output."  # the layers after pooling, which `freeze` leaves to be learned
+
+
+def start_from(
+    model: str | Path, base: RunConfig | None = None, *, freeze: str = "none"
+) -> RunConfig:
+    """Give the settings of a run that begins with the weights of a trained network.
+
+    `model` is the name of a shipped model, a run folder, a model file, or a checkpoint of the 2018
+    code. Of an ensemble the first member is taken, unless one is named: `NAME/member-2`; the
+    settings say which it is. The settings of network
+    and graph are those of that model; those of the training are those of `base`, the preset
+    `default` where it is left out. `freeze` is `none`, or `convolutions`: then all up to pooling
+    stays as it is, and only the layers after it learn.
+    """
+    base = base or preset("default")
+    member = _choose_member(str(model))
+    source = read_model(_find_folder(member))
+    train = replace(base.train, start_from=member, freeze=freeze)
+    return RunConfig(source.graph_config, source.model_config, train)
+
+
+def read_source(config: RunConfig) -> SavedModel | None:
+    """Give the network that a run starts from, or None where it starts at random.
+
+    Refused: settings of network or graph that are not the source's.
+    """
+    if not config.train.start_from:
+        return None
+    source = read_model(_find_folder(_choose_member(config.train.start_from)))
+    theirs = config_tables(RunConfig(source.graph_config, source.model_config, config.train))
+    ours = config_tables(config)
+    conflicts = [
+        f"  {section}.{key}: {ours[section].get(key)!r} here, {value!r} there"
+        for section in ("graph", "model")
+        for key, value in theirs[section].items()
+        if ours[section].get(key) != value
+    ]
+    if conflicts:
+        raise BadConfig(
+            f"a run that starts from {config.train.start_from} has its network and graph, and "
+            "this differs:\n" + "\n".join(conflicts) + "\nLeave these settings out."
+        )
+    return source
+
+
+def record_source(
+    record: dict[str, Any], source: SavedModel, config: RunConfig, begun: Mapping[str, Any]
+) -> None:
+    """Write the checksum of the source's weights into a record; `begun` is that of a run resumed.
+
+    Raises `BadCheckpoint` where the run was begun with other weights.
+    """
+    checksum = _checksum_weights(source.network)
+    if begun.get(START_WEIGHTS, checksum) != checksum:
+        raise BadCheckpoint(
+            f"{config.train.start_from} has other weights than when the run was begun. Give back "
+            "the model of then, or train anew."
+        )
+    record[START_WEIGHTS] = checksum
+
+
+def start_network(source: SavedModel, task: Task) -> Network:
+    """Give a new network with the source's weights, for a task.
+
+    Where the task has as many outputs of the same kind as the source's, all weights are taken. Else
+    the last layer is new, begun at random, and the hidden layers before it are taken.
+    """
+    kind = find_model(model_name(source.model_config))
+    state = source.network.state_dict()
+    vectors = state.get("element_vectors.vectors")
+    network = kind.build(source.model_config, task.n_outputs, vectors)
+    theirs = source.task
+    if (task.kind, task.n_outputs) != (theirs.kind, theirs.n_outputs):
+        last = f"{_OUTPUT}{len(network.output) - 1}."
+        state = {name: value for name, value in state.items() if not name.startswith(last)}
+    network.load_state_dict(network.state_dict() | state)
+    return network
+
+
+def refuse_unseen_elements(source: SavedModel, problem: Problem, freeze: str) -> None:
+    """Raise `BadConfig` where learned element vectors would stay as random as they began."""
+    if freeze == "none" or source.model_config.element_vectors != "learned":
+        return
+    rows = np.concatenate([problem.rows(part) for part in PARTS])
+    numbers = np.unique(problem.dataset.crystals.take(rows).atomic_numbers)
+    found = {SYMBOLS[number] for number in numbers}
+    unseen = sorted(found - set(source.elements))
+    if unseen:
+        raise BadConfig(
+            f"the source has learned nothing of {', '.join(unseen)}, and train.freeze = "
+            f"{freeze!r} leaves that so. Leave these crystals out, or freeze nothing."
+        )
+
+
+class Frozen(Callback):
+    """Holds all of a network fast but the layers after pooling.
+
+    Its normalisation uses the running statistics of the source, and does not move them.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        for name, parameter in network.named_parameters():
+            parameter.requires_grad_(name.startswith(_OUTPUT))
+        self.parts = [part for name, part in network.named_children() if f"{name}." != _OUTPUT]
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: TrainingModule) -> None:
+        """Take the frozen parts out of training mode, into which each epoch puts all."""
+        for part in self.parts:
+            part.eval()
+
+
+def _choose_member(model: str) -> str:
+    """Give the name or path of a single network: of an ensemble, its first."""
+    folder = _find_folder(model)
+    if not (folder / ENSEMBLE).is_file():
+        return model
+    first = min(folder.glob(f"*/{DESCRIPTION}"), default=folder / "member-1" / DESCRIPTION)
+    return f"{model}/{first.parent.name}"
+
+
+def _find_folder(model: str) -> Path:
+    """Give the path of a model that is named by a path, or as `NAME` or `NAME/MEMBER`."""
+    path = Path(model)
+    if path.exists() or not (len(path.parts) == 1 or path.parts[0] in shipped_names()):
+        return path
+    if path.suffix:  # the name of a file
+        return path
+    return find_shipped(path.parts[0]).joinpath(*path.parts[1:])
+
+
+def _checksum_weights(network: nn.Module) -> str:
+    """Give one checksum for all numbers, whatever file they lie in."""
+    digest = hashlib.sha256()
+    for name, value in sorted(network.state_dict().items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)} ".encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
