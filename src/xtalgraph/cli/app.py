@@ -18,9 +18,11 @@ from xtalgraph.cli import (
     data,
     demo,
     evaluate,
+    explain,
     learning_curve,
     matbench,
     predict,
+    screen,
     train,
     tune,
 )
@@ -47,11 +49,13 @@ app.command(train.train)
 app.command(predict.predict)
 app.command(convert.convert)
 app.command(evaluate.evaluate)
+app.command(explain.explain)
 app.command(cross_validate.cross_validate)
 app.command(matbench.matbench)
 app.command(compare.compare)
 app.command(learning_curve.learning_curve)
 app.command(tune.tune)
+app.command(screen.app)
 app.command(data.app)
 app.command(demo.demo)
 

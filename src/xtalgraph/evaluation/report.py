@@ -37,7 +37,7 @@ tr.first td { font-weight: 600; background: #eef5fa; }
 figure { display: inline-block; margin: .6rem 1.2rem .6rem 0; vertical-align: top;
          max-width: 100%; }
 figure img { max-width: 100%; height: auto; }
-figcaption { color: #444; font-size: .9rem; max-width: 30rem; }
+figcaption { color: #444; font-size: .9rem; max-width: 27rem; }
 pre { background: #f5f5f5; padding: .8rem; overflow-x: auto; font-size: .85rem; }
 .note { border-left: 4px solid #d55e00; padding: .2rem .8rem; background: #fdf3ec; }
 @media print { body { max-width: none; margin: 0; } figure, table { break-inside: avoid; } }

@@ -96,11 +96,8 @@ def error_by_element(
     colours = colormaps[ERROR_MAP]
     for number in range(1, LARGEST_NUMBER + 1):
         colour = colours(scale(means[number])) if shown[number] else None
-        _draw_cell(axes, number, colour, means[number], int(counts[number]))
-    axes.set_xlim(-0.05, 18.05)
-    axes.set_ylim(9.45, -0.05)
-    axes.set_aspect("equal")
-    axes.set_axis_off()
+        draw_element(axes, number, colour, means[number], int(counts[number]))
+    frame_table(axes)
     place = axes.inset_axes((0.2, 0.88, 0.42, 0.03))
     bar = figure.colorbar(
         ScalarMappable(scale, colours), cax=place, orientation="horizontal", extend="max"
@@ -110,7 +107,16 @@ def error_by_element(
     return figure
 
 
-def _draw_cell(axes: "Axes", number: int, colour: tuple | None, mean: float, count: int) -> None:
+def frame_table(axes: "Axes") -> None:
+    """Give axes the room of a periodic table, without ticks."""
+    axes.set_xlim(-0.05, 18.05)
+    axes.set_ylim(9.45, -0.05)
+    axes.set_aspect("equal")
+    axes.set_axis_off()
+
+
+def draw_element(axes: "Axes", number: int, colour: tuple | None, mean: float, count: int) -> None:
+    """Draw the cell of an element: symbol, mean and count; grey and without mean if no colour."""
     from matplotlib.patches import Rectangle
 
     row, column = table_position(number)
@@ -124,7 +130,7 @@ def _draw_cell(axes: "Axes", number: int, colour: tuple | None, mean: float, cou
     height = row + (0.3 if count else 0.5)
     axes.text(middle, height, SYMBOLS[number], ha="center", va="center", fontsize=8, color=ink)
     if colour is not None:
-        text = f"{mean:.2g}" if mean < 100 else f"{mean:.0f}"
+        text = (f"{mean:.2g}" if abs(mean) < 100 else f"{mean:.0f}").replace("-", "−")
         axes.text(middle, row + 0.6, text, ha="center", va="center", fontsize=5.6, color=ink)
     if count:
         text = f"{count}" if count < 10_000 else f"{count // 1000}k"

@@ -1,0 +1,262 @@
+"""What each site contributes to a prediction.
+
+A site's part is its vector times the weights that the head gives to the pooled vector. A linear
+head (`model.n_hidden = 0`) has the same weights everywhere, and the parts are exact. Any other head
+is given the weights of integrated gradients (Sundararajan, Taly and Yan, ICML 2017): the mean of
+its gradient on the straight way from the zero vector to the crystal's, which for a linear head are
+its weights again. What the head gives for the zero vector belongs to no site, and is shared
+equally.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+from torch import Tensor, nn
+
+from xtalgraph.errors import BadConfig, BadCrystal, MissingExtra, Rejected, UnknownName, summarise
+from xtalgraph.graphs import CrystalGraph, build_graphs
+from xtalgraph.models import SavedModel, Task
+from xtalgraph.models.pooling import find_pooling
+from xtalgraph.prediction import Predictor
+from xtalgraph.structures import Crystal, CrystalStore, pack
+from xtalgraph.units import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas
+
+LINEAR = "exact: the head is linear"
+GRADIENTS = "integrated gradients on the way from the zero vector"
+N_STEPS = 64  # points on that way; a head of one smooth layer then leaves a gap below 1e-6
+CRYSTALS_PER_BATCH = 256
+
+
+@dataclass(frozen=True, eq=False)
+class SiteContributions:
+    """The contribution of every site of some crystals, in the unit of the target.
+
+    With `rule` mean, a crystal's prediction is the mean of the contributions of its sites, else
+    (sum) their sum. `values` has one number an atom, in the order of `crystals`. `target` is what
+    was explained: for a class its score, the logit over the mean of the other classes' logits,
+    before any calibration of probabilities.
+    """
+
+    crystals: CrystalStore
+    values: Float64[np.ndarray, "n_atoms"]
+    predictions: Float64[np.ndarray, "n_crystals"]
+    target: Target
+    rule: str  # mean | sum
+    method: str  # LINEAR | GRADIENTS
+    rejected: tuple[Rejected, ...] = ()
+
+    @property
+    def totals(self) -> Float64[np.ndarray, "n_crystals"]:
+        """The mean or the sum of the contributions of each crystal."""
+        sums = np.add.reduceat(self.values, self.crystals.offsets[:-1])
+        return sums / self.crystals.n_atoms if self.rule == "mean" else sums
+
+    @property
+    def gaps(self) -> Float64[np.ndarray, "n_crystals"]:
+        """How far the contributions are from adding up to the prediction: zero but for rounding.
+
+        A larger one tells that the points of the integral do not suffice.
+        """
+        return self.totals - self.predictions
+
+    def of_crystal(self, row: int) -> Float64[np.ndarray, "n_atoms"]:
+        """Give the contributions of the sites of one crystal, in the order of its atoms."""
+        return self.values[self.crystals.offsets[row] : self.crystals.offsets[row + 1]]
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Give a table with a row a site: id, site (from 0), element, x, y, z, contribution."""
+        import pandas as pd
+
+        n_atoms = self.crystals.n_atoms
+        owner = np.repeat(np.arange(len(self.crystals)), n_atoms)
+        positions = np.einsum(
+            "ai,aij->aj", self.crystals.fractional_positions, self.crystals.lattices[owner]
+        )
+        frame = pd.DataFrame(
+            {"id": np.repeat(np.array(self.crystals.ids.tolist(), object), n_atoms)}
+        )
+        frame["site"] = np.arange(len(owner)) - self.crystals.offsets[owner]
+        frame["element"] = [s for crystal in self.crystals for s in crystal.symbols]
+        for axis, name in enumerate("xyz"):
+            frame[f"{name} [Å]"] = positions[:, axis]
+        frame[contribution_column(self.target)] = self.values
+        return frame
+
+
+def contribution_column(target: Target) -> str:
+    """Give the header of the contributions: what they are of, with its unit.
+
+    >>> contribution_column(Target("band_gap", "eV"))
+    'contribution to band_gap [eV]'
+    """
+    return f"contribution to {target.column}"
+
+
+def explain_sites(
+    predictor: Predictor,
+    crystals: Crystal | Iterable[Crystal] | CrystalStore,
+    *,
+    target: str | None = None,
+    rejected: list[Rejected] | None = None,
+) -> SiteContributions:
+    """Give the contribution of every site to the prediction of each crystal.
+
+    `target` names one of the model's targets, or one of its classes; without it the first target
+    or the last class is explained. Crystals that the model cannot take are refused, or with a list
+    `rejected` appended there and left out. Ids must be different.
+    """
+    store = pack(crystals)
+    output = _choose_output(predictor.task, target)
+    bad: list[Rejected] = []
+    predictions = predictor.predict(store, rejected=bad)
+    if bad and rejected is None:
+        raise BadCrystal(
+            f"{len(bad)} of {len(store)} crystals cannot be explained:\n{summarise(bad)}",
+            remedy="Mend them or leave them out (--skip-bad; in Python: rejected=[]).",
+        )
+    if rejected is not None:
+        rejected += bad
+    kept = store.take(_rows_of(predictions.ids, store))
+    members = predictor.ensemble.members  # a prediction is their mean
+    if len({_rule(one) for one in members}) > 1:
+        raise BadConfig("some members of this ensemble take means and some sums. Explain one.")
+    found = [_explain(one, kept, output, predictor.device) for one in members]
+    values, stated = (np.mean(arrays, axis=0) for arrays in zip(*found, strict=True))
+    is_regression = predictor.task.kind == "regression"
+    return SiteContributions(
+        kept,
+        values,
+        predictions.values[:, output] if is_regression else stated,
+        _describe_output(predictor.task, output),
+        _rule(members[0]),
+        LINEAR if all(_linear_layer(one) is not None for one in members) else GRADIENTS,
+        tuple(bad),
+    )
+
+
+def _explain(
+    saved: SavedModel, store: CrystalStore, output: int, device: torch.device
+) -> tuple[Float64[np.ndarray, "n_atoms"], Float64[np.ndarray, "n_crystals"]]:
+    """Give the contributions by one network and what it states, a batch after another."""
+    readout, offset = _read_out(saved, output)
+    values, stated = [np.empty(0)], [np.empty(0)]
+    for first in range(0, len(store), CRYSTALS_PER_BATCH):
+        batch = store.take(range(first, min(first + CRYSTALS_PER_BATCH, len(store))))
+        graph = build_graphs(batch, saved.graph_config).to(device)  # not merged: a node a site
+        parts, totals = _explain_batch(saved, graph, readout.to(device), offset)
+        values.append(parts.cpu().numpy())
+        stated.append(totals.cpu().numpy())
+    return np.concatenate(values), np.concatenate(stated)
+
+
+def _explain_batch(
+    saved: SavedModel, graph: CrystalGraph, readout: Float64[Tensor, "n_outputs"], offset: float
+) -> tuple[Float64[Tensor, "n_atoms"], Float64[Tensor, "n_crystals"]]:
+    with torch.no_grad():
+        atoms = saved.network.atom_vectors(graph).double()
+    atoms.requires_grad_()
+    pooled = find_pooling(saved.model_config.pooling)(atoms, graph)
+    # How much of each component of each site is in the pooled vector: pooling is homogeneous.
+    (shares,) = torch.autograd.grad(pooled.sum(), atoms)
+    atoms, pooled = atoms.detach(), pooled.detach()
+    head = _Head(saved.network.output, readout)
+    linear = _linear_layer(saved)
+    if linear is None:
+        weights = _integrate_gradients(head, pooled)
+    else:
+        weights = (readout @ linear.weight.detach().double()).expand_as(pooled)
+    with torch.no_grad():
+        parts = (shares * atoms * weights[graph.crystal]).sum(dim=1)
+        rest = head(torch.zeros_like(pooled[:1])).item() + offset
+        stated = head(pooled) + offset
+    n_atoms = torch.bincount(graph.crystal, minlength=graph.n_crystals)[graph.crystal]
+    values = parts * n_atoms + rest if _rule(saved) == "mean" else parts + rest / n_atoms
+    return values, stated
+
+
+class _Head(nn.Module):
+    """The layers after pooling in double precision, read out as one number a crystal."""
+
+    def __init__(self, output: nn.Module, readout: Float64[Tensor, "n_outputs"]) -> None:
+        super().__init__()
+        self.output = deepcopy(output).double().eval()
+        self.readout = readout
+
+    def forward(self, pooled: Float64[Tensor, "n_crystals width"]) -> Float64[Tensor, "n_crystals"]:
+        return self.output(pooled) @ self.readout
+
+
+def _integrate_gradients(
+    head: nn.Module, pooled: Float64[Tensor, "n_crystals width"]
+) -> Float64[Tensor, "n_crystals width"]:
+    """Give the mean gradient of the head on the way from zero to each pooled vector."""
+    try:
+        from captum.attr import IntegratedGradients
+    except ImportError as error:
+        raise MissingExtra("explaining a model whose head is not linear", "explain") from error
+    integrate = IntegratedGradients(head, multiply_by_inputs=False)
+    return integrate.attribute(pooled, n_steps=N_STEPS, method="gausslegendre").detach()
+
+
+def _linear_layer(saved: SavedModel) -> nn.Linear | None:
+    """Give the layer after pooling where it is one linear map and pooling is linear too."""
+    if saved.model_config.pooling == "max":
+        return None
+    layers = [layer for layer in saved.network.output.modules() if not list(layer.children())]
+    only = layers[0] if len(layers) == 1 else None
+    return only if isinstance(only, nn.Linear) else None
+
+
+def _rule(saved: SavedModel) -> str:
+    return "mean" if saved.model_config.pooling == "mean" else "sum"
+
+
+def _choose_output(task: Task, name: str | None) -> int:
+    """Give the column of the network's output that is explained."""
+    if task.kind == "classification":
+        return _find_name(name, task.classes, "class", len(task.classes) - 1)
+    return _find_name(name, [target.name for target in task.targets], "target", 0)
+
+
+def _find_name(name: str | None, legal: Any, kind: str, default: int) -> int:
+    if name is None:
+        return default
+    if name not in legal:
+        raise UnknownName(kind, name, legal)
+    return list(legal).index(name)
+
+
+def _describe_output(task: Task, output: int) -> Target:
+    if task.kind == "regression":
+        return task.targets[output]
+    return Target(f"score of {task.targets[0].name} = {task.classes[output]}")
+
+
+def _read_out(saved: SavedModel, output: int) -> tuple[Float64[Tensor, "n_outputs"], float]:
+    """Give the weights and the offset with which outputs become what is explained."""
+    n_outputs = saved.task.n_outputs
+    if saved.normaliser is None:
+        readout = torch.full((n_outputs,), -1 / (n_outputs - 1), dtype=torch.float64)
+        readout[output] = 1.0
+        return readout, 0.0
+    readout = torch.zeros(n_outputs, dtype=torch.float64)
+    readout[output] = saved.normaliser.std[output]
+    return readout, saved.normaliser.mean[output]
+
+
+def _rows_of(ids: tuple[str, ...], store: CrystalStore) -> list[int]:
+    rows = {id: row for row, id in enumerate(store.ids.tolist())}
+    if len(rows) < len(store):
+        raise BadConfig("two crystals have the same id. Use Dataset.with_unique_ids().")
+    return [rows[id] for id in ids]

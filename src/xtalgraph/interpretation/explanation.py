@@ -1,0 +1,152 @@
+"""From a model and crystals to a folder of contributions, pictures and one page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from xtalgraph.datasets import Dataset
+from xtalgraph.errors import BadCrystal, BadDataset, Rejected, summarise
+from xtalgraph.evaluation import write_report
+from xtalgraph.interpretation.contributions import (
+    SiteContributions,
+    contribution_column,
+    explain_sites,
+)
+from xtalgraph.interpretation.element_figure import mean_by_element
+from xtalgraph.interpretation.explanation_page import make_report
+from xtalgraph.interpretation.roles import Roles, find_roles
+from xtalgraph.interpretation.structure_files import (
+    format_contributions_cif,
+    format_contributions_xyz,
+)
+from xtalgraph.prediction import Predictor
+
+SITES, CRYSTALS, ELEMENTS = "contributions.csv", "crystals.csv", "elements.csv"
+DIGITS = "%.9g"
+CIF, XYZ = "contributions.cif", "contributions.extxyz"
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """What `explain` found: contributions with roles, as tables, and where the page lies.
+
+    `sites` has a row a site, `crystals` a row a crystal, `elements` a row for each element at each
+    role.
+    """
+
+    contributions: SiteContributions
+    roles: tuple[Roles, ...]
+    sites: pd.DataFrame
+    crystals: pd.DataFrame
+    elements: pd.DataFrame
+    page: Path
+
+
+def explain(
+    predictor: Predictor,
+    dataset: Dataset,
+    folder: str | Path,
+    *,
+    target: str | None = None,
+    n_pictures: int = 12,
+    rejected: list[Rejected] | None = None,
+) -> Explanation:
+    """Write the contribution of every site of every crystal into a folder, and give them.
+
+    `contributions.csv` has a row a site, `crystals.csv` a row a crystal, `elements.csv` a row for
+    each element at each role; `contributions.cif` and
+    `contributions.extxyz` hold the structures with the values at their atoms, and `report.html`
+    pictures of the first `n_pictures` crystals, and of 20 crystals or more the mean of each element
+    at each role and a map. Crystals that cannot be explained are refused, or with a list `rejected`
+    appended there.
+    """
+    bad: list[Rejected] = []
+    dataset = dataset.with_unique_ids()
+    found = _find_all_roles(dataset, bad)
+    store = dataset.crystals.take([row for row, roles in enumerate(found) if roles is not None])
+    result = explain_sites(predictor, store, target=target, rejected=bad)
+    if bad and rejected is None:
+        raise BadDataset(f"{len(bad)} crystals cannot be explained:\n{summarise(bad)}")
+    if not len(result.crystals):
+        raise BadDataset(f"none of the crystals can be explained:\n{summarise(bad)}")
+    if rejected is not None:
+        rejected += bad
+    by_id = dict(zip(dataset.ids.tolist(), found, strict=True))
+    roles = tuple(one for id in result.crystals.ids.tolist() if (one := by_id[id]) is not None)
+    folder = Path(folder)
+    sites = _list_sites(result, roles)
+    explanation = Explanation(
+        result,
+        roles,
+        sites,
+        _list_crystals(result, roles),
+        mean_by_element(sites, contribution_column(result.target)),
+        folder / "report.html",
+    )
+    _write_files(folder, explanation)
+    report = make_report(
+        predictor, result, roles, sites, explanation.crystals, n_pictures, tuple(bad)
+    )
+    write_report(folder, report)
+    return explanation
+
+
+def _find_all_roles(dataset: Dataset, bad: list[Rejected]) -> list[Roles | None]:
+    found: list[Roles | None] = []
+    for crystal in dataset.crystals:
+        try:
+            found.append(find_roles(crystal))
+        except BadCrystal as error:
+            bad.append(Rejected(crystal.id, str(error)))
+            found.append(None)
+    return found
+
+
+def _list_sites(result: SiteContributions, roles: tuple[Roles, ...]) -> pd.DataFrame:
+    frame = result.to_frame()
+    frame.insert(3, "role", [role for one in roles for role in one.sites])
+    return frame
+
+
+def _list_crystals(result: SiteContributions, roles: tuple[Roles, ...]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "id": np.array(result.crystals.ids.tolist(), dtype=object),
+            "formula": [crystal.reduced_formula for crystal in result.crystals],
+            "kind": [one.kind for one in roles],
+            "anions": [" ".join(one.anions) for one in roles],
+            f"predicted {result.target.column}": result.predictions,
+            f"{result.rule} of contributions": result.totals,
+            "gap": result.gaps,
+        }
+    )
+
+
+def _write_files(folder: Path, explanation: Explanation) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    result, roles = explanation.contributions, explanation.roles
+    _write(folder / SITES, explanation.sites.to_csv(index=False, float_format=DIGITS))
+    _write(folder / CRYSTALS, explanation.crystals.to_csv(index=False, float_format=DIGITS))
+    _write(folder / ELEMENTS, explanation.elements.to_csv(index=False, float_format=DIGITS))
+
+    def join(write: Callable[..., str]) -> str:
+        return "".join(
+            write(crystal, result.of_crystal(row), roles[row].sites, result.target)
+            for row, crystal in enumerate(result.crystals)
+        )
+
+    _write(folder / CIF, join(format_contributions_cif))
+    _write(folder / XYZ, join(format_contributions_xyz))
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a file so that it is never seen half."""
+    unfinished = file.with_name(file.name + ".part")
+    unfinished.write_text(text, encoding="utf-8")
+    os.replace(unfinished, file)

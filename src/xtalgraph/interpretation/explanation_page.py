@@ -1,0 +1,192 @@
+"""The page of `explain`: pictures of crystals, elements by role, maps of what was learned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from xtalgraph.errors import Rejected, summarise
+from xtalgraph.evaluation import Picture, Report, Section, Table
+from xtalgraph.evaluation.report import file_name, format_cell
+from xtalgraph.interpretation.colours import find_scale
+from xtalgraph.interpretation.contributions import (
+    SiteContributions,
+    contribution_column,
+)
+from xtalgraph.interpretation.element_figure import draw_by_element, mean_by_element
+from xtalgraph.interpretation.maps import draw_crystal_map, draw_element_map
+from xtalgraph.interpretation.roles import PEROVSKITE, Roles
+from xtalgraph.interpretation.structure_figure import draw_structure
+from xtalgraph.prediction import Predictor
+from xtalgraph.structures import Crystal
+
+MIN_SITES = 5  # an element's mean over fewer sites is not coloured
+N_FOR_A_TABLE = 20  # crystals; from so many on, elements and maps are drawn
+N_ROWS = 20  # of the table of crystals on the page; crystals.csv has all
+
+
+def make_report(
+    predictor: Predictor,
+    result: SiteContributions,
+    roles: Sequence[Roles],
+    sites: pd.DataFrame,
+    crystals: pd.DataFrame,
+    n_pictures: int,
+    left_out: Sequence[Rejected] = (),
+) -> Report:
+    """Give the report: what was explained, crystals, and of 20 or more also elements and maps.
+
+    `sites` has a row a site with its role, `crystals` a row a crystal.
+    """
+    sections = [_describe(result, roles, crystals, left_out)]
+    if n_pictures:
+        sections.append(_show_crystals(result, roles, n_pictures))
+    if len(result.crystals) >= N_FOR_A_TABLE:
+        sections += [_show_elements(result, roles, sites), _show_maps(predictor, result)]
+    numbers = {
+        "target": result.target.name,
+        "unit": result.target.unit,
+        "rule": result.rule,
+        "method": result.method,
+        "crystals": len(result.crystals),
+        "sites": len(result.values),
+        "perovskites": _count_perovskites(roles),
+        "left_out": len(left_out),
+        "largest_gap": float(np.abs(result.gaps).max()),
+    }
+    title = f"Which site carries the {result.target.name.replace('_', ' ')}?"
+    return Report(title, tuple(sections), numbers)
+
+
+def _count_perovskites(roles: Sequence[Roles]) -> int:
+    return sum(one.kind == PEROVSKITE for one in roles)
+
+
+def _describe(
+    result: SiteContributions,
+    roles: Sequence[Roles],
+    crystals: pd.DataFrame,
+    left_out: Sequence[Rejected],
+) -> Section:
+    gap = f"{format_cell(float(np.abs(result.gaps).max()))} {result.target.unit}".strip()
+    words = (
+        f"The {result.rule} of the contributions of a crystal's sites is its predicted "
+        f"{result.target.column}. Method: {result.method}. The largest gap is {gap}.",
+        f"{len(result.crystals):,} crystals, {len(result.values):,} sites; "
+        f"{_count_perovskites(roles):,} are perovskites, whose sites are called A, B and X after "
+        "their coordination. In others a site is called by its element, numbered where the element "
+        "is on several orbits.",
+        "A contribution is what the network assigns to a site with the neighbours that it has. It "
+        "explains the prediction; no experiment measures it.",
+    )
+    notes = (f"{len(left_out)} crystals were left out:\n{summarise(left_out)}",) if left_out else ()
+    caption = f"The first {N_ROWS} crystals." if len(crystals) > N_ROWS else ""
+    table = Table("first_crystals", crystals.head(N_ROWS), caption)
+    return Section("What was explained", words, notes, (table,))
+
+
+def _show_crystals(result: SiteContributions, roles: Sequence[Roles], n_pictures: int) -> Section:
+    n_shown = min(n_pictures, len(result.crystals))
+    last = result.crystals.offsets[n_shown]
+    scale = find_scale(result.values[:last])
+    pictures = []
+    for row in range(n_shown):
+        crystal = result.crystals[row]
+        figure = draw_structure(crystal, result.of_crystal(row), result.target, scale=scale)
+        caption = _caption(result, row, crystal, roles[row])
+        pictures.append(Picture(f"{row:03d}_{file_name(crystal.id)}", figure, caption, width=360))
+    words = ("All pictures have one scale of colours.",)
+    return Section("Crystals", words, pictures=tuple(pictures))
+
+
+def _caption(result: SiteContributions, row: int, crystal: Crystal, roles: Roles) -> str:
+    values: dict[str, list[float]] = {}
+    for role, symbol, value in zip(
+        roles.sites, crystal.symbols, result.of_crystal(row), strict=True
+    ):
+        name = f"{symbol} on {role}" if roles.kind else role
+        values.setdefault(name, []).append(float(value))
+    parts = ", ".join(f"{name} {_write(float(np.mean(found)))}" for name, found in values.items())
+    predicted = f"{_write(result.predictions[row])} {result.target.unit}".strip()
+    name = " ".join(dict.fromkeys((crystal.id, crystal.reduced_formula)))
+    return f"{name}: predicted {predicted}. {parts}."
+
+
+def _write(value: float) -> str:
+    return f"{value:.3g}".replace("-", "−")
+
+
+def _show_elements(
+    result: SiteContributions, roles: Sequence[Roles], sites: pd.DataFrame
+) -> Section:
+    """Give the section of elements: perovskites, the oxides among them, and other structures."""
+    n_atoms = result.crystals.n_atoms
+    is_perovskite = np.array([one.kind == PEROVSKITE for one in roles])
+    is_oxide = np.array([one.anions == ("O",) for one in roles])
+    groups = [("perovskites", is_perovskite)]
+    if is_oxide.any() and (is_oxide != is_perovskite).any():
+        groups.append(("oxide perovskites", is_oxide))
+    groups.append(("other structures", ~is_perovskite))
+    pictures, tables = [], []
+    for name, chosen in groups:
+        part = sites[np.repeat(chosen, n_atoms)]
+        panels: tuple[str, ...] = ("A", "B")
+        if name == "other structures":
+            panels, part = (name,), part.assign(role=name)
+        means = mean_by_element(part, contribution_column(result.target))
+        drawn = means[means["role"].isin(panels) & (means["sites"] >= MIN_SITES)]
+        if drawn.empty:
+            continue
+        caption = f"Mean contribution of each element in {name}; small: how many sites."
+        figure = draw_by_element(means, panels, result.target, min_sites=MIN_SITES)
+        pictures.append(Picture(f"elements_{file_name(name)}", figure, caption, 480 * len(panels)))
+        tables.append((name, means))
+    words = (
+        "A mean over all partners that the table has: it is fair only where every element meets "
+        "the same partners.",
+    )
+    return Section(
+        "Elements by role",
+        words,
+        tables=tuple(_show_extremes(name, means, result) for name, means in tables),
+        pictures=tuple(pictures),
+    )
+
+
+def _show_extremes(name: str, means: pd.DataFrame, result: SiteContributions) -> Table:
+    """Give the lowest and highest elements of each role, enough sites provided."""
+    rows = []
+    for role, found in means[means["sites"] >= MIN_SITES].groupby("role", sort=False):
+        ranked = [
+            f"{element} {_write(mean)}"
+            for element, mean in found.sort_values("mean")[["element", "mean"]].to_numpy().tolist()
+        ]
+        rows.append(
+            {"role": role, "elements": len(ranked), "lowest": ", ".join(ranked[:8]),
+             "highest": ", ".join(ranked[:-6:-1])}
+        )  # fmt: skip
+    caption = f"{name}: mean contribution to {result.target.column}"
+    return Table(f"extremes_{file_name(name)}", pd.DataFrame(rows), caption)
+
+
+def _show_maps(predictor: Predictor, result: SiteContributions) -> Section:
+    fingerprints = predictor.fingerprints(result.crystals).astype(np.float64)
+    words = (
+        "The two directions in which the vectors differ most (principal components); near on the "
+        "map is near in these alone. Of several networks it is the first one's.",
+    )
+    pictures = (
+        Picture(
+            "map_of_crystals",
+            draw_crystal_map(fingerprints, result.predictions, result.target),
+            "The pooled vectors of the crystals, coloured by the prediction.",
+        ),
+        Picture(
+            "map_of_elements",
+            draw_element_map(predictor.saved),
+            "The element vectors with which the network begins, of the elements it was trained on.",
+        ),
+    )
+    return Section("What the network has learned", words, pictures=pictures)
