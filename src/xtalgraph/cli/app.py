@@ -22,7 +22,6 @@ from xtalgraph.cli import (
     learning_curve,
     matbench,
     predict,
-    screen,
     train,
     tune,
 )
@@ -55,7 +54,6 @@ app.command(matbench.matbench)
 app.command(compare.compare)
 app.command(learning_curve.learning_curve)
 app.command(tune.tune)
-app.command(screen.app)
 app.command(data.app)
 app.command(demo.demo)
 
