@@ -17,11 +17,14 @@ from xtalgraph.cli import (
     cross_validate,
     data,
     demo,
+    ensemble,
     evaluate,
     explain,
     learning_curve,
     matbench,
+    models,
     predict,
+    publish,
     train,
     tune,
 )
@@ -46,8 +49,11 @@ app = App(
 app.command(check.check)
 app.command(train.train)
 app.command(predict.predict)
+app.command(models.models)
 app.command(convert.convert)
 app.command(evaluate.evaluate)
+app.command(ensemble.ensemble)
+app.command(publish.publish)
 app.command(explain.explain)
 app.command(cross_validate.cross_validate)
 app.command(matbench.matbench)

@@ -17,6 +17,8 @@ from xtalgraph.errors import BadConfig, Rejected, summarise
 if TYPE_CHECKING:
     import pandas
 
+    from xtalgraph.prediction import Predictions
+
 TABLE_FORMATS = (".csv", ".parquet", ".json")
 
 
@@ -88,6 +90,14 @@ def report_rejected(rejected: Sequence[Rejected], out: Path | None) -> None:
         path, index=False
     )
     say(f"the list is in {path}")
+
+
+def warn_out_of_domain(result: Predictions) -> None:
+    """Say which crystals are nothing like those that the model has learned from."""
+    rows = zip(result.ids, result.domain or (), result.domain_reason, strict=False)
+    out = [Rejected(id, reason) for id, level, reason in rows if level == "out"]
+    if out:
+        say(f"warning: {len(out)} of {len(result)} out of the model's domain:", summarise(out))
 
 
 def _plain(value: Any) -> Any:

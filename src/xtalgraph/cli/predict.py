@@ -8,7 +8,13 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from xtalgraph.cli.output import refuse_table, report_rejected, say, write_table
+from xtalgraph.cli.output import (
+    refuse_table,
+    report_rejected,
+    say,
+    warn_out_of_domain,
+    write_table,
+)
 from xtalgraph.cli.wrong_use import WrongUse
 from xtalgraph.errors import BadDataset, Rejected, summarise
 
@@ -25,13 +31,17 @@ def predict(
     """Predict crystals with a trained model.
 
     The table has the column `id`, then `<target> [unit]`; for a classification the class and a
-    probability for each class. Crystals that cannot be read or predicted are listed with their
-    reason, the rest is predicted, and the exit status is 1 unless --skip-bad is given.
+    probability for each class. A calibrated model adds `<target> uncertainty [unit]`, half the
+    width of the interval that holds the true value nine times in ten, and `domain` (in, edge, out)
+    with its reason: out of its domain a model has no business answering. Crystals that cannot be
+    read or predicted are listed with their reason, the rest is predicted, and the exit status is 1
+    unless --skip-bad is given.
 
     Parameters
     ----------
     model: str
-        A run folder or a model file.
+        The name of a shipped model (xtalgraph models lists them), a run folder, an ensemble, a
+        model file, or hf:OWNER/NAME.
     inputs: str
         Structure files, folders, globs or tables; no targets are needed.
     out: Path
@@ -60,6 +70,7 @@ def predict(
     if not len(result):
         raise BadDataset(f"none of the crystals can be predicted:\n{summarise(rejected)}")
     report_rejected(rejected, out)
+    warn_out_of_domain(result)
     write_table(result.to_frame(), out)
     if out is not None:
         say(f"{len(result)} crystals predicted: {out}")

@@ -1,8 +1,10 @@
 """Fitting what makes predictions honest: intervals, temperature, and where the model ends.
 
-Crystals that no member has learned from, the validation part, are cut in two at random. One half
-chooses (how the half-width goes with the spread and the distance; the temperature), the other gives
-the conformal quantile, so that the quantile has not seen the choice.
+Crystals that no member has learned from, the validation part, are cut in two at random. A quarter
+chooses (how the half-width goes with the spread and the distance; the temperature), the rest gives
+the conformal quantile, so that the quantile has not seen the choice. Of n crystals the quantile is
+as sure as n allows: the coverage of unseen crystals varies about what is stated with a standard
+deviation of some sqrt(0.09 / n), one per cent for 900.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64
 
 from xtalgraph.errors import BadDataset
-from xtalgraph.metrics import conformal_quantile, log_loss
+from xtalgraph.metrics import conformal_quantile, interval_coverage, log_loss
 from xtalgraph.prediction import Predictions, Predictor
 from xtalgraph.prediction.calibration import (
     Calibration,
@@ -35,9 +37,9 @@ TEMPERATURES = np.exp(np.linspace(-1.5, 1.5, 121))  # 0.22 to 4.5 in steps of 2.
 
 
 def cut_in_two(n_rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Give the rows that choose and those that give the quantile: two halves drawn at random."""
+    """Give the rows that choose, a quarter drawn at random, and those that give the quantile."""
     order = np.random.default_rng(seed).permutation(n_rows)
-    return np.sort(order[: n_rows // 2]), np.sort(order[n_rows // 2 :])
+    return np.sort(order[: n_rows // 4]), np.sort(order[n_rows // 4 :])
 
 
 def fit_calibration(
@@ -48,17 +50,18 @@ def fit_calibration(
     """Fit the calibration on labelled crystals that no member has learned from.
 
     `predictions` are of an ensemble without calibration. Raises `BadDataset` where there are too
-    few crystals for the coverage (20 for 0.9).
+    few crystals for the coverage (12 for 0.9).
     """
-    choosing, measuring = cut_in_two(len(predictions))
     if predictions.task.kind == "classification":
-        return _fit_classes(predictions.values, labels, choosing, measuring, coverage)
-    spread = predictions.spread
-    if spread is None:
-        spread = np.zeros_like(predictions.values)
-    distance = predictions.distance
-    if distance is None:
-        distance = np.zeros(len(predictions))
+        return _fit_classes(predictions.values, labels, coverage)
+    return _fit_intervals(predictions, labels, coverage)
+
+
+def _fit_intervals(
+    predictions: Predictions, labels: np.ndarray, coverage: float
+) -> IntervalCalibration:
+    choosing, measuring = cut_in_two(len(predictions))
+    spread, distance = _uncertain_by(predictions)
     scales = []
     for number in range(predictions.values.shape[1]):
         error = np.abs(predictions.values[:, number] - labels[:, number])
@@ -67,6 +70,15 @@ def fit_calibration(
         quantile = conformal_quantile(error[measuring] / relative, coverage)
         scales.append(replace(scale, quantile=quantile))
     return IntervalCalibration(coverage, tuple(scales))
+
+
+def _uncertain_by(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
+    """Give spread and distance; zeros for a single network, or one that has no domain."""
+    spread, distance = predictions.spread, predictions.distance
+    return (
+        np.zeros_like(predictions.values) if spread is None else spread,
+        np.zeros(len(predictions)) if distance is None else distance,
+    )
 
 
 def choose_scale(
@@ -99,13 +111,8 @@ def _over_median(values: Float[np.ndarray, "n_rows"]) -> list[float]:
     return [factor / median for factor in FACTORS] if median > 0 else [0.0]
 
 
-def _fit_classes(
-    stated: np.ndarray,
-    labels: np.ndarray,
-    choosing: np.ndarray,
-    measuring: np.ndarray,
-    coverage: float,
-) -> ClassCalibration:
+def _fit_classes(stated: np.ndarray, labels: np.ndarray, coverage: float) -> ClassCalibration:
+    choosing, measuring = cut_in_two(len(stated))
     trials = [ClassCalibration(coverage, float(temperature), 1.0) for temperature in TEMPERATURES]
     costs = [log_loss(labels[choosing], trial.probabilities(stated[choosing])) for trial in trials]
     best = trials[int(np.argmin(costs))]
@@ -157,3 +164,24 @@ def fit_reference(
     # rounded as they will be stored, so that the distances that are measured now stay true
     centres = places.astype(np.float16).astype(np.float32)
     return Reference(origin.astype(np.float32), directions.astype(np.float32), centres)
+
+
+def coverage_curve(
+    known: Predictions,
+    known_labels: Float64[np.ndarray, "n_rows n_targets"],
+    unseen: Predictions,
+    labels: Float64[np.ndarray, "n_kept n_targets"],
+    number: int,
+    levels: Float64[np.ndarray, "n_points"],
+) -> Float64[np.ndarray, "n_points"]:
+    """Give, for each stated coverage, how many unseen crystals lie in intervals fitted on others.
+
+    `known` are the predictions that `fit_calibration` was given; `number` counts the targets.
+    """
+    covered = []
+    true, centre = labels[:, number], unseen.values[:, number]
+    for level in levels.tolist():
+        calibration = _fit_intervals(known, known_labels, level)
+        half = calibration.half_widths(*_uncertain_by(unseen))[:, number]
+        covered.append(interval_coverage(true, centre - half, centre + half))
+    return np.array(covered)

@@ -107,7 +107,7 @@ def read_ensemble(path: Path) -> Ensemble:
     Raises `BadCheckpoint` where a file is missing, broken or of another format.
     """
     folder = path if path.is_dir() else path.parent
-    description = read_description(folder)
+    description = _read_description(folder)
     try:
         members = tuple(read_model(folder / name) for name in description["members"])
         calibration = _read_calibration(description["calibration"], members[0].task)
@@ -120,8 +120,7 @@ def read_ensemble(path: Path) -> Ensemble:
     return Ensemble(members, calibration, domain, description["facts"])
 
 
-def read_description(folder: Path) -> dict[str, Any]:
-    """Read `ensemble.json`, without the networks."""
+def _read_description(folder: Path) -> dict[str, Any]:
     file = folder / ENSEMBLE
     try:
         description = json.loads(file.read_text(encoding="utf-8"))

@@ -81,11 +81,11 @@ def _draw_errors(
         axes.axvline(limit, color=COLOURS[colour], linewidth=1.0, linestyle="--")
         axes.annotate(
             word,
-            (limit, 0.98),
+            (limit, 0.02),
             xycoords=("data", "axes fraction"),
             rotation=90,
             ha="right",
-            va="top",
+            va="bottom",
             fontsize=8,
         )
     axes.set_ylim(bottom=0)

@@ -1,0 +1,62 @@
+"""`xtalgraph ensemble`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from xtalgraph.cli.output import print_lines, say
+from xtalgraph.cli.wrong_use import WrongUse
+
+
+def ensemble(
+    *runs: Path,
+    out: Path,
+    data: str | None = None,
+    coverage: Annotated[float, Parameter(validator=Number(gt=0, lt=1))] = 0.9,
+    baselines: str | None = None,
+    card_notes: Path | None = None,
+) -> None:
+    """Pack finished runs into one calibrated model with its card.
+
+    The runs share data, split and task, and differ in their seeds or settings; one alone will do.
+    Uncertainty and domain are calibrated on the validation part of that split, and judged once on
+    its test part. The folder holds the networks (float16), ensemble.json, card.md and its figure,
+    and is predicted with as a run folder is.
+
+    Parameters
+    ----------
+    runs: Path
+        Folders of finished runs.
+    out: Path
+        Folder for the ensemble; its name is what the card calls it.
+    data: str
+        The data set, where it is no longer where the runs read it.
+    coverage: float
+        Fraction of unseen crystals whose true value the intervals hold.
+    baselines: str
+        Models to compare with on the card, by name, separated by commas; the trivial ones where
+        not given (xtalgraph cross-validate has the names).
+    card_notes: Path
+        Markdown for the end of the card: licence and citation of the data, known failures.
+    """
+    if not runs:
+        raise WrongUse("no run is named. Give the folders of finished runs.")
+    from xtalgraph.datasets import read_dataset
+    from xtalgraph.evaluation.packing import pack_ensemble
+
+    names = None if baselines is None else tuple(name.strip() for name in baselines.split(","))
+    notes = "" if card_notes is None else card_notes.read_text(encoding="utf-8")
+    dataset = None if data is None else read_dataset(data)
+    packed = pack_ensemble(
+        runs, out, dataset=dataset, coverage=coverage, baselines=names, notes=notes
+    )
+    print_lines(
+        f"{row['target']}: {100 * row['observed']:.1f} % of the test crystals within what is "
+        f"stated for {100 * row['stated']:g} %"
+        for row in packed.facts["intervals"]
+    )
+    say(f"{len(packed.members)} networks: {out}", f"card: {out / 'card.md'}")

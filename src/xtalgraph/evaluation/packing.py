@@ -1,0 +1,176 @@
+"""From finished runs to one calibrated ensemble with its card, ready to be handed on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from xtalgraph.datasets import Dataset, Split
+from xtalgraph.datasets.splits import checksum_split, read_split
+from xtalgraph.errors import BadConfig, BadDataset
+from xtalgraph.evaluation.calibrating import coverage_curve, fit_calibration, fit_domain
+from xtalgraph.evaluation.evaluate import evaluate
+from xtalgraph.evaluation.figures import calibration_figure
+from xtalgraph.evaluation.figures.style import save_png
+from xtalgraph.evaluation.labels import labelled_rows, read_labels
+from xtalgraph.evaluation.model_card import CALIBRATION_FIGURE, describe_facts, write_card
+from xtalgraph.metrics import calibration_curve
+from xtalgraph.models import read_model
+from xtalgraph.models.shipped import CARD, ENSEMBLE
+from xtalgraph.prediction import Ensemble, Predictions, Predictor, read_ensemble
+from xtalgraph.prediction.ensemble import save_description, save_members
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LEVELS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95])
+
+
+def pack_ensemble(
+    runs: Sequence[str | Path],
+    out: str | Path,
+    *,
+    dataset: Dataset | None = None,
+    coverage: float = 0.9,
+    baselines: tuple[str, ...] | None = None,
+    notes: str = "",
+) -> Ensemble:
+    """Pack finished runs of one data set, split and task into a calibrated ensemble.
+
+    Weights are stored as float16, and everything is measured with what was stored. Intervals,
+    temperature and the limits of the domain come from the validation part; the test part is used
+    once, to score and to see whether the stated coverage holds. `out` gets the ensemble, its
+    figure and `card.md`, which ends with `notes` (Markdown). The data are read from where the
+    first run read them, unless they are given.
+    """
+    from xtalgraph.training.run_folder import read_run, read_run_dataset
+
+    out, folders = Path(out), [Path(run) for run in runs]
+    if (out / ENSEMBLE).exists():
+        raise BadConfig(f"{out} holds an ensemble already. Choose another folder, or remove it.")
+    trained = [read_run(folder) for folder in folders]
+    records = _read_records(folders)
+    if dataset is None:
+        dataset = read_run_dataset(folders[0])
+    split = _read_split(folders[0], dataset, records[0])
+    out.mkdir(parents=True, exist_ok=True)
+    stored = save_members([run.model for run in trained], out)
+    ensemble = Ensemble(tuple(read_model(folder) for folder in stored))
+    crystals = dataset.crystals
+    domain = fit_domain(
+        Predictor(ensemble), crystals.take(split.train), crystals.take(split.validation)
+    )
+    ensemble = replace(ensemble, domain=domain)
+    known, known_labels = _predict_part(ensemble, dataset, split.validation)
+    ensemble = replace(ensemble, calibration=fit_calibration(known, known_labels, coverage))
+    evaluation = evaluate(
+        Predictor(ensemble), dataset, part="test", split=split, baselines=baselines
+    )
+    unseen, unseen_labels = _predict_part(ensemble, dataset, split.test)
+    facts = describe_facts(dataset, split, records[0], trained, evaluation, unseen, unseen_labels)
+    ensemble = replace(ensemble, facts=facts)
+    curve = _find_curve(known, known_labels, unseen, unseen_labels)
+    save_png(_draw(curve, ensemble, unseen, unseen_labels), out / CALIBRATION_FIGURE)
+    (out / CARD).write_text(write_card(out.name, ensemble, notes), encoding="utf-8")
+    save_description(ensemble, out)  # last: a folder with it is whole
+    return read_ensemble(out)
+
+
+def _read_records(folders: Sequence[Path]) -> list[dict[str, Any]]:
+    """Give what each run says of its data; refused are runs that learned from different ones."""
+    from xtalgraph.training.run_folder import read_record
+
+    if not folders:
+        raise BadConfig("no run is named. Give the folders of finished runs.")
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise BadConfig("a run is named twice. Each is a member once.")
+    records = [read_record(folder)[1] for folder in folders]
+    for folder, record in zip(folders[1:], records[1:], strict=True):
+        for key, words in (
+            ("targets", "targets"),
+            ("task", "task"),
+            ("checksum", "data"),
+            ("split_checksum", "split"),
+        ):
+            if record.get(key) != records[0].get(key):
+                raise BadConfig(
+                    f"{folders[0]} and {folder} differ in their {words}: {records[0].get(key)!r} "
+                    f"and {record.get(key)!r}. Members of an ensemble share data, split and task, "
+                    "or there would be no crystal that none of them has seen."
+                )
+    return records
+
+
+def _read_split(folder: Path, dataset: Dataset, record: dict[str, Any]) -> Split:
+    from xtalgraph.training.run_folder import SPLITS
+
+    split = read_split(folder / SPLITS, dataset)
+    if dataset.checksum != record["checksum"] or (
+        checksum_split(dataset, split) != record["split_checksum"]
+    ):
+        raise BadDataset(
+            f"{dataset.source}: these are not the data and the split that {folder} was trained "
+            "with (the checksums differ). Give back those of then, or train anew."
+        )
+    if not len(split.test):
+        raise BadDataset(
+            f"{folder}: the test part of its split is empty, so it cannot be seen whether the "
+            "stated uncertainty holds. Train with a test part."
+        )
+    return split
+
+
+def _predict_part(
+    ensemble: Ensemble, dataset: Dataset, rows: np.ndarray
+) -> tuple[Predictions, np.ndarray]:
+    """Give predictions and labels of the labelled rows of a part."""
+    labels = read_labels(dataset, ensemble.task, rows)
+    kept = labelled_rows(labels)
+    if not len(kept):
+        raise BadDataset(f"{dataset.source}: a part of the split has no label at all.")
+    return Predictor(ensemble).predict(dataset.crystals.take(rows[kept])), labels[kept]
+
+
+Curve = tuple[np.ndarray, dict[str, np.ndarray]]  # stated frequencies, and by name the observed
+
+
+def _find_curve(
+    known: Predictions, known_labels: np.ndarray, unseen: Predictions, labels: np.ndarray
+) -> Curve:
+    """Give what was stated, and how often it was so for unseen crystals."""
+    if unseen.task.kind == "classification":
+        right = (unseen.values.argmax(axis=1) == labels).astype(np.int64)
+        curve = calibration_curve(right, unseen.values.max(axis=1))
+        return curve.predicted, {"likeliest class": curve.observed}
+    return LEVELS, {
+        target.name: coverage_curve(known, known_labels, unseen, labels, number, LEVELS)
+        for number, target in enumerate(unseen.task.targets)
+    }
+
+
+def _draw(curve: Curve, ensemble: Ensemble, unseen: Predictions, labels: np.ndarray) -> Figure:
+    domain, task = ensemble.domain, ensemble.task
+    if domain is None or unseen.distance is None:
+        raise BadConfig("this ensemble has no domain. Pack runs into one.")
+    if task.kind == "classification":
+        error = (unseen.values.argmax(axis=1) != labels).astype(float)
+        words = ("stated probability of the likeliest class", "fraction of crystals that are it")
+        error_words, unit = "fraction misjudged", ""
+    else:
+        error = np.abs(unseen.values[:, 0] - labels[:, 0])
+        words = ("stated coverage of the interval", "crystals inside the interval (fraction)")
+        error_words, unit = f"error of {task.targets[0].name}", task.targets[0].unit
+    return calibration_figure(
+        *curve,
+        unseen.distance,
+        error,
+        (domain.edge, domain.out),
+        stated_words=words[0],
+        observed_words=words[1],
+        error_words=error_words,
+        error_unit=unit,
+    )
