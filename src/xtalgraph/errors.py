@@ -58,6 +58,10 @@ class BadCheckpoint(XtalgraphError):
     """A model file that is broken, of another format, or not what it says it is."""
 
 
+class LostWorkers(XtalgraphError):
+    """Processes that died again and again while they worked on the same things."""
+
+
 class MissingExtra(XtalgraphError):
     """A feature whose optional dependency is not installed."""
 

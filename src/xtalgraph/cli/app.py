@@ -25,6 +25,7 @@ from xtalgraph.cli import (
     models,
     predict,
     publish,
+    screen,
     train,
     tune,
 )
@@ -60,6 +61,7 @@ app.command(matbench.matbench)
 app.command(compare.compare)
 app.command(learning_curve.learning_curve)
 app.command(tune.tune)
+app.command(screen.app)
 app.command(data.app)
 app.command(demo.demo)
 

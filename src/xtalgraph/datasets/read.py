@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 
@@ -25,12 +26,14 @@ from xtalgraph.datasets.json_stream import sniff_json
 from xtalgraph.datasets.tables import (
     MEND,
     TABLE_SUFFIXES,
+    iterate_crystals,
     plain_name,
     read_header,
     read_table,
     table_suffix,
 )
 from xtalgraph.errors import BadDataset, Rejected, summarise
+from xtalgraph.structures import CrystalStore
 from xtalgraph.structures.reading import format_of
 
 EMBEDDED = "ionic"
@@ -99,9 +102,22 @@ def _read_folder(folder: Path, rejected: list[Rejected] | None) -> Dataset:
     return read_structure_files(files, str(folder), plain_name(folder), rejected)
 
 
+def iterate_table(path: Path) -> Iterator[tuple[CrystalStore, list[Rejected]]]:
+    """Give the crystals of a table piece by piece, as `iterate_crystals` does, with our errors."""
+    with _explain_unreadable(path):
+        yield from iterate_crystals(path)
+
+
 def _read_file(path: Path, rejected: list[Rejected] | None) -> Dataset:
-    try:
+    with _explain_unreadable(path):
         return _read_known(path, rejected)
+
+
+@contextmanager
+def _explain_unreadable(path: Path) -> Iterator[None]:
+    """Turn what the readers of files raise into an error of ours."""
+    try:
+        yield
     except UnicodeDecodeError as error:
         raise BadDataset(
             f"{path}: it is not text in UTF-8 (byte {error.start}). Save it as UTF-8."
@@ -133,7 +149,7 @@ def _read_glob(pattern: str, rejected: list[Rejected] | None) -> Dataset:
     if not matches:
         raise BadDataset(f"{pattern}: no file matches. Check the folder and the spelling.")
     files = [path for path in matches if path.is_file()]
-    if files and all(_is_one_structure(path) for path in files):
+    if files and all(is_one_structure(path) for path in files):
         return read_structure_files(files, pattern, "structures", rejected)
     return _read_several(matches, rejected)
 
@@ -175,9 +191,10 @@ def _read_run(run: Sequence[Path], rejected: list[Rejected]) -> Dataset:
 
 
 def _is_structure_there(path: Path) -> bool:
-    return path.is_file() and _is_one_structure(path)
+    return path.is_file() and is_one_structure(path)
 
 
-def _is_one_structure(path: Path) -> bool:
+def is_one_structure(path: Path) -> bool:
+    """Tell by name, and for JSON by content, whether a file is a structure and no table."""
     is_json = table_suffix(path) in (".json", ".json.gz")
     return sniff_json(path) == "structure" if is_json else is_structure_file(path)

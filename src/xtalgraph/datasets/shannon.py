@@ -68,6 +68,15 @@ def find_ion(element: str, charge: int) -> Ion:
     return Ion(element, charge)
 
 
+def find_charges(element: str) -> tuple[int, ...]:
+    """Give the charges of an element that the table has radii for, ascending; none for many.
+
+    >>> find_charges("Fe"), find_charges("Au")
+    ((2, 3, 4), ())
+    """
+    return tuple(sorted(charge for symbol, charge in _read_radii() if symbol == element))
+
+
 def list_cations(
     elements: Iterable[str], charge: int, coordination: int, bounds: tuple[float, float]
 ) -> list[Ion]:

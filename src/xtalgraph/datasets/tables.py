@@ -38,7 +38,7 @@ from xtalgraph.datasets.structure_columns import (
     read_flat_columns,
 )
 from xtalgraph.errors import BadCrystal, BadDataset, Rejected, summarise
-from xtalgraph.structures import Crystal, read_crystal
+from xtalgraph.structures import Crystal, CrystalStore, read_crystal
 
 _ROWS = 8192  # rows read at a time: some 10 MB of structures
 
@@ -80,6 +80,30 @@ def read_table(path: Path, rejected: list[Rejected] | None = None) -> Dataset:
         frame = frame.drop(columns=id_column)
     columns, targets = read_columns(frame[good].reset_index(drop=True), texts=texts)
     return Dataset(plain_name(path), store, columns, targets, str(path), checksum_files([path]))
+
+
+def iterate_crystals(path: Path) -> Iterator[tuple[CrystalStore, list[Rejected]]]:
+    """Give the crystals of a table some thousand rows at a time, and the rows that make none.
+
+    So a table may be larger than the memory. Ids are the column `material_id`, `id`, `name` or
+    `cif_id`, or else row numbers; the other columns are not kept.
+    """
+    first = 0
+    for piece in _iterate_pieces(path):
+        lower = {str(name).strip().lower(): name for name in piece.columns.columns}
+        named = next((lower[name] for name in ID_NAMES if name in lower), None)
+        n_rows = piece.crystals.n_rows
+        if named is None:
+            rows = [str(row) for row in range(first, first + n_rows)]
+            ids = np.array(rows, dtype=np.dtypes.StringDType())
+        else:
+            ids = read_ids(piece.columns[named], n_rows)
+        crystals = drop_overlaps(piece.crystals)
+        good = np.ones(n_rows, dtype=bool)
+        good[list(crystals.bad)] = False
+        rejected = [Rejected(str(ids[row]), why) for row, why in crystals.bad.items()]
+        yield join_flat([crystals], ids[good]), rejected
+        first += n_rows
 
 
 def settle(

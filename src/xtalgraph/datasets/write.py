@@ -52,11 +52,22 @@ def make_dataset_folder(
 def write_parquet(dataset: Dataset, path: str | Path) -> Path:
     """Write one table that `read_dataset` gives back exactly, and give its path.
 
-    Columns: `material_id`; `lattice`, nine numbers, the rows of the cell in Å; `species`, element
-    symbols; `frac`, fractional coordinates one atom after another; then all others, numbers under
-    `name [unit]`. 106,000 crystals take a few seconds.
+    Its columns are those of `as_table`. 106,000 crystals take a few seconds.
     """
     path = Path(path)
+    table = as_table(dataset)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path)
+    return path
+
+
+def as_table(dataset: Dataset) -> pa.Table:
+    """Give a data set as the table that `write_parquet` writes.
+
+    Columns: `material_id`; `lattice`, nine numbers, the rows of the cell in Å; `species`, element
+    symbols; `frac`, fractional coordinates one atom after another; then all others, numbers under
+    `name [unit]`.
+    """
     store = dataset.crystals
     offsets = pa.array(store.offsets)
     symbols = pa.array(SYMBOLS).take(pa.array(store.atomic_numbers.astype("int32")))
@@ -77,9 +88,7 @@ def write_parquet(dataset: Dataset, path: str | Path) -> Path:
                 "Rename it."
             )
         columns[header] = pa.Array.from_pandas(dataset.columns[name])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table(columns), path)
-    return path
+    return pa.table(columns)
 
 
 def _choose_headers(dataset: Dataset, names: Sequence[str] | None) -> dict[str, str]:

@@ -1,0 +1,62 @@
+"""What is known already: candidates whose composition, or whose structure, is in a given table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from xtalgraph.datasets import Dataset
+from xtalgraph.datasets.composition import reduced_formulas
+from xtalgraph.datasets.duplicates import mean_distances
+from xtalgraph.graphs import nearest_distances
+from xtalgraph.structures import CrystalStore
+
+N_DISTANCES = 16
+VOLUME = 12.0  # Å³ an atom; to this all crystals are scaled before they are compared
+TOLERANCE = 0.1  # Å at that scale: some 4 % of a bond, as a relaxed cell differs from a built one
+FORMULA, STRUCTURE, NEW = "formula", "structure", ""
+
+
+@dataclass(frozen=True, eq=False)
+class KnownCrystals:
+    """The crystals of a table, to be recognised by reduced formula and by distances."""
+
+    rows: dict[str, list[int]]  # by reduced formula
+    fingerprints: list[np.ndarray]
+    checksum: str
+
+    @classmethod
+    def from_dataset(cls, dataset: Dataset) -> KnownCrystals:
+        """Take up the crystals of a data set: some 400 bytes each are kept."""
+        rows: dict[str, list[int]] = {}
+        for row, formula in enumerate(reduced_formulas(dataset.crystals)):
+            rows.setdefault(formula, []).append(row)
+        return cls(rows, _fingerprints(dataset.crystals), dataset.checksum)
+
+    def compare(self, store: CrystalStore, formulas: list[str]) -> np.ndarray:
+        """Give for each crystal `structure`, `formula` or nothing: how well it is known.
+
+        `structure`: a crystal of the same reduced formula whose mean distances, element by element
+        and after scaling to one volume an atom, are the same within 0.1 Å. So a cell that was built
+        too large is still recognised, while SrTiO3 with Sr and Ti exchanged is not.
+        """
+        found = np.full(len(store), NEW, dtype=object)
+        same = [row for row, formula in enumerate(formulas) if formula in self.rows]
+        found[same] = FORMULA
+        for row, mine in zip(same, _fingerprints(store.take(same)), strict=True):
+            if any(
+                np.abs(mine - self.fingerprints[other]).max() <= TOLERANCE
+                for other in self.rows[formulas[row]]
+            ):
+                found[row] = STRUCTURE
+        return found
+
+
+def _fingerprints(store: CrystalStore) -> list[np.ndarray]:
+    if not len(store):
+        return []
+    volumes = np.abs(np.linalg.det(store.lattices)) / store.n_atoms
+    scale = np.cbrt(VOLUME / volumes)
+    scaled = replace(store, lattices=store.lattices * scale[:, None, None])
+    return mean_distances(scaled, nearest_distances(scaled, N_DISTANCES))

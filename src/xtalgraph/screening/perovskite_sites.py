@@ -1,0 +1,98 @@
+"""Charges on A and B of perovskites, and what their radii say: vectorised over many candidates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int64
+
+from xtalgraph.datasets.shannon import Ion, find_charges
+from xtalgraph.screening.oxidation_states import ANION_CHARGES, OXIDATION_STATES
+
+_FAR = 1e3  # a step in neutrality counts more than any difference of tolerance factors
+_NO_STATE = 99  # fills the table where an element has fewer states than others
+
+
+@dataclass(frozen=True, eq=False)
+class SiteCharges:
+    """What is known of the ions of each candidate; nan where no radius is tabulated."""
+
+    a: Int64[np.ndarray, "n_crystals"]  # charges in e
+    b: Int64[np.ndarray, "n_crystals"]
+    is_neutral: Bool[np.ndarray, "n_crystals"]
+    tolerance_factor: Float64[np.ndarray, "n_crystals"]
+    octahedral_factor: Float64[np.ndarray, "n_crystals"]
+    b_x: Float64[np.ndarray, "n_crystals"]  # r_B + r_X in Å
+
+
+class Cations:
+    """The states of a list of elements, each with the radius on a site of some coordination."""
+
+    def __init__(self, elements: Sequence[str], coordination: int) -> None:
+        positive = [[q for q in OXIDATION_STATES[element] if q > 0] for element in elements]
+        n_states = max(map(len, positive))
+        self.charges = np.full((len(elements), n_states), _NO_STATE)
+        self.radii = np.full((len(elements), n_states), np.nan)
+        for row, (element, charges) in enumerate(zip(elements, positive, strict=True)):
+            self.charges[row, : len(charges)] = charges
+            self.radii[row, : len(charges)] = [
+                ionic_radius(element, charge, coordination) for charge in charges
+            ]
+
+
+def ionic_radius(element: str, charge: int, coordination: int) -> float:
+    """Give Shannon's radius in Å, of the nearest charge of the same sign that is tabulated, or nan.
+
+    >>> ionic_radius("Sr", 2, 12), ionic_radius("Sn", 2, 6), ionic_radius("Au", 1, 12)
+    (1.44, 0.69, nan)
+    """
+    known = [other for other in find_charges(element) if other * charge > 0]
+    if not known:
+        return math.nan
+    nearest = min(known, key=lambda other: (abs(other - charge), other))
+    return Ion(element, nearest).radius(coordination)
+
+
+def choose_charges(
+    a: Cations,
+    b: Cations,
+    rows_a: Int64[np.ndarray, "n_crystals"],
+    rows_b: Int64[np.ndarray, "n_crystals"],
+    anion_charge: Int64[np.ndarray, "n_crystals"],
+    anion_radius: Float64[np.ndarray, "n_crystals"],
+) -> SiteCharges:
+    """Choose for each candidate the states of A and B that come nearest to a neutral cell.
+
+    Of several pairs that are equally near, the one whose tolerance factor is nearest to 1. The
+    tolerance factor is (r_A + r_X) / √2 (r_B + r_X), A with twelve neighbours and B with six, the
+    octahedral factor r_B / r_X; `anion_charge` is the sum over the three anions, `anion_radius` (Å)
+    their mean.
+    """
+    charge_a, charge_b = a.charges[rows_a][:, :, None], b.charges[rows_b][:, None, :]
+    radius_a, radius_b = a.radii[rows_a][:, :, None], b.radii[rows_b][:, None, :]
+    radius_x = anion_radius[:, None, None]
+    tolerance = (radius_a + radius_x) / (math.sqrt(2) * (radius_b + radius_x))
+    imbalance = np.abs(charge_a + charge_b + anion_charge[:, None, None])
+    strain = np.nan_to_num(np.abs(tolerance - 1), nan=_FAR / 10)
+    n_crystals, _, n_b = tolerance.shape
+    best = (_FAR * imbalance + strain).reshape(n_crystals, -1).argmin(axis=1)
+    rows, state_a, state_b = np.arange(n_crystals), best // n_b, best % n_b
+    chosen_b = radius_b[rows, 0, state_b]
+    return SiteCharges(
+        charge_a[rows, state_a, 0],
+        charge_b[rows, 0, state_b],
+        imbalance[rows, state_a, state_b] == 0,
+        tolerance[rows, state_a, state_b],
+        chosen_b / anion_radius,
+        chosen_b + anion_radius,
+    )
+
+
+def anion_sums(anions: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
+    """Give the summed charge and the mean radius (Å) of each combination of three anions."""
+    charges = [[ANION_CHARGES[symbol] for symbol in three] for three in anions]
+    radii = [[Ion(symbol, ANION_CHARGES[symbol]).radius(6) for symbol in three] for three in anions]
+    return np.array(charges).sum(axis=1), np.array(radii).mean(axis=1)

@@ -1,0 +1,189 @@
+"""All crystals that a prototype gives when other elements take the places of some of its sites."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gemmi
+import numpy as np
+import pandas as pd
+
+from xtalgraph.errors import BadConfig, BadCrystal, Rejected, UnknownName
+from xtalgraph.screening.candidates import Candidates, Chunk, generate_chunks
+from xtalgraph.screening.cell_sizes import covalent_radii
+from xtalgraph.screening.perovskite_space import list_elements
+from xtalgraph.structures import Crystal, CrystalStore, read_crystal
+from xtalgraph.structures.elements import SYMBOLS, atomic_number
+from xtalgraph.structures.reading import format_of
+
+
+@dataclass(frozen=True)
+class Substitution:
+    """Sites of a prototype that change together, and what may stand on them."""
+
+    name: str  # an element or a site's label, as it was asked for
+    sites: tuple[int, ...]  # atoms of the cell, counted from 0
+    elements: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class PrototypeSpace:
+    """Every combination of the substitutions, the cell scaled with the size of the atoms.
+
+    The lengths of the cell are multiplied by the sum of the covalent radii of the new atoms over
+    that of the old ones; fractional positions stay. An id is that of the prototype and the elements
+    in the order of the substitutions: `SrTiO3-Ba-Zr`.
+    """
+
+    crystal: Crystal
+    substitutions: tuple[Substitution, ...]
+
+    may_repeat = True  # elements on two equivalent sites may change places
+
+    def __post_init__(self) -> None:
+        taken = [site for one in self.substitutions for site in one.sites]
+        if not taken or len(set(taken)) < len(taken):
+            raise BadConfig(
+                "substitutions of "
+                f"{', '.join(one.name for one in self.substitutions)}: name at least one, and no "
+                "site twice."
+            )
+
+    def __len__(self) -> int:
+        return math.prod(len(one.elements) for one in self.substitutions)
+
+    @property
+    def n_candidates(self) -> int:
+        """All combinations."""
+        return len(self)
+
+    def describe(self) -> dict[str, Any]:
+        """Give the prototype and its substitutions as JSON knows them."""
+        return {
+            "kind": "prototype",
+            "id": self.crystal.id,
+            "lattice": self.crystal.lattice.tolist(),
+            "positions": self.crystal.fractional_positions.tolist(),
+            "symbols": self.crystal.symbols,
+            "substitutions": [
+                {"name": one.name, "sites": list(one.sites), "elements": list(one.elements)}
+                for one in self.substitutions
+            ],
+        }
+
+    def chunks(self, done: Container[int]) -> Iterator[tuple[int, Chunk]]:
+        """Give the chunks that are not done."""
+        return generate_chunks(self, done)
+
+    def make(self, first: int, last: int) -> Candidates:
+        """Build the candidates `first` to `last` - 1."""
+        places = np.arange(first, min(last, len(self)))
+        n_crystals, n_atoms = len(places), self.crystal.n_atoms
+        numbers = np.tile(self.crystal.atomic_numbers.astype(np.int64), (n_crystals, 1))
+        kind = np.dtypes.StringDType()
+        frame: dict[str, np.ndarray] = {}
+        for one in reversed(self.substitutions):
+            places, choice = np.divmod(places, len(one.elements))
+            chosen = np.array([atomic_number(symbol) for symbol in one.elements])[choice]
+            numbers[:, list(one.sites)] = chosen[:, None]
+            frame[f"site_{one.name}"] = np.array(one.elements, dtype=kind)[choice]
+        frame = dict(reversed(frame.items()))
+        ids = np.full(n_crystals, self.crystal.id, dtype=kind)
+        for symbols in frame.values():
+            ids = ids + "-" + symbols
+        radii = covalent_radii()
+        scale = radii[numbers].sum(axis=1) / radii[self.crystal.atomic_numbers].sum()
+        good = np.isfinite(scale)
+        store = CrystalStore(
+            scale[good, None, None] * self.crystal.lattice,
+            np.tile(self.crystal.fractional_positions, (int(good.sum()), 1)),
+            numbers[good].ravel().astype(np.uint8),
+            n_atoms * np.arange(good.sum() + 1),
+            ids[good],
+        )
+        columns = {name: symbols.astype(object)[good] for name, symbols in frame.items()}
+        rejected = tuple(
+            Rejected(str(ids[row]), _explain(self.crystal, numbers[row], radii))
+            for row in np.flatnonzero(~good).tolist()
+        )
+        return Candidates(store, pd.DataFrame(columns), rejected=rejected)
+
+
+def read_prototype(path: str | Path, assignments: Sequence[str]) -> PrototypeSpace:
+    """Read a prototype from a structure file, and its substitutions, each as `SITES=ELEMENTS`.
+
+    SITES is an element of the prototype, and means all its sites (`Ti`), or a label of a CIF's
+    `_atom_site_label`, and means the sites that this row stands for (`O2`). A word that is both is
+    an element. ELEMENTS are symbols, `castelli` or `metals`, parted by commas; the element that
+    stands there is not among them unless it is named.
+    """
+    crystal = read_crystal(path)
+    if not crystal.id:
+        crystal = crystal.with_id(Path(path).stem)
+    substitutions = []
+    for text in assignments:
+        name, sign, words = text.partition("=")
+        elements = list_elements([word for word in words.split(",") if word])
+        if not sign or not elements:
+            raise BadConfig(f"--substitute {text!r}: write SITES=ELEMENTS, as in Ti=Ti,Zr,Hf.")
+        for symbol in elements:
+            if symbol not in SYMBOLS[1:]:
+                raise UnknownName("element", symbol, SYMBOLS[1:])
+        substitutions.append(Substitution(name, _find_sites(crystal, path, name), elements))
+    return PrototypeSpace(crystal, tuple(substitutions))
+
+
+def _find_sites(crystal: Crystal, path: str | Path, name: str) -> tuple[int, ...]:
+    symbols = crystal.symbols
+    if name in symbols:
+        return tuple(site for site, symbol in enumerate(symbols) if symbol == name)
+    labels = _read_labels(Path(path)) if format_of(Path(path)) == "cif" else []
+    if name not in labels:
+        raise UnknownName("site of the prototype", name, {*symbols, *labels})
+    return _find_label(crystal, Path(path), labels.index(name))
+
+
+def _read_labels(path: Path) -> list[str]:
+    return list(gemmi.cif.read(str(path)).sole_block().find_values("_atom_site_label"))
+
+
+def _find_label(crystal: Crystal, path: Path, row: int) -> tuple[int, ...]:
+    """Give the atoms that a row of a CIF's table of sites stands for.
+
+    The row is given an element that the crystal does not have, and the file is read again: so the
+    symmetry is applied in the one way that there is.
+    """
+    marker = next(symbol for symbol in SYMBOLS[2:] if symbol not in crystal.symbols)
+    document = gemmi.cif.read(str(path))
+    block = document.sole_block()
+    loop = block.find_loop("_atom_site_label").get_loop()
+    if "_atom_site_type_symbol" not in loop.tags:
+        loop.add_columns(["_atom_site_type_symbol"], "?")
+        for index in range(loop.length()):
+            loop[index, loop.width() - 1] = loop[index, loop.tags.index("_atom_site_label")]
+    loop[row, loop.tags.index("_atom_site_type_symbol")] = marker
+    for tag in ("_chemical_formula_sum", "_chemical_formula_structural", "_cell_formula_units_Z"):
+        found = block.find_pair_item(tag)
+        if found is not None:
+            found.erase()
+    marked = read_crystal(document.as_string(), format="cif")
+    sites = tuple(np.flatnonzero(marked.atomic_numbers == atomic_number(marker)).tolist())
+    if marked.n_atoms != crystal.n_atoms or not sites:
+        raise BadCrystal(
+            "its sites cannot be told apart by label",
+            id=crystal.id,
+            file=str(path),
+            remedy="Name elements instead, or write the file without symmetry.",
+        )
+    return sites
+
+
+def _explain(crystal: Crystal, numbers: np.ndarray, radii: np.ndarray) -> str:
+    unknown = sorted({SYMBOLS[n] for n in numbers if not np.isfinite(radii[n])})
+    if unknown:
+        return f"no covalent radius of {', '.join(unknown)} is known. Leave it out."
+    return f"no covalent radius of an element of {crystal.id} is known. Take another prototype."

@@ -1,0 +1,213 @@
+"""From the parts of a screen to its results: duplicates dropped, the best found, all written.
+
+Parts are read one after another. What is kept in memory at a time is one part, the lists of the
+best, and, where one structure may come twice, formula and volume of each passed candidate (some 60
+bytes).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from xtalgraph.datasets import read_dataset
+from xtalgraph.datasets.dataset import join_stores
+from xtalgraph.datasets.duplicates import (
+    N_DISTANCES,
+    VOLUME_TOLERANCE,
+    find_duplicates,
+    mean_distances,
+)
+from xtalgraph.graphs import nearest_distances
+from xtalgraph.screening.judging import BOUND, SCORE
+from xtalgraph.screening.parts import read_counts, read_rejected, write_whole
+from xtalgraph.structures import CrystalStore, format_cif
+
+PASSED, TOP, TOP_CAUTIOUS = "passed.parquet", "top", "top_cautious"
+FUNNEL, REJECTED, DUPLICATES = "funnel.json", "rejected.csv", "duplicates.csv"
+STRUCTURES = ("lattice", "species", "frac")
+
+
+@dataclass(frozen=True, eq=False)
+class ScreenResult:
+    """A finished screen: its folder, the counts at each filter, and the best candidates."""
+
+    folder: Path
+    funnel: Mapping[str, int]  # candidates, then what each filter left out, …, passed
+    top: pd.DataFrame  # by `score`, the smallest first
+    top_cautious: pd.DataFrame | None  # by `score_bound`, where the model knows its uncertainty
+
+
+def finish(
+    folder: Path, parts: Mapping[int, Path], n_top: int, *, may_repeat: bool
+) -> ScreenResult:
+    """Write the results of finished parts into the folder; the same parts give the same files.
+
+    `passed.parquet` has all that passed, with structures; `top.csv`, `top.parquet` and the CIFs in
+    `top/` the best by score, `top_cautious…` the best by the bound; `rejected.csv` what could not
+    be judged, `duplicates.csv` what was there before, `funnel.json` the counts.
+    """
+    paths = [parts[number] for number in sorted(parts)]
+    dropped = _find_repeats(paths) if may_repeat else {}
+    best: dict[str, pa.Table] = {}
+    with _TableWriter(folder / PASSED) as passed:
+        for number, table in enumerate(_read_parts(paths)):
+            gone = dropped.get(number)
+            if gone is not None:
+                table = table.take(np.setdiff1d(np.arange(len(table)), list(gone)))
+            passed.write(table)
+            for column in (SCORE, BOUND):
+                if column in table.column_names:
+                    best[column] = _keep_best(best.get(column), table, column, n_top)
+    funnel = _add_counts(paths, sum(map(len, dropped.values())))
+    write_whole(folder / FUNNEL, (json.dumps(funnel, indent=1) + "\n").encode())
+    _write_rejected(folder / REJECTED, paths)
+    _write_duplicates(folder / DUPLICATES, paths, dropped)
+    top = _write_top(folder, TOP, best.get(SCORE))
+    cautious = _write_top(folder, TOP_CAUTIOUS, best[BOUND]) if BOUND in best else None
+    return ScreenResult(folder, funnel, top, cautious)
+
+
+def _read_parts(paths: list[Path]) -> Iterator[pa.Table]:
+    for path in paths:
+        yield pq.read_table(path).replace_schema_metadata(None)
+
+
+class _TableWriter:
+    """Writes tables of one schema after another into one parquet file, whole or not at all."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.unfinished = path, path.with_name(path.name + ".unfinished")
+        self.writer: pq.ParquetWriter | None = None
+        self.empty: pa.Table | None = None
+
+    def __enter__(self) -> _TableWriter:
+        return self
+
+    def write(self, table: pa.Table) -> None:
+        """Append; tables without rows do not know the types of their columns."""
+        if not len(table):
+            self.empty = table
+            return
+        if self.writer is None:
+            self.writer = pq.ParquetWriter(self.unfinished, table.schema, compression="zstd")
+        self.writer.write_table(table)
+
+    def __exit__(self, kind: type | None, *_: object) -> None:
+        if kind is None and self.writer is None and self.empty is not None:
+            self.writer = pq.ParquetWriter(self.unfinished, self.empty.schema)
+        if self.writer is not None:
+            self.writer.close()
+        if kind is None and self.unfinished.is_file():
+            self.unfinished.replace(self.path)
+
+
+def _keep_best(best: pa.Table | None, table: pa.Table, column: str, n_top: int) -> pa.Table:
+    """Give the `n_top` smallest of what was best and a new part; of equals, the earlier."""
+    if not len(table):
+        return best if best is not None else table
+    both = table if best is None or not len(best) else pa.concat_tables([best, table])
+    scores = both[column].to_numpy()
+    order = np.argsort(scores, kind="stable")[:n_top]
+    return both.take(order[np.isfinite(scores[order])])
+
+
+def _find_repeats(paths: list[Path]) -> dict[int, dict[int, str]]:
+    """Give for each part the rows that are the structure of an earlier row, and that one's id."""
+    formulas, volumes, part, row = _read_keys(paths)
+    suspects = _find_suspects(formulas, volumes)
+    if not len(suspects):
+        return {}
+    stores = []
+    for number in np.unique(part[suspects]).tolist():
+        store = read_dataset(paths[number]).crystals
+        stores.append(store.take(row[suspects][part[suspects] == number]))
+    store = join_stores(stores)
+    fingerprints = mean_distances(store, nearest_distances(store, N_DISTANCES))
+    found: dict[int, dict[int, str]] = {}
+    for first, *others in find_duplicates(store, fingerprints):
+        for other in others:
+            place = suspects[other]
+            found.setdefault(int(part[place]), {})[int(row[place])] = str(store.ids[first])
+    return found
+
+
+def _read_keys(paths: list[Path]) -> tuple[np.ndarray, ...]:
+    """Give formula, volume an atom, part and row of everything that passed, in order."""
+    formulas, volumes, counts = [], [], []
+    for path in paths:
+        table = pq.read_table(path, columns=["formula", "volume_per_atom"])
+        kind = np.dtypes.StringDType()
+        formulas.append(np.array(table["formula"].to_pylist(), dtype=kind))
+        volumes.append(table["volume_per_atom"].to_numpy())
+        counts.append(len(table))
+    part = np.repeat(np.arange(len(paths)), counts)
+    row = np.concatenate([np.arange(count) for count in counts])
+    return np.concatenate(formulas), np.concatenate(volumes), part, row
+
+
+def _find_suspects(formulas: np.ndarray, volumes: np.ndarray) -> np.ndarray:
+    """Give what shares its formula and nearly its volume with another, in order."""
+    _, keys = np.unique(formulas, return_inverse=True)
+    order = np.lexsort((volumes, keys))
+    same = keys[order][1:] == keys[order][:-1]
+    same &= volumes[order][1:] <= volumes[order][:-1] * (1 + VOLUME_TOLERANCE)
+    near = np.zeros(len(order), dtype=bool)
+    near[1:] |= same
+    near[:-1] |= same
+    return np.sort(order[near])
+
+
+def _add_counts(paths: list[Path], n_duplicates: int) -> dict[str, int]:
+    totals: dict[str, int] = {}
+    for path in paths:
+        for name, count in read_counts(path).items():
+            totals[name] = totals.get(name, 0) + count
+    passed = totals.pop("passed")
+    return totals | {"duplicates": n_duplicates, "passed": passed - n_duplicates}
+
+
+def _write_rejected(path: Path, paths: list[Path]) -> None:
+    rows = [(one.id, one.reason) for part in paths for one in read_rejected(part)]
+    frame = pd.DataFrame(rows, columns=["id", "reason"])
+    write_whole(path, frame.to_csv(index=False).encode())
+
+
+def _write_duplicates(path: Path, paths: list[Path], dropped: dict[int, dict[int, str]]) -> None:
+    rows = []
+    for number, found in sorted(dropped.items()):
+        ids = pq.read_table(paths[number], columns=["material_id"])["material_id"].to_pylist()
+        rows += [(ids[row], first) for row, first in sorted(found.items())]
+    frame = pd.DataFrame(rows, columns=["id", "same_as"])
+    write_whole(path, frame.to_csv(index=False).encode())
+
+
+def _write_top(folder: Path, name: str, best: pa.Table | None) -> pd.DataFrame:
+    """Write a list of the best as CSV, as parquet and as a folder of CIFs, ranked from 1."""
+    if best is None:
+        return pd.DataFrame()
+    best = best.add_column(0, "rank", pa.array(np.arange(1, len(best) + 1)))
+    pq.write_table(best, folder / f"{name}.parquet")
+    frame = best.drop_columns(list(STRUCTURES)).to_pandas()
+    frame = frame.rename(columns={"material_id": "id"})
+    write_whole(folder / f"{name}.csv", frame.to_csv(index=False).encode())
+    cifs = folder / name
+    cifs.mkdir(exist_ok=True)
+    for old in cifs.glob("*.cif"):
+        old.unlink()
+    if len(best):
+        for rank, crystal in enumerate(_read_structures(folder / f"{name}.parquet"), start=1):
+            text = format_cif(crystal)
+            (cifs / f"{rank:04d}_{crystal.reduced_formula}.cif").write_text(text, encoding="utf-8")
+    return frame
+
+
+def _read_structures(path: Path) -> CrystalStore:
+    return read_dataset(path).crystals
