@@ -188,6 +188,7 @@ def test_fingerprint_and_atom_vectors_belong_to_the_prediction(network: nn.Modul
     assert fingerprint.shape == (len(SMALL), 12)
     assert atoms.shape == (graph.n_atoms, 12)
     torch.testing.assert_close(network.output(fingerprint), network(graph))
+    assert network.output[-1].out_features == 2  # fine-tuning may make this layer anew
 
 
 @settings(max_examples=12, deadline=None)

@@ -18,8 +18,9 @@ class ModelKind:
 
     `build(config, n_outputs, element_vectors)` gives a network with `forward`, `fingerprint` and
     `atom_vectors`, each a function of a `CrystalGraph`, and with `known_elements` and
-    `learns_from_merged`. The last argument may be left out; a saved model gives its own vectors
-    through it.
+    `learns_from_merged`. Its `output` is an `nn.Sequential` from the fingerprint to the outputs:
+    what fine-tuning learns anew. The last argument may be left out; a saved model gives its own
+    vectors through it.
     """
 
     config: type[Any]
