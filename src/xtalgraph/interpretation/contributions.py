@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 LINEAR = "exact: the head is linear"
 GRADIENTS = "integrated gradients on the way from the zero vector"
 N_STEPS = 64  # points on that way; a head of one smooth layer then leaves a gap below 1e-6
+TIE = 1e-6  # relative; the largest values of equal sites differ by as much in single precision
 CRYSTALS_PER_BATCH = 256
 
 
@@ -165,11 +166,7 @@ def _explain_batch(
 ) -> tuple[Float64[Tensor, "n_atoms"], Float64[Tensor, "n_crystals"]]:
     with torch.no_grad():
         atoms = saved.network.atom_vectors(graph).double()
-    atoms.requires_grad_()
     pooled = find_pooling(saved.model_config.pooling)(atoms, graph)
-    # How much of each component of each site is in the pooled vector: pooling is homogeneous.
-    (shares,) = torch.autograd.grad(pooled.sum(), atoms)
-    atoms, pooled = atoms.detach(), pooled.detach()
     head = _Head(saved.network.output, readout)
     linear = _linear_layer(saved)
     if linear is None:
@@ -177,12 +174,32 @@ def _explain_batch(
     else:
         weights = (readout @ linear.weight.detach().double()).expand_as(pooled)
     with torch.no_grad():
+        shares = _share(saved.model_config.pooling, atoms, pooled, graph)
         parts = (shares * atoms * weights[graph.crystal]).sum(dim=1)
         rest = head(torch.zeros_like(pooled[:1])).item() + offset
         stated = head(pooled) + offset
     n_atoms = torch.bincount(graph.crystal, minlength=graph.n_crystals)[graph.crystal]
     values = parts * n_atoms + rest if _rule(saved) == "mean" else parts + rest / n_atoms
     return values, stated
+
+
+def _share(
+    pooling: str,
+    atoms: Float64[Tensor, "n_atoms width"],
+    pooled: Float64[Tensor, "n_crystals width"],
+    graph: CrystalGraph,
+) -> Float64[Tensor, "n_atoms width"]:
+    """Give how much of each component of each site is in the pooled vector of its crystal.
+
+    Sites that have the largest value to rounding share it, so that equal sites stay equal.
+    """
+    shares = torch.ones_like(atoms)
+    if pooling == "max":
+        highest = pooled[graph.crystal]
+        shares = (atoms >= highest - TIE * highest.abs()).double()
+    if pooling == "sum":
+        return shares
+    return shares / torch.zeros_like(pooled).index_add(0, graph.crystal, shares)[graph.crystal]
 
 
 class _Head(nn.Module):

@@ -103,9 +103,9 @@ def _find_octahedra(crystal: Crystal, is_anion: np.ndarray) -> list[int] | None:
         return None
     if not all(_is_octahedron(distance[bonds[b][:7]]) for b in chosen):
         return None
-    edges = np.array([edge for b in chosen for edge in bonds[b][:6]])
-    links = zip(centre[edges], neighbour[edges], graph.image.numpy()[edges], strict=True)
-    return chosen if _share_corners(list(links)) else None
+    image = graph.image.tolist()
+    links = [(b, int(neighbour[edge]), image[edge]) for b in chosen for edge in bonds[b][:6]]
+    return chosen if _share_corners(links) else None
 
 
 def _is_octahedron(nearest: Float64[np.ndarray, "n_edges"]) -> bool:
@@ -113,14 +113,14 @@ def _is_octahedron(nearest: Float64[np.ndarray, "n_edges"]) -> bool:
     return bool(nearest[5] <= LONGEST_BOND * nearest[0] and nearest[6] - nearest[5] > TIE)
 
 
-def _share_corners(links: list[tuple[int, int, np.ndarray]]) -> bool:
+def _share_corners(links: list[tuple[int, int, list[int]]]) -> bool:
     """Tell whether every anion links two octahedra, and every octahedron touches six others.
 
     A link is (B, X, image of X).
     """
     around: dict[int, list[tuple[int, np.ndarray]]] = {}
     for b, x, image in links:
-        around.setdefault(x, []).append((b, image))
+        around.setdefault(x, []).append((b, np.array(image)))
     touched: dict[int, set[tuple[int, ...]]] = {}
     for ends in around.values():
         if len(ends) != 2:
@@ -140,11 +140,11 @@ def _name_orbits(crystal: Crystal) -> list[str]:
     if all(len(found) == 1 for found in by_element.values()):
         return crystal.symbols
     graph = build_graphs(crystal, NEAREST)
-    inverse = 1 / graph.distance.numpy() ** 3  # near neighbours count most
-    crowding = np.bincount(graph.centre.numpy(), inverse, crystal.n_atoms)
+    nearness = graph.distance.numpy() ** -12.0  # so that the nearest decide
+    crowding = np.bincount(graph.centre.numpy(), nearness, crystal.n_atoms)
     names = {}
     for symbol, found in by_element.items():
-        ranked = sorted(found, key=lambda orbit: -round(float(crowding[orbit]), 6))
+        ranked = sorted(found, key=lambda orbit: -float(crowding[orbit]))
         for number, orbit in enumerate(ranked, start=1):
             names[orbit] = f"{symbol}{number}" if len(ranked) > 1 else symbol
     return [names[orbit] for orbit in orbits]
