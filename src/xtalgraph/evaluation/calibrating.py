@@ -50,7 +50,7 @@ def fit_calibration(
     """Fit the calibration on labelled crystals that no member has learned from.
 
     `predictions` are of an ensemble without calibration. Raises `BadDataset` where there are too
-    few crystals for the coverage (12 for 0.9).
+    few crystals for the coverage (11 for 0.9).
     """
     if predictions.task.kind == "classification":
         return _fit_classes(predictions.values, labels, coverage)
@@ -176,11 +176,17 @@ def coverage_curve(
 ) -> Float64[np.ndarray, "n_points"]:
     """Give, for each stated coverage, how many unseen crystals lie in intervals fitted on others.
 
-    `known` are the predictions that `fit_calibration` was given; `number` counts the targets.
+    `known` are the predictions that `fit_calibration` was given; `number` counts the targets. NaN
+    where there are too few of them for so high a coverage.
     """
     covered = []
     true, centre = labels[:, number], unseen.values[:, number]
+    _, measuring = cut_in_two(len(known))
+    n_measured = int((~np.isnan(known_labels[measuring])).sum(axis=0).min())
     for level in levels.tolist():
+        if level * (n_measured + 1) > n_measured:
+            covered.append(np.nan)
+            continue
         calibration = _fit_intervals(known, known_labels, level)
         half = calibration.half_widths(*_uncertain_by(unseen))[:, number]
         covered.append(interval_coverage(true, centre - half, centre + half))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from xtalgraph.models.shipped import SHIPPED, find_shipped, folder_size, shipped_names
+from xtalgraph.models.shipped import find_shipped, folder_size, shipped_names
 from xtalgraph.prediction.ensemble import read_ensemble
 
 _SCORES = {  # that stand for a model in a list
@@ -14,9 +14,9 @@ _SCORES = {  # that stand for a model in a list
 }
 
 
-def describe_shipped(folder: Path = SHIPPED) -> list[dict[str, Any]]:
+def describe_shipped() -> list[dict[str, Any]]:
     """Give a row a model: name, what it predicts, test error with unit, networks and size in MB."""
-    return [_describe(name, find_shipped(name, folder)) for name in shipped_names(folder)]
+    return [_describe(name, find_shipped(name)) for name in shipped_names()]
 
 
 def _describe(name: str, folder: Path) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +35,10 @@ def fetch_model(address: str, *, endpoint: str | None = None) -> Path:
     match = _ADDRESS.fullmatch(address)
     if match is None:
         raise BadConfig(f"{address!r} is no model of the hub. Write hf:OWNER/NAME.")
-    hub = _import_hub("a model of the Hugging Face hub")
+    hub, failures = _import_hub("a model of the Hugging Face hub")
     try:
         folder = hub.snapshot_download(match["name"], allow_patterns=_FILES, endpoint=endpoint)
-    except (hub.errors.HfHubHTTPError, OSError) as error:
+    except failures as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
         raise BadCheckpoint(
             f"{address} cannot be fetched ({reason}). Look at the name and the network; a private "
@@ -58,7 +60,7 @@ def publish_model(folder: Path, name: str, *, endpoint: str | None = None) -> st
     if _ADDRESS.fullmatch(f"hf:{name}") is None:
         raise BadConfig(f"{name!r} is no name of the hub. Write OWNER/NAME.")
     read_ensemble(folder)
-    hub = _import_hub("publishing on the Hugging Face hub")
+    hub, failures = _import_hub("publishing on the Hugging Face hub")
     api = hub.HfApi(endpoint=endpoint)
     with tempfile.TemporaryDirectory() as copy:
         shutil.copytree(folder, copy, dirs_exist_ok=True)
@@ -66,7 +68,7 @@ def publish_model(folder: Path, name: str, *, endpoint: str | None = None) -> st
         try:
             api.create_repo(name, exist_ok=True)
             api.upload_folder(repo_id=name, folder_path=copy, allow_patterns=_FILES)
-        except (hub.errors.HfHubHTTPError, OSError) as error:
+        except failures as error:
             reason = str(error).strip().splitlines()[0].rstrip(".")
             raise BadConfig(
                 f"{name} cannot be published ({reason}). Log in with the right to write there "
@@ -75,10 +77,14 @@ def publish_model(folder: Path, name: str, *, endpoint: str | None = None) -> st
     return f"hf:{name}"
 
 
-def _import_hub(feature: str) -> Any:
+def _import_hub(feature: str) -> tuple[Any, tuple[type[BaseException], ...]]:
+    """Give the library, and what it raises where hub, network or disk do not play along."""
     try:
         import huggingface_hub
         import huggingface_hub.errors
     except ImportError:
         raise MissingExtra(feature, "hub") from None
-    return huggingface_hub
+    # the library does not wrap the errors of its HTTP client, whose name changed to httpx2
+    client = import_module("httpx2" if find_spec("httpx2") else "httpx")
+    failures = (huggingface_hub.errors.HfHubHTTPError, client.HTTPError, OSError)
+    return huggingface_hub, failures

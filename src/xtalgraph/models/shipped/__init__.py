@@ -15,17 +15,17 @@ ENSEMBLE = "ensemble.json"
 CARD = "card.md"
 
 
-def shipped_names(folder: Path = SHIPPED) -> list[str]:
-    """Give the names of the models in a folder of models, in alphabetical order."""
-    return sorted(file.parent.name for file in folder.glob(f"*/{ENSEMBLE}"))
+def shipped_names() -> list[str]:
+    """Give the names of the models that come with the package, in alphabetical order."""
+    return sorted(file.parent.name for file in SHIPPED.glob(f"*/{ENSEMBLE}"))
 
 
-def find_shipped(name: str, folder: Path = SHIPPED) -> Path:
+def find_shipped(name: str) -> Path:
     """Give the folder of a model, or raise `UnknownName` with the nearest name and the list."""
-    names = shipped_names(folder)
+    names = shipped_names()
     if name not in names:
         raise UnknownName("path or shipped model", name, names)
-    return folder / name
+    return SHIPPED / name
 
 
 def folder_size(folder: Path) -> int:

@@ -1,0 +1,157 @@
+"""Models by path, by the name of a shipped one, and by an address of the hub."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import huggingface_hub.constants
+import numpy as np
+import pytest
+
+from tests.prediction.hub_on_loopback import Hub, serve_hub
+from tests.zoo import ZOO
+from xtalgraph.errors import BadCheckpoint, BadConfig, MissingExtra, UnknownName
+from xtalgraph.models import shipped
+from xtalgraph.prediction import load_model
+from xtalgraph.prediction.catalogue import describe_shipped
+from xtalgraph.prediction.hub import fetch_model, publish_model
+from xtalgraph.prediction.locating import locate_model
+from xtalgraph.structures.crystal import Crystal
+
+SHIPPED = [shipped.SHIPPED / name for name in shipped.shipped_names()]
+LARGEST = 15e6  # bytes in the wheel, all models together
+SALT = Crystal(2.82 * (np.ones((3, 3)) - np.eye(3)), [[0, 0, 0], [0.5, 0.5, 0.5]], [11, 17], "NaCl")
+
+
+@pytest.fixture
+def shelf(packed: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder with the tiny ensemble, in the place of the shipped ones."""
+    monkeypatch.setattr(shipped, "SHIPPED", packed.parent)
+    return packed.parent
+
+
+def test_a_name_is_found_and_an_unknown_one_answered_with_the_nearest(shelf: Path) -> None:
+    assert locate_model("tiny-energy") == shelf / "tiny-energy"
+    with pytest.raises(UnknownName, match=r"'tiny-enrgy'\. Did you mean 'tiny-energy'\? Legal: "):
+        load_model("tiny-enrgy")
+
+
+def test_a_path_that_exists_wins_over_a_name(
+    shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("tiny-energy").mkdir()
+    assert locate_model("tiny-energy") == Path("tiny-energy")
+    with pytest.raises(BadCheckpoint, match="tiny-energy has no model"):
+        load_model("tiny-energy")
+
+
+@pytest.mark.parametrize("text", ["./tiny-energy", "runs/mine", "model.json"])
+def test_what_looks_like_a_path_is_one(shelf: Path, text: str) -> None:
+    assert locate_model(text) == Path(text)
+    assert locate_model(Path("tiny-energy")) == Path("tiny-energy")
+
+
+def test_the_catalogue_says_what_a_model_is_for(shelf: Path) -> None:
+    (row,) = describe_shipped()
+    assert row["name"] == "tiny-energy"
+    assert row["predicts"] == "energy [eV/atom], gap [eV]"
+    assert row["error"].count("MAE") == 2
+    assert row["error"].endswith(" eV")
+    assert row["networks"] == 2
+    assert 0 < row["mb"] < 0.3
+
+
+@pytest.mark.parametrize("folder", SHIPPED, ids=lambda folder: folder.name)
+def test_every_shipped_model_predicts_and_has_its_card(folder: Path) -> None:
+    result = load_model(folder.name).predict(SALT)
+    assert np.isfinite(result.values).all()
+    assert result.coverage == 0.9
+    assert result.domain is not None
+    card = (folder / shipped.CARD).read_text(encoding="utf-8")
+    for word in (
+        f"# {folder.name}\n",
+        "CC-BY-4.0",
+        "## Errors",
+        "## How sure it is",
+        "Elements in",
+    ):
+        assert word in card
+    assert (folder / "calibration.png").is_file()
+
+
+def test_the_shipped_models_are_small_and_nothing_but_data() -> None:
+    assert sum(shipped.folder_size(folder) for folder in SHIPPED) <= LARGEST
+    files = [file for folder in SHIPPED for file in folder.rglob("*") if file.is_file()]
+    assert {file.suffix for file in files} <= {".json", ".safetensors", ".md", ".png"}
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A hub on this machine, and an empty cache."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_TOKEN", "hf_of_the_test")
+    monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    with serve_hub() as served:
+        yield served
+
+
+def test_a_model_goes_to_the_hub_and_comes_back(hub: Hub, packed: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(packed, tmp_path / "mine")
+    (folder / "secret.pkl").write_bytes(b"x")
+    assert publish_model(folder, "me/mine", endpoint=hub.address) == "hf:me/mine"
+    sent = hub.repositories["me/mine"]
+    assert "member-2/model.safetensors" in sent
+    assert sent["README.md"] == (packed / "card.md").read_bytes()
+    assert "secret.pkl" not in sent
+    sent["evil.pkl"] = sent["member-1/evil.bin"] = b"x"
+    fetched = fetch_model("hf:me/mine", endpoint=hub.address)
+    assert not list(fetched.rglob("evil*"))
+    assert not [request for request in hub.requests if "evil" in request]
+    before, after = (load_model(path).predict(ZOO["NaCl"]) for path in (packed, fetched))
+    assert np.array_equal(before.values, after.values)
+
+
+def test_what_was_fetched_once_needs_no_network(hub: Hub, packed: Path) -> None:
+    publish_model(packed, "me/mine", endpoint=hub.address)
+    fetched = fetch_model("hf://me/mine", endpoint=hub.address)
+    seen = len(hub.requests)
+    assert fetch_model("hf:me/mine", endpoint=hub.address) == fetched
+    assert not [request for request in hub.requests[seen:] if "resolve" in request]
+    assert fetch_model("hf:me/mine", endpoint=closed_address()) == fetched
+
+
+def closed_address() -> str:
+    """An address on this machine at which nobody listens."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+def test_what_cannot_be_fetched_or_published_is_told(
+    hub: Hub, packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(BadCheckpoint, match="hf:me/nowhere cannot be fetched"):
+        fetch_model("hf:me/nowhere", endpoint=hub.address)
+    with pytest.raises(BadConfig, match=r"is no model of the hub\. Write hf:OWNER/NAME"):
+        fetch_model("hf:nowhere")
+    with pytest.raises(BadConfig, match="'mine' is no name of the hub"):
+        publish_model(packed, "mine", endpoint=hub.address)
+    with pytest.raises(BadCheckpoint, match="is no packed ensemble"):
+        publish_model(tmp_path, "me/mine", endpoint=hub.address)
+    with pytest.raises(BadConfig, match="me/mine cannot be published"):
+        publish_model(packed, "me/mine", endpoint=closed_address())
+    monkeypatch.setenv("HF_TOKEN", "hf_of_another")
+    with pytest.raises(BadConfig, match=r"me/mine cannot be published.*hf auth login"):
+        publish_model(packed, "me/mine", endpoint=hub.address)
+    assert "me/mine" not in hub.repositories
+
+
+def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)  # as if it were not installed
+    with pytest.raises(MissingExtra, match=r"pip install 'xtalgraph\[hub\]'"):
+        fetch_model("hf:me/mine")
