@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from xtalgraph.screening import LearnedCells, Question, RadiiCells, ScreenProgress, Source
 
 app = App(name="screen", help="Judge many candidates with trained models, and keep the best.")
+Formula = Annotated[str, Parameter(allow_leading_hyphen=True)]
 Positive = Annotated[int, Parameter(validator=Number(gte=1))]
 
 
@@ -38,8 +39,8 @@ class Options:
         What passes, such as 'energy_above_hull < 0.1 and band_gap > 1'; all that can be predicted
         where not given. A column that is not there is answered with those that are.
     rank_by: str
-        What is best, the smallest first, such as 'abs(band_gap - 1.5)'; the first predicted number
-        where not given.
+        What is best, the smallest first, such as 'abs(band_gap - 1.5)' or -band_gap; the first
+        predicted number where not given.
     top: int
         How many of the best are listed.
     exclude: str
@@ -63,8 +64,8 @@ class Options:
 
     model: str
     out: Path
-    where: str = ""
-    rank_by: str = ""
+    where: Formula = ""
+    rank_by: Formula = ""
     top: Positive = 100
     exclude: str = ""
     charge_balance: Annotated[bool, Parameter(negative=())] = False

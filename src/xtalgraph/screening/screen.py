@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xtalgraph import __version__
 from xtalgraph.errors import BadConfig, BadDataset, UnknownName
+from xtalgraph.prediction.locating import locate_model
 from xtalgraph.screening.candidates import Source
 from xtalgraph.screening.judging import Judge, Question, Verdict
 from xtalgraph.screening.local_engine import count_cores, judge_here, judge_in_processes
@@ -90,10 +90,8 @@ def describe(source: Source, question: Question) -> dict[str, Any]:
 
 
 def checksum_model(name: str) -> str:
-    """Give the SHA-256 of a model's weights; of one that comes with the package, its version."""
-    path = Path(name)
-    if not path.exists():
-        return f"xtalgraph {__version__}"
+    """Give the SHA-256 of the weights of a model, all members of an ensemble together."""
+    path = locate_model(name)
     folder = path if path.is_dir() else path.parent
     total = hashlib.sha256()
     for file in sorted(folder.rglob("*.safetensors")):
