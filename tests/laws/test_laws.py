@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from tests.zoo import ZOO, random_packing, supercell, transformed
 from xtalgraph.graphs import CrystalGraph, GraphConfig, build_graphs
-from xtalgraph.models import MODELS, CgcnnConfig
+from xtalgraph.models import MODELS, CgcnnConfig, ResidualConfig
 from xtalgraph.structures import Crystal
 
 CASES: dict[str, tuple[str, object]] = {
@@ -31,6 +31,8 @@ CASES: dict[str, tuple[str, object]] = {
     ),
     "cgcnn bond ties": ("cgcnn", CgcnnConfig(atom_width=12, bond_ties=True)),
     "cgcnn linear after pooling": ("cgcnn", CgcnnConfig(atom_width=12, n_hidden=0)),
+    "residual": ("residual", ResidualConfig(atom_width=12, n_blocks=2)),
+    "residual linear after pooling": ("residual", ResidualConfig(atom_width=12, n_hidden=0)),
 }
 CHANGES = ("permuted", "rotated", "translated", "wrapped_elsewhere", "other_cell")
 SMALL = [crystal for crystal in ZOO.values() if crystal.n_atoms <= 100]
@@ -43,6 +45,8 @@ def make_network(case: str, dtype: torch.dtype = torch.float64) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(7)
         network = MODELS[name].build(config, 2).to(dtype).eval()
+        if name == "residual":
+            nn.init.normal_(network.composition.weight)
         for key, value in network.named_buffers():
             if key.endswith("running_mean"):
                 value.normal_(0, 0.3)
@@ -185,8 +189,8 @@ def test_an_atom_without_neighbours_has_a_prediction(network: nn.Module) -> None
 def test_fingerprint_and_atom_vectors_belong_to_the_prediction(network: nn.Module) -> None:
     graph = build_graphs(SMALL)
     fingerprint, atoms = network.fingerprint(graph), network.atom_vectors(graph)
-    assert fingerprint.shape == (len(SMALL), 12)
-    assert atoms.shape == (graph.n_atoms, 12)
+    assert len(fingerprint) == len(SMALL)
+    assert atoms.shape == (graph.n_atoms, fingerprint.shape[1])
     torch.testing.assert_close(network.output(fingerprint), network(graph))
     assert network.output[-1].out_features == 2  # fine-tuning may make this layer anew
 

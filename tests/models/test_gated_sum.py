@@ -7,7 +7,7 @@ import torch
 
 from tests.zoo import ZOO
 from xtalgraph.graphs import GraphConfig, build_graphs
-from xtalgraph.models import Cgcnn, CgcnnConfig
+from xtalgraph.models import Cgcnn, CgcnnConfig, ResidualConfig, ResidualNetwork
 from xtalgraph.structures import Crystal
 
 CRYSTALS = [crystal for name, crystal in ZOO.items() if name != "large"]
@@ -32,6 +32,21 @@ def make_pair(settings: dict, seed: int = 0) -> tuple[Cgcnn, Cgcnn]:
     plain.compiled = False
     assert compiled.compiled
     return compiled, plain
+
+
+def test_the_residual_network_is_the_same_in_both_forms():
+    torch.manual_seed(4)
+    graph = build_graphs(CRYSTALS, GraphConfig("smooth"), merged=True)
+    network = ResidualNetwork(ResidualConfig(atom_width=16, hidden_width=8), 2)
+    assert network.compiled
+    results = []
+    for network.compiled in (True, False):
+        network.zero_grad()
+        output = network(graph)
+        (output * torch.linspace(-1, 1, len(output))[:, None]).sum().backward()
+        results.append([output, *(parameter.grad.clone() for parameter in network.parameters())])
+    for found, expected in zip(*results, strict=True):
+        assert relative_error(found, expected) < 1e-4
 
 
 def relative_error(found: torch.Tensor, expected: torch.Tensor) -> float:

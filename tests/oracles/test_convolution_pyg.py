@@ -16,8 +16,8 @@ from xtalgraph.models.cgcnn.convolutions import (
     GatedConvolution,
     SelfConvolution,
     SharedConvolution,
-    sum_at_centres,
 )
+from xtalgraph.models.gated_sum import sum_at_centres
 from xtalgraph.structures import Crystal
 
 WIDTH, N_GAUSSIANS = 9, 7

@@ -9,6 +9,7 @@ from xtalgraph.models.element_vectors import (
 )
 from xtalgraph.models.normaliser import Normaliser
 from xtalgraph.models.registry import MODELS, ModelKind, Network, find_model, model_name
+from xtalgraph.models.residual import ResidualConfig, ResidualNetwork
 from xtalgraph.models.saved import read_model, save_model
 from xtalgraph.models.saved_model import SavedModel
 from xtalgraph.models.task import Task
@@ -21,6 +22,8 @@ __all__ = [
     "ModelKind",
     "Network",
     "Normaliser",
+    "ResidualConfig",
+    "ResidualNetwork",
     "SavedModel",
     "Task",
     "describe_components",

@@ -8,8 +8,9 @@ from typing import Any, TypeAlias
 
 from xtalgraph.errors import UnknownName
 from xtalgraph.models.cgcnn import Cgcnn, CgcnnConfig
+from xtalgraph.models.residual import ResidualConfig, ResidualNetwork
 
-Network: TypeAlias = Cgcnn  # with a second model: Cgcnn | TheOther
+Network: TypeAlias = Cgcnn | ResidualNetwork
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,10 @@ class ModelKind:
     build: Callable[..., Network]
 
 
-MODELS: dict[str, ModelKind] = {"cgcnn": ModelKind(CgcnnConfig, Cgcnn)}
+MODELS: dict[str, ModelKind] = {
+    "cgcnn": ModelKind(CgcnnConfig, Cgcnn),
+    "residual": ModelKind(ResidualConfig, ResidualNetwork),
+}
 
 
 def find_model(name: str) -> ModelKind:

@@ -25,6 +25,7 @@ from xtalgraph.training.module import TrainingModule
 from xtalgraph.training.problem import Problem
 
 START_WEIGHTS = "start_weights"  # in `[data]` of config.toml: the checksum of the source's weights
+_COMPOSITION = "composition."  # a term beside them, which has as many outputs
 _OUTPUT = "output."  # the layers after pooling, which `freeze` leaves to be learned
 
 
@@ -90,19 +91,39 @@ def record_source(
 def start_network(source: SavedModel, task: Task) -> Network:
     """Give a new network with the source's weights, for a task.
 
-    Where the task has as many outputs of the same kind as the source's, all weights are taken. Else
-    the last layer is new, begun at random, and the hidden layers before it are taken.
+    What the source has learned of the task's targets is taken, of several the right ones; so is
+    its single output of the same kind for another target. Else the last layer is new, begun at
+    random, and the hidden layers before it are taken.
     """
     kind = find_model(model_name(source.model_config))
     state = source.network.state_dict()
     vectors = state.get("element_vectors.vectors")
     network = kind.build(source.model_config, task.n_outputs, vectors)
-    theirs = source.task
-    if (task.kind, task.n_outputs) != (theirs.kind, theirs.n_outputs):
-        last = f"{_OUTPUT}{len(network.output) - 1}."
-        state = {name: value for name, value in state.items() if not name.startswith(last)}
+    last = f"{_OUTPUT}{len(network.output) - 1}."
+    outputs = _find_outputs(source.task, task)
+    for name in [name for name in state if name.startswith((last, _COMPOSITION))]:
+        if outputs is None:
+            del state[name]
+        elif name.startswith(_COMPOSITION):
+            state[name] = state[name][:, outputs]
+        else:
+            state[name] = state[name][outputs]
     network.load_state_dict(network.state_dict() | state)
     return network
+
+
+def _find_outputs(theirs: Task, task: Task) -> list[int] | None:
+    """Give which outputs of another task are those of this one; None where it has none of them."""
+    if theirs.kind != task.kind:
+        return None
+    if task.kind == "regression":
+        names = [target.name for target in theirs.targets]
+        wanted = [target.name for target in task.targets]
+        if set(wanted) <= set(names):
+            return [names.index(name) for name in wanted]
+    if theirs.n_outputs == task.n_outputs:
+        return list(range(task.n_outputs))
+    return None
 
 
 def refuse_unseen_elements(source: SavedModel, problem: Problem, freeze: str) -> None:

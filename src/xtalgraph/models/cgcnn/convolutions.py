@@ -14,16 +14,8 @@ from torch.nn.functional import linear
 from xtalgraph.graphs import CrystalGraph
 from xtalgraph.models.activations import make_activation
 from xtalgraph.models.cgcnn.config import CgcnnConfig
-from xtalgraph.models.cgcnn.gated_sum import NearGaussians, gated_sum
+from xtalgraph.models.gated_sum import Bonds, gated_sum, sum_at_centres
 from xtalgraph.models.normalisation import make_normalisation
-
-
-def sum_at_centres(
-    messages: Float[Tensor, "n_edges width"], graph: CrystalGraph
-) -> Float[Tensor, "n_atoms width"]:
-    """Give the sum of the messages that each atom receives; zero for an atom without neighbours."""
-    weighed = messages * graph.weight.to(messages.dtype)[:, None]
-    return messages.new_zeros(graph.n_atoms, messages.shape[1]).index_add(0, graph.centre, weighed)
 
 
 class SelfConvolution(nn.Module):
@@ -104,7 +96,7 @@ class GatedConvolution(nn.Module):
     def forward(
         self,
         atoms: Float[Tensor, "n_atoms atom_width"],
-        edges: Float[Tensor, "n_edges edge_width"] | NearGaussians,
+        edges: Bonds,
         graph: CrystalGraph,
     ) -> Float[Tensor, "n_atoms atom_width"]:
         """Give the new atom vectors."""
@@ -112,19 +104,15 @@ class GatedConvolution(nn.Module):
         centre_weight, neighbour_weight, edge_weight = weight.split(self.part_widths, dim=1)
         from_centre = linear(atoms, centre_weight, bias)
         from_neighbour = linear(atoms, neighbour_weight)
-        if isinstance(edges, NearGaussians):
-            parts = from_centre, from_neighbour, edge_weight.t()
-            received = gated_sum(*parts, edges, self.normalise_edges, self.activation)
-        else:
-            argument = torch.addmm(
-                from_centre.index_select(0, graph.centre)
-                + from_neighbour.index_select(0, graph.neighbour),
-                edges,
-                edge_weight.t(),
-            )
-            gate, message = self.normalise_edges(argument).chunk(2, dim=1)
-            messages = torch.sigmoid(gate) * self.activate(message)
-            received = sum_at_centres(messages, graph)
+        received = gated_sum(
+            from_centre,
+            from_neighbour,
+            edge_weight.t(),
+            edges,
+            graph,
+            self.normalise_edges,
+            self.activation,
+        )
         atoms = atoms + self.normalise_sum(received)
         return self.activate(atoms) if self.activate_residual else atoms
 

@@ -11,13 +11,13 @@ from xtalgraph.models.activations import make_activation
 from xtalgraph.models.cgcnn.bond_ties import find_bond_ties
 from xtalgraph.models.cgcnn.config import CgcnnConfig
 from xtalgraph.models.cgcnn.convolutions import CONVOLUTIONS
-from xtalgraph.models.cgcnn.gated_sum import (
-    NearGaussians,
+from xtalgraph.models.element_vectors import make_element_vectors
+from xtalgraph.models.gated_sum import (
+    Bonds,
     can_be_compiled,
     find_near_gaussians,
     has_compiled_form,
 )
-from xtalgraph.models.element_vectors import make_element_vectors
 from xtalgraph.models.pooling import find_pooling
 from xtalgraph.models.radial import GaussianBasis
 
@@ -46,7 +46,12 @@ class Cgcnn(nn.Module):
         convolution = CONVOLUTIONS[config.convolution]
         self.convolutions = nn.ModuleList(convolution(config) for _ in range(config.n_convolutions))
         self.bond_ties = config.bond_ties
-        self.compiled = has_compiled_form(config)  # set to False to compute in plain torch
+        # set to False to compute in plain torch
+        self.compiled = (
+            config.convolution == "gated"
+            and not config.bond_ties
+            and has_compiled_form(config.activation, config.normalisation, config.n_gaussians)
+        )
         self.normalisation = config.normalisation
         self.pool = find_pooling(config.pooling)
         self.output = _make_output(config, n_outputs)
@@ -69,7 +74,7 @@ class Cgcnn(nn.Module):
 
     def _describe_bonds(
         self, graph: CrystalGraph, atoms: Float[Tensor, "n_atoms atom_width"]
-    ) -> Float[Tensor, "n_edges edge_width"] | NearGaussians:
+    ) -> Bonds:
         """Give the bond vectors in the floating point type of the atom vectors."""
         if self.compiled and can_be_compiled(graph, atoms):
             return find_near_gaussians(graph, self.bond_vectors)

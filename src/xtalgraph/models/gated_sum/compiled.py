@@ -1,10 +1,4 @@
-"""The gated sum over neighbours as one differentiable operator: compiled where that is possible.
-
-`gated_sum` gives s_i = Σ_e w_e σ(z_e)_gate ⊙ g(z_e)_message, w the weight of an edge, and
-z = scale ⊙ a + shift. The argument a_e = v_i W_1 + v_j W_2 + u W_3 comes in its three parts; scale
-and shift are those of a normalisation, or one and zero. It equals the plain form in
-`convolutions.py` to the rounding of float32, at a fraction of the time.
-"""
+"""The gated sum as one differentiable operator on compiled loops: float32, on a CPU."""
 
 from __future__ import annotations
 
@@ -17,15 +11,10 @@ from jaxtyping import Float32, Int32, Int64
 from torch import Tensor, nn
 
 from xtalgraph.graphs import CrystalGraph
-from xtalgraph.models.cgcnn import gated_kernel
-from xtalgraph.models.cgcnn.config import CgcnnConfig
+from xtalgraph.models.gated_sum import kernel
 from xtalgraph.models.radial import GaussianBasis
 
-KERNEL_ACTIVATIONS = {
-    "softplus": gated_kernel.SOFTPLUS,
-    "silu": gated_kernel.SILU,
-    "relu": gated_kernel.RELU,
-}
+KERNEL_ACTIVATIONS = {"softplus": kernel.SOFTPLUS, "silu": kernel.SILU, "relu": kernel.RELU}
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,14 +32,12 @@ class NearGaussians:
     share: Float32[np.ndarray, "n_edges"]  # the weights of the edges
 
 
-def has_compiled_form(config: CgcnnConfig) -> bool:
-    """Say whether the compiled operator has what these settings ask for."""
+def has_compiled_form(activation: str, normalisation: str, n_gaussians: int) -> bool:
+    """Say whether the compiled operator has what these settings of a network ask for."""
     return (
-        config.convolution == "gated"
-        and not config.bond_ties
-        and config.activation in KERNEL_ACTIVATIONS
-        and config.normalisation in ("batch", "layer", "none")
-        and config.n_gaussians >= gated_kernel.N_NEAR
+        activation in KERNEL_ACTIVATIONS
+        and normalisation in ("batch", "layer", "none")
+        and n_gaussians >= kernel.N_NEAR
     )
 
 
@@ -67,19 +54,19 @@ def can_be_compiled(graph: CrystalGraph, atoms: Tensor) -> bool:
 def find_near_gaussians(graph: CrystalGraph, basis: GaussianBasis) -> NearGaussians:
     """Expand the distances of a graph in the Gaussians near them."""
     first = np.empty(graph.n_edges, np.int32)
-    values = np.empty((graph.n_edges, gated_kernel.N_NEAR), np.float32)
+    values = np.empty((graph.n_edges, kernel.N_NEAR), np.float32)
     distance = graph.distance.numpy().astype(np.float64, copy=False)
-    gated_kernel.expand_near(distance, basis.start, basis.step, basis.n_gaussians, first, values)
+    kernel.expand_near(distance, basis.start, basis.step, basis.n_gaussians, first, values)
     counts = np.bincount(graph.centre.numpy(), minlength=graph.n_atoms)
     starts = np.concatenate([[0], np.cumsum(counts)])
     share = graph.weight.numpy().astype(np.float32)
     return NearGaussians(first, values, starts, graph.neighbour.numpy(), share)
 
 
-def gated_sum(
+def compiled_gated_sum(
     from_centre: Float32[Tensor, "n_atoms width"],
     from_neighbour: Float32[Tensor, "n_atoms width"],
-    edge_weight: Float32[Tensor, "n_gaussians width"],
+    bond_weight: Float32[Tensor, "n_gaussians width"],
     near: NearGaussians,
     normalise: nn.Module,
     activation: str,
@@ -91,13 +78,13 @@ def gated_sum(
     """
     kind = KERNEL_ACTIVATIONS[activation]
     if isinstance(normalise, nn.LayerNorm):
-        parts = from_centre, from_neighbour, edge_weight, normalise.weight, normalise.bias
+        parts = from_centre, from_neighbour, bond_weight, normalise.weight, normalise.bias
         return GatedSumByRow.apply(*parts, near, normalise.eps, kind)
     is_batch = isinstance(normalise, nn.BatchNorm1d)
     gain = normalise.weight if is_batch else from_centre.new_ones(from_centre.shape[1])
     offset = normalise.bias if is_batch else None
     return GatedSum.apply(
-        from_centre, from_neighbour, edge_weight, gain, offset, near, normalise, kind
+        from_centre, from_neighbour, bond_weight, gain, offset, near, normalise, kind
     )
 
 
@@ -109,7 +96,7 @@ class GatedSum(torch.autograd.Function):
         context: Any,
         from_centre: Tensor,
         from_neighbour: Tensor,
-        edge_weight: Tensor,
+        bond_weight: Tensor,
         gain: Tensor,
         offset: Tensor | None,
         near: NearGaussians,
@@ -120,8 +107,8 @@ class GatedSum(torch.autograd.Function):
         n_atoms, width = from_centre.shape
         n_edges = len(near.first)
         argument = np.empty((n_edges, width), np.float32)
-        total, squares = gated_kernel.sum_arguments(
-            _array(from_centre), _array(from_neighbour), _array(edge_weight),
+        total, squares = kernel.sum_arguments(
+            _array(from_centre), _array(from_neighbour), _array(bond_weight),
             near.first, near.values, near.starts, near.neighbour, argument,
         )  # fmt: skip
         mean, inverse, is_batch = _statistics(normalise, total, squares, n_edges)
@@ -129,9 +116,9 @@ class GatedSum(torch.autograd.Function):
         shift = -mean * scale if offset is None else offset.detach().numpy() - mean * scale
         shift = shift.astype(np.float32)
         sums = np.empty((n_atoms, width // 2), np.float32)
-        gated_kernel.sum_gated(kind, argument, scale, shift, near.starts, near.share, sums)
+        kernel.sum_gated(kind, argument, scale, shift, near.starts, near.share, sums)
         context.saved = (argument, scale, shift, mean, inverse, is_batch, kind, near)
-        context.n_gaussians = len(edge_weight)
+        context.n_gaussians = len(bond_weight)
         context.has_offset = offset is not None
         return torch.from_numpy(sums)
 
@@ -141,7 +128,7 @@ class GatedSum(torch.autograd.Function):
         argument, scale, shift, mean, inverse, is_batch, kind, near = context.saved
         n_edges, width = argument.shape
         dz = np.empty_like(argument)
-        total, product = gated_kernel.differentiate_gate(
+        total, product = kernel.differentiate_gate(
             kind, argument, scale, shift, near.starts, near.share, _array(gradients[0]), dz
         )
         with np.errstate(invalid="ignore", over="ignore"):  # a nan is seen in the loss
@@ -169,7 +156,7 @@ class GatedSumByRow(torch.autograd.Function):
         context: Any,
         from_centre: Tensor,
         from_neighbour: Tensor,
-        edge_weight: Tensor,
+        bond_weight: Tensor,
         gain: Tensor,
         offset: Tensor,
         near: NearGaussians,
@@ -180,14 +167,14 @@ class GatedSumByRow(torch.autograd.Function):
         n_atoms, width = from_centre.shape
         n_edges = len(near.first)
         argument = np.empty((n_edges, width), np.float32)
-        gated_kernel.sum_arguments(
-            _array(from_centre), _array(from_neighbour), _array(edge_weight),
+        kernel.sum_arguments(
+            _array(from_centre), _array(from_neighbour), _array(bond_weight),
             near.first, near.values, near.starts, near.neighbour, argument,
         )  # fmt: skip
         means, inverses = np.empty(n_edges, np.float32), np.empty(n_edges, np.float32)
         sums = np.empty((n_atoms, width // 2), np.float32)
         scales = _array(gain), _array(offset)
-        gated_kernel.sum_gated_by_row(
+        kernel.sum_gated_by_row(
             kind,
             argument,
             *scales,
@@ -199,7 +186,7 @@ class GatedSumByRow(torch.autograd.Function):
             sums,
         )
         context.saved = (argument, *scales, means, inverses, kind, near)
-        context.n_gaussians = len(edge_weight)
+        context.n_gaussians = len(bond_weight)
         return torch.from_numpy(sums)
 
     @staticmethod
@@ -207,7 +194,7 @@ class GatedSumByRow(torch.autograd.Function):
         """Give the derivatives by the three parts of the argument, by gain and by offset."""
         argument, gain, offset, means, inverses, kind, near = context.saved
         da, d_gain, d_offset = np.empty_like(argument), np.zeros_like(gain), np.zeros_like(offset)
-        gated_kernel.differentiate_gate_by_row(
+        kernel.differentiate_gate_by_row(
             kind, argument, gain, offset, means, inverses, near.starts, near.share,
             _array(gradients[0]), da, d_gain, d_offset,
         )  # fmt: skip
@@ -228,7 +215,7 @@ def _spread(
     d_centre = np.zeros((n_atoms, width), np.float32)
     d_neighbour = np.zeros((n_atoms, width), np.float32)
     d_weight = np.zeros((n_gaussians, width), np.float32)
-    gated_kernel.spread_derivative(
+    kernel.spread_derivative(
         argument, dz, *scales, near.first, near.values, near.starts, near.neighbour,
         d_centre, d_neighbour, d_weight,
     )  # fmt: skip
