@@ -5,13 +5,17 @@ STAMP := .venv/installed
 
 export MPLBACKEND := Agg
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test test-scale check format bench clean
 
 demo: $(STAMP) ## train on the embedded data set, compare, predict, draw (3 minutes)
 	$(BIN)/xtalgraph demo --out runs/demo
 
 test: $(STAMP) ## every test, doctests included
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-scale: $(STAMP) ## screening on Ray, with two workers on this machine (installs the extra `scale`)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt ray
+	$(BIN)/python -m pytest tests/screening/test_ray.py
 
 check: $(STAMP) ## lint, format, types, import contracts
 	$(BIN)/ruff check .
@@ -26,6 +30,7 @@ format: $(STAMP)
 bench: $(STAMP) ## speed, as ratios to peers in one run
 	$(BIN)/python -m benchmarks.graphs
 	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.screening
 
 clean:
 	rm -rf .venv build dist runs .pytest_cache .mypy_cache .ruff_cache
