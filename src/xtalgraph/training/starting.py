@@ -17,6 +17,7 @@ from xtalgraph.errors import BadCheckpoint, BadConfig
 from xtalgraph.models import SavedModel, Task, find_model, model_name, read_model
 from xtalgraph.models.registry import Network
 from xtalgraph.models.saved import DESCRIPTION
+from xtalgraph.models.selecting import OUTPUT, select_outputs
 from xtalgraph.models.shipped import ENSEMBLE, find_shipped, shipped_names
 from xtalgraph.structures.elements import SYMBOLS
 from xtalgraph.training.config import RunConfig, preset
@@ -25,8 +26,6 @@ from xtalgraph.training.module import TrainingModule
 from xtalgraph.training.problem import Problem
 
 START_WEIGHTS = "start_weights"  # in `[data]` of config.toml: the checksum of the source's weights
-_COMPOSITION = "composition."  # a term beside them, which has as many outputs
-_OUTPUT = "output."  # the layers after pooling, which `freeze` leaves to be learned
 
 
 def start_from(
@@ -96,18 +95,12 @@ def start_network(source: SavedModel, task: Task) -> Network:
     random, and the hidden layers before it are taken.
     """
     kind = find_model(model_name(source.model_config))
-    state = source.network.state_dict()
-    vectors = state.get("element_vectors.vectors")
+    vectors = source.network.state_dict().get("element_vectors.vectors")
     network = kind.build(source.model_config, task.n_outputs, vectors)
-    last = f"{_OUTPUT}{len(network.output) - 1}."
     outputs = _find_outputs(source.task, task)
-    for name in [name for name in state if name.startswith((last, _COMPOSITION))]:
-        if outputs is None:
-            del state[name]
-        elif name.startswith(_COMPOSITION):
-            state[name] = state[name][:, outputs]
-        else:
-            state[name] = state[name][outputs]
+    state = select_outputs(source.network, outputs or [])
+    if outputs is None:
+        state = {name: value for name, value in state.items() if len(value.flatten())}
     network.load_state_dict(network.state_dict() | state)
     return network
 
@@ -149,8 +142,8 @@ class Frozen(Callback):
 
     def __init__(self, network: nn.Module) -> None:
         for name, parameter in network.named_parameters():
-            parameter.requires_grad_(name.startswith(_OUTPUT))
-        self.parts = [part for name, part in network.named_children() if f"{name}." != _OUTPUT]
+            parameter.requires_grad_(name.startswith(OUTPUT))
+        self.parts = [part for name, part in network.named_children() if f"{name}." != OUTPUT]
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: TrainingModule) -> None:
         """Take the frozen parts out of training mode, into which each epoch puts all."""
