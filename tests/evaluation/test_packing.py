@@ -50,6 +50,10 @@ def test_weights_are_stored_as_float16_and_measured_as_stored(
         assert 0.7 < row["observed"] <= 1.0  # 40 crystals of each part
     domains = [row for row in ensemble.facts["domains"] if row["target"] == "energy"]
     assert sum(row["n_crystals"] for row in domains) == 40
+    for row in domains:  # as they were before all was written and read again
+        chosen = np.array(result.domain) == row["domain"]
+        assert chosen.sum() == row["n_crystals"]
+        assert result.uncertainty[chosen, 0].mean() == pytest.approx(row["mean_width"], rel=1e-6)
 
 
 def test_the_card_has_every_fact(packed: Path) -> None:
@@ -163,6 +167,6 @@ def test_the_figure_draws_what_it_is_given() -> None:
     left, right = figure.axes
     np.testing.assert_allclose(left.lines[1].get_ydata(), stated + 0.05)
     assert right.get_ylabel() == "error of band gap (eV)"
-    places, means = (np.asarray(values) for values in right.lines[0].get_data())
+    places, means = (np.asarray(values, float) for values in right.lines[0].get_data())
     assert len(places) == 10
     np.testing.assert_allclose(means, 0.1 * places, rtol=1e-6)

@@ -109,6 +109,16 @@ def test_a_packed_ensemble_is_read_as_it_was_written(packed: Path, tmp_path: Pat
     }
 
 
+def test_a_transposed_reference_is_read_as_it_was(packed: Path, tmp_path: Path) -> None:
+    ensemble = read_ensemble(packed)
+    places = ensemble.domain.reference
+    turned = replace(places, directions=np.asfortranarray(places.directions))
+    save_members(ensemble.members, tmp_path)
+    save_description(replace(ensemble, domain=replace(ensemble.domain, reference=turned)), tmp_path)
+    read = read_ensemble(tmp_path).domain.reference
+    np.testing.assert_array_equal(read.directions, places.directions)
+
+
 def spoil_json(folder: Path, **changes: object) -> None:
     description = json.loads((folder / "ensemble.json").read_text())
     (folder / "ensemble.json").write_text(json.dumps(description | changes))

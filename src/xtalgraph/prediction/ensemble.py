@@ -75,13 +75,14 @@ def save_description(ensemble: Ensemble, folder: Path) -> None:
     domain, reference = ensemble.domain, None
     if domain is not None:
         places = domain.reference
-        reference = safetensors.numpy.save(
-            {
-                "origin": places.origin,
-                "directions": places.directions,
-                "centres": places.centres.astype(np.float16),
-            }
-        )
+        arrays = {
+            "origin": places.origin,
+            "directions": places.directions,
+            "centres": places.centres.astype(np.float16),
+        }
+        # safetensors takes the memory as it lies: a transposed array would come back scrambled
+        contiguous = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
+        reference = safetensors.numpy.save(contiguous)
         _write(folder / REFERENCE, reference)
     description = {
         "format": FORMAT,
