@@ -203,7 +203,7 @@ def fit(
     *,
     epochs: int = 30,
     learning_rate: float = 5e-3,
-    batch_size: int = 64,
+    batch_size: int = 16,
     graph: GraphConfig = SHELL,
     start_from: Fitted | None = None,
     change: Callable[[CrystalStore, np.random.Generator], CrystalStore] | None = None,

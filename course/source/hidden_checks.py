@@ -149,20 +149,23 @@ def grade(namespace: dict) -> dict[str, int]:
 @contextmanager
 def loops_in_place_of_others(question: str, namespace: dict) -> Iterator[None]:
     """Replace what the question's function may call, in the submission itself, for a while."""
-    replaced = {name: namespace.get(name) for name in FUNCTIONS if name != question}
-    classes = {name: namespace.get(name) for name in CONVOLUTIONS if name != question}
+    before = dict(namespace)
     forwards = {
         name: (found, found.forward)
-        for name, found in classes.items()
-        if isinstance(found, type) and hasattr(found, "forward")
+        for name, found in before.items()
+        if name in CONVOLUTIONS and name != question and hasattr(found, "forward")
     }
     try:
-        namespace.update({name: FUNCTIONS[name] for name in replaced})
+        namespace.update({name: loops for name, loops in FUNCTIONS.items() if name != question})
         for name, (found, _) in forwards.items():
             found.forward = CONVOLUTIONS[name]
         yield
     finally:
-        namespace.update({name: found for name, found in replaced.items() if found is not None})
+        for name in FUNCTIONS:
+            if name in before:
+                namespace[name] = before[name]
+            else:
+                namespace.pop(name, None)  # what was never written earns nothing afterwards either
         for found, forward in forwards.values():
             found.forward = forward
 

@@ -52,7 +52,9 @@ def draw_crystal(crystal: Crystal, graph: CrystalGraph | None = None, atom: int 
         start = crystal.cartesian_positions[atom]
         for edge in (graph.centre == atom).nonzero().flatten().tolist():
             place = crystal.fractional_positions[graph.neighbour[edge]] + graph.image[edge].numpy()
-            axes.plot(*zip(start, place @ crystal.lattice, strict=True), color=BLACK, lw=1.2)
+            end = place @ crystal.lattice
+            axes.plot(*zip(start, end, strict=True), color=BLACK, lw=1.2)
+            axes.scatter(*end, s=90, facecolor="none", edgecolor=BLACK)
     plt.show()
 
 
@@ -152,12 +154,23 @@ def draw_locality(lengths: np.ndarray, values: np.ndarray, kinds: Sequence[str],
     _finish(figure)
 
 
+def draw_gate(opening: torch.Tensor, kinds: Sequence[str], title: str) -> None:
+    """Draw how far a gate is open, a row for each kind of edge, a column for each component."""
+    figure, axes = plt.subplots(figsize=(8, 0.9 + 0.3 * len(kinds)))
+    image = axes.imshow(opening, vmin=0, vmax=1, cmap="cividis", aspect="auto")
+    axes.set_yticks(range(len(kinds)), kinds)
+    axes.set(xlabel="component of the message", title=title)
+    figure.colorbar(image, label="opening")
+    _finish(figure)
+
+
 def draw_curves(runs: dict[str, object], *, training: bool = True) -> None:
     """Draw the losses of one or several runs, epoch by epoch."""
     figure, axes = plt.subplots(figsize=(5.8, 3.2))
-    for (name, run), colour in zip(runs.items(), SERIES * 3, strict=False):
-        history = run.history
-        axes.plot(history["epoch"], history["validation"], color=colour, label=f"{name}")
+    for number, (name, run) in enumerate(runs.items()):
+        history, colour = run.history, SERIES[number % len(SERIES)]
+        style = "-" if number < len(SERIES) else "--"
+        axes.plot(history["epoch"], history["validation"], style, color=colour, label=name)
         if training:
             axes.plot(history["epoch"], history["training"], color=colour, ls=":", lw=1)
     title = "validation" + (" (full) and training (dotted)" if training else "")

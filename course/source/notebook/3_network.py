@@ -77,8 +77,9 @@ with torch.no_grad():
 print(f"{graph.n_edges} edges, largest difference {difference:.1e}")
 
 # %% [markdown]
-# What the gate does, seen: how much of a message goes through, edge by edge, in a network that has
-# not learned anything yet. We look at it again after training.
+# What the gate does, seen: for each kind of edge of one crystal, how far each of the 32 components
+# of a message is let through (dark: not at all, bright: whole), in a network that has not learned
+# anything yet. We look at it again after training.
 
 
 # %%
@@ -88,18 +89,14 @@ def draw_gate(network, crystal, title):
         atoms = network.embedding(network.element_vectors[graph.atomic_numbers])
         bonds = model_hw.expand_distances(graph.distance.float(), 0.0, network.longest)
         z = model_hw.describe_edges(atoms, bonds, graph.centre, graph.neighbour)
-        opening = torch.sigmoid(network.convolutions[0].gate(z)).mean(dim=1)
-    figure, axes = plt.subplots(figsize=(5, 2.6), layout="constrained")
-    pairs = [
-        f"{crystal.symbols[i]} hears {crystal.symbols[j]}"
-        for i, j in zip(graph.centre.tolist(), graph.neighbour.tolist())
+        opening = torch.sigmoid(network.convolutions[0].gate(z))
+    symbols = crystal.symbols
+    kinds = [
+        f"{symbols[i]} hears {symbols[j]} at {d:.2f} Å"
+        for i, j, d in zip(graph.centre.tolist(), graph.neighbour.tolist(), graph.distance.tolist())
     ]
-    for pair, colour in zip(sorted(set(pairs)), pictures.SERIES * 2):
-        mine = np.array(pairs) == pair
-        axes.scatter(graph.distance[mine], opening[mine], s=14, color=colour, label=pair)
-    axes.set(xlabel="distance (Å)", ylabel="mean opening of the gate", title=title)
-    axes.legend(bbox_to_anchor=(1, 1), loc="upper left")
-    plt.show()
+    rows = [kinds.index(kind) for kind in sorted(set(kinds))]
+    pictures.draw_gate(opening[rows], sorted(set(kinds)), title)
 
 
 example_crystal = data.crystals[int(np.argmin(data.crystals.n_atoms))]

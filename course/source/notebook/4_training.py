@@ -105,10 +105,8 @@ known = harness.Data(
 teacher = harness.fit(known, harness.split(known), epochs=12)
 few = harness.Split(parts.train[:60], parts.validation[:20], parts.test)
 runs = {
-    "from scratch": harness.fit(data, few, epochs=40, batch_size=16),
-    "fine-tuned": harness.fit(
-        data, few, epochs=40, batch_size=16, start_from=teacher, learning_rate=2e-3
-    ),
+    "from scratch": harness.fit(data, few, epochs=40),
+    "fine-tuned": harness.fit(data, few, epochs=40, start_from=teacher),
 }
 display(harness.scores(runs))
 pictures.draw_curves(runs, training=False)

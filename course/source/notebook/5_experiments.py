@@ -6,16 +6,18 @@
 # runs are short, from one seed: differences of a tenth are noise until you have seen them twice.
 #
 # ## 5.1 Which convolution?
+#
+# Twice: for the energy, and for the classes of section 4.2, where the structure alone decides.
 
 # %%
-runs = harness.compare(
-    data,
-    parts,
-    {"none": {"convolution": "none"}, "shared": {"convolution": "shared"}, "gated": {}},
-    epochs=20,
-)
+kinds = {name: {"convolution": name} for name in ("none", "shared", "gated")}
+runs = harness.compare(data, parts, kinds, epochs=20)
 display(harness.scores(runs))
 pictures.draw_parity(runs)
+
+# %%
+runs = harness.compare(oxides, class_parts, kinds, epochs=12)
+display(harness.scores(runs))
 
 # %% [markdown]
 # {{W4}}
@@ -34,7 +36,7 @@ runs = harness.compare(
         "64 wide": {"atom_width": 64},
         "1 layer": {"n_convolutions": 1},
         "5 layers": {"n_convolutions": 5},
-        "batch 256": {"batch_size": 256},
+        "batch 64": {"batch_size": 64},
     },
 )
 display(harness.scores(runs))
