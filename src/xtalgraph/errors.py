@@ -66,7 +66,12 @@ class MissingExtra(XtalgraphError):
     """A feature whose optional dependency is not installed."""
 
     def __init__(self, feature: str, extra: str) -> None:
+        self.feature, self.extra = feature, extra
         super().__init__(f"{feature} needs an extra: pip install 'xtalgraph[{extra}]'.")
+
+    def __reduce__(self) -> tuple:
+        """Make it anew from its own words when it crosses to another process."""
+        return MissingExtra, (self.feature, self.extra)
 
 
 class UnknownName(XtalgraphError):
@@ -78,10 +83,15 @@ class UnknownName(XtalgraphError):
 
     def __init__(self, kind: str, name: str, legal: Iterable[str]) -> None:
         legal = sorted(legal)
+        self.kind, self.name, self.legal = kind, name, legal
         near = get_close_matches(name, legal, n=1, cutoff=0.4)
         guess = f" Did you mean {near[0]!r}?" if near else ""
         choice = f"Legal: {', '.join(legal)}." if legal else "There is none at all."
         super().__init__(f"unknown {kind} {name!r}.{guess} {choice}")
+
+    def __reduce__(self) -> tuple:
+        """Make it anew from its own words when it crosses to another process."""
+        return UnknownName, (self.kind, self.name, self.legal)
 
 
 @dataclass(frozen=True)

@@ -128,6 +128,11 @@ def test_chunks_that_kill_every_worker_end_the_screen_with_an_error(model: str) 
         list(judge_in_processes(Question((model,)), deadly_chunks(()), 1))
 
 
+def test_what_goes_wrong_in_a_worker_is_told_in_its_own_words() -> None:
+    with pytest.raises(UnknownName, match="no-such-model"):
+        list(judge_in_processes(Question(("no-such-model",)), ALKALI.chunks(()), 1))
+
+
 def test_a_killed_screen_goes_on_where_it_was(model: str, tmp_path: Path) -> None:
     """The program itself is killed, by the signal that nobody can catch."""
     folder, whole = tmp_path / "killed", tmp_path / "whole"

@@ -162,31 +162,21 @@ class Judge:
 
         That is the largest value over the corners of prediction ± uncertainty of the columns used.
         """
-        if self.rank_by is None or not arrays or not len(next(iter(arrays.values()))):
-            empty = np.empty(0)
-            has_bound = self.rank_by is not None and self._uncertain(arrays)
-            return {SCORE: empty, BOUND: empty} if has_bound else {SCORE: empty}
-        scores = {SCORE: self.rank_by.measure(arrays)}
-        uncertain = self._uncertain(arrays)
+        rank_by = self.rank_by
+        if rank_by is None:
+            raise BadConfig("nothing to rank by: call `prepare` first.")
+        scores = {SCORE: rank_by.measure(arrays)}
+        uncertain = sorted(name for name in rank_by.names if name + UNCERTAINTY in arrays)
         if uncertain:
-            corners = [
-                self.rank_by.measure(
-                    {
-                        **arrays,
-                        **{
-                            name: arrays[name] + sign * arrays[name + UNCERTAINTY]
-                            for name, sign in zip(uncertain, signs, strict=True)
-                        },
-                    }
-                )
-                for signs in itertools.product((-1, 0, 1), repeat=len(uncertain))
-            ]
+            corners = []
+            for signs in itertools.product((-1, 0, 1), repeat=len(uncertain)):
+                moved = {
+                    name: arrays[name] + sign * arrays[name + UNCERTAINTY]
+                    for name, sign in zip(uncertain, signs, strict=True)
+                }
+                corners.append(rank_by.measure({**arrays, **moved}))
             scores[BOUND] = np.max(corners, axis=0)
         return scores
-
-    def _uncertain(self, arrays: Mapping[str, np.ndarray]) -> list[str]:
-        used = self.rank_by.names if self.rank_by is not None else set()
-        return sorted(name for name in used if name + UNCERTAINTY in arrays)
 
 
 def plain_name(header: str) -> str:

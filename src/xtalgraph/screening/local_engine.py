@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from functools import cache
 from multiprocessing import get_context, parent_process
 from multiprocessing.process import BaseProcess
 
@@ -36,55 +37,82 @@ def judge_in_processes(question: Question, chunks: Chunks, n_workers: int) -> Ve
     At most two chunks a worker are under way, so memory does not grow with their number. If a
     worker dies, what was under way is given to new ones.
     """
-    waiting: list[tuple[int, Chunk]] = []  # from a pool that broke
-    n_losses = 0
+    work, n_losses = _Work(chunks), 0
     while True:
-        with ProcessPoolExecutor(
-            n_workers, get_context("spawn"), initializer=_begin_worker, initargs=(question,)
-        ) as pool:
-            under_way: dict[Future[Verdict], tuple[int, Chunk]] = {}
-            try:
-                while True:
-                    while len(under_way) < AHEAD * n_workers:
-                        item = waiting.pop() if waiting else next(chunks, None)
-                        if item is None:
-                            break
-                        waiting.append(item)  # until it has been taken: submit may raise
-                        under_way[pool.submit(_judge, item[1])] = item
-                        waiting.pop()
-                    if not under_way:
-                        return
-                    for future in wait(under_way, return_when=FIRST_COMPLETED).done:
-                        verdict = future.result()
-                        number, _ = under_way.pop(future)
-                        n_losses = 0
-                        yield number, verdict
-            except BrokenProcessPool as error:
-                n_losses += 1
-                waiting += under_way.values()
-                if n_losses == MOST_LOSSES:
-                    numbers = ", ".join(str(number) for number, _ in sorted(waiting, key=_number))
-                    raise LostWorkers(
-                        f"workers died {n_losses} times in a row, last on chunks {numbers}: killed "
-                        "for lack of memory, perhaps. What is finished is kept; go on with fewer "
-                        "(--workers)."
-                    ) from error
+        n_finished = work.n_finished
+        try:
+            with ProcessPoolExecutor(
+                n_workers, get_context("spawn"), initializer=_begin_worker, initargs=(question,)
+            ) as pool:
+                yield from work.run(pool, AHEAD * n_workers)
+            return
+        except BrokenProcessPool as error:
+            n_losses = n_losses + 1 if work.n_finished == n_finished else 1
+            if n_losses == MOST_LOSSES:
+                raise LostWorkers(
+                    f"workers died {n_losses} times in a row, last on chunks {work.numbers}: "
+                    "killed for lack of memory, perhaps. What is finished is kept; go on with "
+                    "fewer (--workers)."
+                ) from error
+
+
+class _Work:
+    """What is to be done: chunks that a pool has lost, then those that nobody has seen."""
+
+    def __init__(self, chunks: Chunks) -> None:
+        self.chunks = chunks
+        self.next: list[tuple[int, Chunk]] = []
+        self.under_way: dict[Future[Verdict], tuple[int, Chunk]] = {}
+        self.n_finished = 0
+
+    def run(self, pool: ProcessPoolExecutor, most: int) -> Verdicts:
+        """Keep `most` chunks under way until all are done; give each as it is finished."""
+        self.next += self.under_way.values()
+        self.under_way = {}
+        while True:
+            while len(self.under_way) < most and self._has_next():
+                future = pool.submit(_judge, self.next[-1][1])  # if it raises, nothing is lost
+                self.under_way[future] = self.next.pop()
+            if not self.under_way:
+                return
+            for future in wait(self.under_way, return_when=FIRST_COMPLETED).done:
+                verdict = future.result()
+                number, _ = self.under_way.pop(future)
+                self.n_finished += 1
+                yield number, verdict
+
+    def _has_next(self) -> bool:
+        if not self.next:
+            item = next(self.chunks, None)
+            self.next += [] if item is None else [item]
+        return bool(self.next)
+
+    @property
+    def numbers(self) -> str:
+        """The chunks that are under way."""
+        return ", ".join(str(number) for number, _ in sorted(self.under_way.values(), key=_number))
 
 
 def _number(item: tuple[int, Chunk]) -> int:
     return item[0]
 
 
-_worker: dict[str, Judge] = {}  # of this process, where it is a worker
+_asked: list[Question] = []  # of this process, where it is a worker
 
 
 def _begin_worker(question: Question) -> None:
-    """Load the models, once a process."""
+    """Note what is asked; an error here would break the pool without its words."""
     parent = parent_process()
     if parent is not None:  # a killed parent would leave its workers waiting for ever
         threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
     torch.set_num_threads(1)
-    _worker["judge"] = Judge(question)
+    _asked.append(question)
+
+
+@cache
+def _load_judge() -> Judge:
+    """Load the models, once a process."""
+    return Judge(_asked[0])
 
 
 def _leave_with(parent: BaseProcess) -> None:
@@ -93,7 +121,7 @@ def _leave_with(parent: BaseProcess) -> None:
 
 
 def _judge(chunk: Chunk) -> Verdict:
-    return _worker["judge"].judge(chunk)
+    return _load_judge().judge(chunk)
 
 
 def count_cores() -> int:

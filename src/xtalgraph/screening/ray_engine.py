@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -18,7 +19,12 @@ class RayWorker:
 
     def __init__(self, question: Question) -> None:
         torch.set_num_threads(1)
-        self.judge_all = Judge(question)
+        self.question = question
+
+    @cached_property
+    def judge_all(self) -> Judge:
+        """The models, loaded with the first chunk: what is wrong with them is its error."""
+        return Judge(self.question)
 
     def judge(self, chunk: Chunk) -> Verdict:
         """Judge one chunk."""
