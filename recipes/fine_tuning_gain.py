@@ -122,7 +122,8 @@ def draw(table: pd.DataFrame, untuned: float | None, path: Path) -> None:
         axes.errorbar(part["size"], part["mean"], part["std"], label=way, **bars)
     if untuned is not None:
         axes.axhline(untuned, color="0.5", linewidth=0.8, label="source as it is")
-    axes.set(xscale="log", yscale="log", xlabel="labelled crystals")
+    axes.set(xscale="log", xlabel="labelled crystals")
+    axes.set_ylim(bottom=0)
     axes.set_ylabel(label("mean absolute error, test", TARGET.unit))
     sizes = sorted(set(table["size"]))
     axes.set_xticks(sizes, [str(size) for size in sizes])

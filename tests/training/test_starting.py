@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,8 +19,8 @@ from tests.training.test_resume import TIMES, interrupt
 from tests.training.tiny import SITES, make_tiny, small_config
 from xtalgraph.datasets import Dataset
 from xtalgraph.errors import BadCheckpoint, BadConfig, BadCrystal, UnknownName
-from xtalgraph.models import SavedModel, Task, read_model, save_model
-from xtalgraph.models.shipped import ENSEMBLE, find_shipped, shipped_names
+from xtalgraph.models import SavedModel, Task, read_model, save_model, shipped
+from xtalgraph.models.shipped import ENSEMBLE
 from xtalgraph.structures import Crystal, CrystalStore
 from xtalgraph.training import (
     RunConfig,
@@ -30,7 +29,6 @@ from xtalgraph.training import (
     read_config,
     resume_run,
     start_from,
-    starting,
     train,
 )
 from xtalgraph.training.starting import read_source, start_network
@@ -249,8 +247,7 @@ def test_a_shipped_model_is_found_by_its_name(
     for number in (1, 2):
         shutil.copytree(source.folder, tmp_path / "gap" / f"member-{number}")
     (tmp_path / "gap" / ENSEMBLE).write_text(json.dumps({}))
-    monkeypatch.setattr(starting, "find_shipped", partial(find_shipped, folder=tmp_path))
-    monkeypatch.setattr(starting, "shipped_names", partial(shipped_names, folder=tmp_path))
+    monkeypatch.setattr(shipped, "SHIPPED", tmp_path)
     for name, member in (("gap", "gap/member-1"), ("gap/member-2", "gap/member-2")):
         config = start_from(name)
         assert config.train.start_from == member
