@@ -110,6 +110,26 @@ def test_one_network_has_uncertainty_too(
     assert "One network (cgcnn;" in (tmp_path / "one" / "card.md").read_text(encoding="utf-8")
 
 
+def test_ensembles_of_one_target_each_share_the_networks(
+    packed: Path, runs: list[Path], dataset: Dataset, tmp_path: Path
+) -> None:
+    members = tmp_path / "both"
+    for target in ("energy", "gap"):
+        pack_ensemble(runs, tmp_path / target, dataset=dataset, targets=[target], members=members)
+        assert not list((tmp_path / target).glob("*/"))
+    assert sorted(file.name for file in members.iterdir()) == ["member-1", "member-2"]
+    shutil.copytree(tmp_path, tmp_path / "elsewhere")
+    crystals = dataset.crystals.take(range(20))
+    whole = load_model(packed).predict(crystals)
+    for number, target in enumerate(("energy", "gap")):
+        one = load_model(tmp_path / "elsewhere" / target).predict(crystals)
+        assert [found.name for found in one.task.targets] == [target]
+        np.testing.assert_allclose(one.values[:, 0], whole.values[:, number], rtol=1e-5, atol=1e-6)
+        assert (one.uncertainty > 0).all()
+    with pytest.raises(BadConfig, match="holds another network"):
+        pack_ensemble(runs[::-1], tmp_path / "third", dataset=dataset, members=members)
+
+
 def test_runs_that_do_not_belong_together_are_refused(
     runs: list[Path], dataset: Dataset, tmp_path: Path
 ) -> None:

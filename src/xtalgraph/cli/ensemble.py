@@ -19,6 +19,8 @@ def ensemble(
     coverage: Annotated[float, Parameter(validator=Number(gt=0, lt=1))] = 0.9,
     baselines: str | None = None,
     card_notes: Path | None = None,
+    target: str | None = None,
+    members: Path | None = None,
 ) -> None:
     """Pack finished runs into one calibrated model with its card.
 
@@ -42,6 +44,12 @@ def ensemble(
         not given (xtalgraph cross-validate has the names).
     card_notes: Path
         Markdown for the end of the card: licence and citation of the data, known failures.
+    target: str
+        Of runs that learned several targets, the one to pack; several, separated by commas; all
+        where not given.
+    members: Path
+        Folder for the networks, which ensembles of other targets of the same runs may share; OUT
+        where not given.
     """
     if not runs:
         raise WrongUse("no run is named. Give the folders of finished runs.")
@@ -52,7 +60,14 @@ def ensemble(
     notes = "" if card_notes is None else card_notes.read_text(encoding="utf-8")
     dataset = None if data is None else read_dataset(data)
     packed = pack_ensemble(
-        runs, out, dataset=dataset, coverage=coverage, baselines=names, notes=notes
+        runs,
+        out,
+        dataset=dataset,
+        coverage=coverage,
+        baselines=names,
+        notes=notes,
+        targets=() if target is None else [name.strip() for name in target.split(",")],
+        members=members,
     )
     print_lines(
         f"{row['target']}: {100 * row['observed']:.1f} % of the test crystals within what is "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,10 +20,9 @@ from xtalgraph.evaluation.figures.style import save_png
 from xtalgraph.evaluation.labels import labelled_rows, read_labels
 from xtalgraph.evaluation.model_card import CALIBRATION_FIGURE, describe_facts, write_card
 from xtalgraph.metrics import calibration_curve
-from xtalgraph.models import read_model
 from xtalgraph.models.shipped import CARD, ENSEMBLE
 from xtalgraph.prediction import Ensemble, Predictions, Predictor, read_ensemble
-from xtalgraph.prediction.ensemble import save_description, save_members
+from xtalgraph.prediction.ensemble import read_members, save_description, save_members
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,6 +38,8 @@ def pack_ensemble(
     coverage: float = 0.9,
     baselines: tuple[str, ...] | None = None,
     notes: str = "",
+    targets: Sequence[str] = (),
+    members: str | Path | None = None,
 ) -> Ensemble:
     """Pack finished runs of one data set, split and task into a calibrated ensemble.
 
@@ -45,7 +47,9 @@ def pack_ensemble(
     temperature and the limits of the domain come from the validation part; the test part is used
     once, to score and to see whether the stated coverage holds. `out` gets the ensemble, its
     figure and `card.md`, which ends with `notes` (Markdown). The data are read from where the
-    first run read them, unless they are given.
+    first run read them, unless they are given. Of runs that learned several targets `targets` are
+    packed, all where it is empty; the networks are stored whole, in the folder `members`, which
+    other ensembles may share, or in `out`.
     """
     from xtalgraph.training.run_folder import read_run, read_run_dataset
 
@@ -58,12 +62,16 @@ def pack_ensemble(
         dataset = read_run_dataset(folders[0])
     split = _read_split(folders[0], dataset, records[0])
     out.mkdir(parents=True, exist_ok=True)
-    stored = save_members([run.model for run in trained], out)
-    ensemble = Ensemble(tuple(read_model(folder) for folder in stored))
+    stored = save_members([run.model for run in trained], Path(members or out))
+    targets = targets or [target.name for target in trained[0].model.task.targets]
+    places = tuple(Path(os.path.relpath(folder, out)).as_posix() for folder in stored)
+    ensemble = Ensemble(read_members(stored, targets), places=places)
     crystals = dataset.crystals
-    domain = fit_domain(
-        Predictor(ensemble), crystals.take(split.train), crystals.take(split.validation)
-    )
+    labelled = [
+        crystals.take(rows[labelled_rows(read_labels(dataset, ensemble.task, rows))])
+        for rows in (split.train, split.validation)
+    ]
+    domain = fit_domain(Predictor(ensemble), *labelled)
     ensemble = replace(ensemble, domain=domain)
     known, known_labels = _predict_part(ensemble, dataset, split.validation)
     ensemble = replace(ensemble, calibration=fit_calibration(known, known_labels, coverage))

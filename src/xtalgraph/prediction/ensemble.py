@@ -2,6 +2,8 @@
 
 On disk an ensemble is a folder: `ensemble.json`, `reference.safetensors` (where the training
 crystals lie), and one folder a member with its `model.json` and `model.safetensors`. No pickle.
+Networks of several targets can serve several ensembles of one target each: then the member folders
+lie beside these, in a folder of their own, and are named by a path such as `../energies/member-1`.
 """
 
 from __future__ import annotations
@@ -16,10 +18,13 @@ from typing import Any
 
 import numpy as np
 import safetensors.numpy
+import torch
 from safetensors import SafetensorError
 
 from xtalgraph.errors import BadCheckpoint, BadConfig
 from xtalgraph.models import SavedModel, Task, read_model, save_model
+from xtalgraph.models.saved import DESCRIPTION
+from xtalgraph.models.selecting import select_targets
 from xtalgraph.models.shipped import ENSEMBLE
 from xtalgraph.prediction.calibration import (
     Calibration,
@@ -44,6 +49,7 @@ class Ensemble:
     calibration: Calibration | None = None
     domain: Domain | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)  # how it was made and scored: the card
+    places: tuple[str, ...] = ()  # of the members, from the ensemble's folder; empty: not stored
 
     def __post_init__(self) -> None:
         if not self.members:
@@ -63,11 +69,29 @@ def is_ensemble(path: Path) -> bool:
 
 
 def save_members(members: Sequence[SavedModel], folder: Path) -> list[Path]:
-    """Write each network into a folder of its own, weights as float16, and give these folders."""
-    return [
-        save_model(member, folder / f"member-{number}", half=True)
-        for number, member in enumerate(members, start=1)
-    ]
+    """Write each network into a folder of its own, weights as float16, and give these folders.
+
+    What is there already must be the same networks.
+    """
+    stored = []
+    for number, member in enumerate(members, start=1):
+        place = folder / f"member-{number}"
+        if not (place / DESCRIPTION).is_file():
+            save_model(member, place, half=True)
+        elif not _equal(read_model(place), member):
+            raise BadConfig(f"{place} holds another network. Choose another folder, or remove it.")
+        stored.append(place)
+    return stored
+
+
+def _equal(stored: SavedModel, member: SavedModel) -> bool:
+    theirs, ours = stored.network.state_dict(), member.network.state_dict()
+    return theirs.keys() == ours.keys() and all(
+        torch.equal(value, ours[name].to(torch.float16).to(value.dtype))
+        if value.is_floating_point()
+        else torch.equal(value, ours[name])
+        for name, value in theirs.items()
+    )
 
 
 def save_description(ensemble: Ensemble, folder: Path) -> None:
@@ -86,7 +110,9 @@ def save_description(ensemble: Ensemble, folder: Path) -> None:
         _write(folder / REFERENCE, reference)
     description = {
         "format": FORMAT,
-        "members": [f"member-{number}" for number in range(1, len(ensemble.members) + 1)],
+        "members": list(ensemble.places)
+        or [f"member-{number}" for number in range(1, len(ensemble.members) + 1)],
+        "targets": [target.name for target in ensemble.task.targets],
         "calibration": None if ensemble.calibration is None else asdict(ensemble.calibration),
         "domain": None
         if domain is None or reference is None
@@ -110,7 +136,8 @@ def read_ensemble(path: Path) -> Ensemble:
     folder = path if path.is_dir() else path.parent
     description = _read_description(folder)
     try:
-        members = tuple(read_model(folder / name) for name in description["members"])
+        places = tuple(description["members"])
+        members = read_members([folder / place for place in places], description["targets"])
         calibration = _read_calibration(description["calibration"], members[0].task)
         domain = _read_domain(description["domain"], folder)
     except (KeyError, TypeError, IndexError) as error:
@@ -118,7 +145,12 @@ def read_ensemble(path: Path) -> Ensemble:
             f"{folder / ENSEMBLE}: {type(error).__name__} {error}. It was written by another "
             "version of xtalgraph, or changed by hand."
         ) from error
-    return Ensemble(members, calibration, domain, description["facts"])
+    return Ensemble(members, calibration, domain, description["facts"], places)
+
+
+def read_members(folders: Sequence[Path], targets: Sequence[str]) -> tuple[SavedModel, ...]:
+    """Read networks, and of each what predicts these targets."""
+    return tuple(select_targets(read_model(folder), targets) for folder in folders)
 
 
 def _read_description(folder: Path) -> dict[str, Any]:
