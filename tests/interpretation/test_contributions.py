@@ -11,8 +11,10 @@ import torch
 from tests.interpretation.conftest import CLASSES, REGRESSION, MakePredictor, make_saved
 from tests.zoo import ZOO, permutation, permuted, rotated, supercell, translated
 from xtalgraph.errors import BadConfig, BadCrystal, MissingExtra, Rejected, UnknownName
+from xtalgraph.graphs import GraphConfig, build_graphs
 from xtalgraph.interpretation import contributions, explain_sites
 from xtalgraph.interpretation.contributions import GRADIENTS, LINEAR
+from xtalgraph.models import MODELS, Normaliser, SavedModel
 from xtalgraph.prediction import Ensemble, Predictor
 from xtalgraph.structures import Crystal, CrystalStore
 
@@ -39,6 +41,21 @@ def test_contributions_add_up_to_the_prediction(
     np.testing.assert_allclose(found.gaps, 0, atol=1e-6)
 
 
+@pytest.mark.parametrize("n_hidden", [0, 1])
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_can_be_explained(name: str, n_hidden: int) -> None:
+    kind = MODELS[name]
+    config = kind.config(n_hidden=n_hidden)
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        network = kind.build(config, 2).double().eval()
+    normaliser = Normaliser((-1.0, 2.0), (3.0, 0.5))
+    saved = SavedModel(network, config, GraphConfig(), REGRESSION, normaliser, ("O",), {})
+    found = explain_sites(Predictor(saved), CRYSTALS)
+    assert found.method == (GRADIENTS if n_hidden else LINEAR)
+    assert np.abs(found.gaps).max() < 1e-6 * np.abs(found.values).max()
+
+
 def test_in_single_precision_they_add_up_to_its_rounding(make_predictor: MakePredictor) -> None:
     found = explain_sites(make_predictor(dtype=torch.float32), CRYSTALS)
     assert np.abs(found.gaps).max() < 1e-6 * np.abs(found.values).max()
@@ -58,7 +75,7 @@ def test_gradients_of_a_linear_head_are_its_contributions(
 ) -> None:
     predictor = make_predictor(pooling, 0)
     exact = explain_sites(predictor, CRYSTALS)
-    monkeypatch.setattr(contributions, "_linear_layer", lambda saved: None)
+    monkeypatch.setattr(contributions, "_is_linear", lambda saved: False)
     by_gradients = explain_sites(predictor, CRYSTALS)
     assert (exact.method, by_gradients.method) == (LINEAR, GRADIENTS)
     np.testing.assert_allclose(by_gradients.values, exact.values, rtol=1e-7)
@@ -68,8 +85,6 @@ def test_a_contribution_is_the_linear_map_of_the_sites_vector(
     make_predictor: MakePredictor,
 ) -> None:
     """By hand, for one crystal: c = std (w · v + b) + mean."""
-    from xtalgraph.graphs import build_graphs
-
     predictor = make_predictor("mean", 0)
     crystal = ZOO["TiO2"]
     network = predictor.saved.network
