@@ -85,11 +85,10 @@ def save_members(members: Sequence[SavedModel], folder: Path) -> list[Path]:
 
 
 def _equal(stored: SavedModel, member: SavedModel) -> bool:
+    """Say whether what is stored is the member, rounded to float16."""
     theirs, ours = stored.network.state_dict(), member.network.state_dict()
     return theirs.keys() == ours.keys() and all(
-        torch.equal(value, ours[name].to(torch.float16).to(value.dtype))
-        if value.is_floating_point()
-        else torch.equal(value, ours[name])
+        torch.allclose(value, ours[name], rtol=2**-10, atol=1e-6, equal_nan=True)
         for name, value in theirs.items()
     )
 
