@@ -24,6 +24,8 @@ AXES = {
     "n_offsets": "n_crystals + 1: where each crystal's atoms begin, and where the last ones end",
     "atom_width": "width of an atom vector inside a network",
     "edge_width": "width of an edge vector inside a network",
+    "bond_width": "width of a bond vector: its length expanded, and what else is told of it",
+    "double_width": "twice the width of what a gated sum gives: gate and message",
     "hidden_width": "width of the layers after pooling",
     "width": "width of a vector whose kind does not matter here",
     "3": "Cartesian or lattice directions",

@@ -67,11 +67,11 @@ def pack_ensemble(
     places = tuple(Path(os.path.relpath(folder, out)).as_posix() for folder in stored)
     ensemble = Ensemble(read_members(stored, targets), places=places)
     crystals = dataset.crystals
-    labelled = [
+    training, validation = (
         crystals.take(rows[labelled_rows(read_labels(dataset, ensemble.task, rows))])
         for rows in (split.train, split.validation)
-    ]
-    domain = fit_domain(Predictor(ensemble), *labelled)
+    )
+    domain = fit_domain(Predictor(ensemble), training, validation)
     ensemble = replace(ensemble, domain=domain)
     known, known_labels = _predict_part(ensemble, dataset, split.validation)
     ensemble = replace(ensemble, calibration=fit_calibration(known, known_labels, coverage))

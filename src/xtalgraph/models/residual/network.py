@@ -116,13 +116,11 @@ class Readout(nn.Sequential):
     """The layers after pooling, and the term of the composition, which passes by them."""
 
     def forward(
-        self, pooled: Float[Tensor, "n_crystals pooled_width"]
+        self, pooled: Float[Tensor, "n_crystals width"]
     ) -> Float[Tensor, "n_crystals n_outputs"]:
-        """Map all but the last `n_outputs` components, and add these."""
-        last = self[-1]
-        assert isinstance(last, nn.Linear)
-        vector, by_element = pooled.tensor_split([-last.out_features], dim=1)
-        return super().forward(vector) + by_element
+        """Map all components that are not the term of the composition, and add that term."""
+        width = next(self.parameters()).shape[-1]  # that the first layer takes
+        return super().forward(pooled[:, :width]) + pooled[:, width:]
 
 
 def _make_output(config: ResidualConfig, n_outputs: int) -> Readout:
