@@ -34,13 +34,9 @@ plt.rcParams.update(
         "legend.frameon": False,
         "legend.fontsize": 8,
         "figure.dpi": 90,
+        "figure.constrained_layout.use": True,
     }
 )
-
-
-def _finish(figure: plt.Figure) -> None:
-    figure.set_layout_engine("constrained")
-    plt.show()
 
 
 def draw_crystal(crystal: Crystal, graph: CrystalGraph | None = None, atom: int = 0) -> None:
@@ -83,7 +79,7 @@ def draw_multigraph(graph: CrystalGraph, symbols: Sequence[str]) -> None:
     """Draw a crystal of few atoms as a graph: one circle an atom, one arc an edge."""
     angles = np.pi + 2 * np.pi * np.arange(graph.n_atoms) / graph.n_atoms
     places = np.column_stack([np.cos(angles), np.sin(angles)])
-    figure, axes = plt.subplots(figsize=(5, 3))
+    _, axes = plt.subplots(figsize=(5, 3))
     pairs = list(zip(graph.centre.tolist(), graph.neighbour.tolist(), strict=True))
     drawn: dict[tuple[int, int], int] = {}
     for centre, neighbour in pairs:
@@ -101,7 +97,7 @@ def draw_multigraph(graph: CrystalGraph, symbols: Sequence[str]) -> None:
     axes.set(xlim=(-1.4, 1.4), ylim=(-0.9, 0.9))
     axes.axis("off")
     axes.set_title("each arc is an edge in both directions")
-    _finish(figure)
+    plt.show()
 
 
 def draw_element_vectors(numbers: Sequence[int], names: Sequence[str]) -> None:
@@ -109,7 +105,7 @@ def draw_element_vectors(numbers: Sequence[int], names: Sequence[str]) -> None:
     components = describe_components()
     groups = [component.property for component in components]
     bounds = [0] + [i for i in range(1, 92) if groups[i] != groups[i - 1]] + [92]
-    figure, axes = plt.subplots(figsize=(9, 0.9 + 0.32 * len(numbers)))
+    _, axes = plt.subplots(figsize=(9, 0.9 + 0.32 * len(numbers)))
     axes.imshow(paper_vectors()[list(numbers)], cmap="Blues", aspect="auto", vmax=1.3)
     for first, last in pairwise(bounds):
         axes.axvline(first - 0.5, color=ORANGE, lw=1)
@@ -118,14 +114,14 @@ def draw_element_vectors(numbers: Sequence[int], names: Sequence[str]) -> None:
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel("component")
     axes.tick_params(length=0)
-    _finish(figure)
+    plt.show()
 
 
 def draw_expansion(distances: torch.Tensor, vectors: torch.Tensor, longest: float) -> None:
     """Draw the Gaussians, and what they make of some distances."""
     centres = np.linspace(0, longest, vectors.shape[1])
     step = centres[1]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 2.8))
+    _, (left, right) = plt.subplots(1, 2, figsize=(9, 2.8))
     x = np.linspace(0, longest, 600)
     for number, centre in enumerate(centres):
         shade = BLUE if number % 5 == 0 else "#C9DCEA"
@@ -138,12 +134,12 @@ def draw_expansion(distances: torch.Tensor, vectors: torch.Tensor, longest: floa
         right.plot(centres, vector, "o-", color=colour, ms=3, lw=0.8, label=label)
     right.set(title="the bond vectors of three distances", xlabel="centre of the component (Å)")
     right.legend()
-    _finish(figure)
+    plt.show()
 
 
 def draw_locality(lengths: np.ndarray, values: np.ndarray, kinds: Sequence[str], unit: str) -> None:
     """Draw a quantity against the shortest distance of each crystal, a colour a kind."""
-    figure, axes = plt.subplots(figsize=(5.4, 3.4))
+    _, axes = plt.subplots(figsize=(5.4, 3.4))
     kinds = np.array(kinds)
     names, counts = np.unique(kinds, return_counts=True)
     for name, colour in zip(names[counts.argsort()[::-1]][:7], SERIES, strict=False):
@@ -151,22 +147,22 @@ def draw_locality(lengths: np.ndarray, values: np.ndarray, kinds: Sequence[str],
         axes.scatter(lengths[mine], values[mine], s=9, color=colour, label=name, alpha=0.7)
     axes.set(xlabel="shortest distance between two atoms (Å)", ylabel=f"energy ({unit})")
     axes.legend(title="anion", ncol=2)
-    _finish(figure)
+    plt.show()
 
 
 def draw_gate(opening: torch.Tensor, kinds: Sequence[str], title: str) -> None:
     """Draw how far a gate is open, a row for each kind of edge, a column for each component."""
-    figure, axes = plt.subplots(figsize=(8, 0.9 + 0.3 * len(kinds)))
+    _, axes = plt.subplots(figsize=(8, 0.9 + 0.3 * len(kinds)))
     image = axes.imshow(opening, vmin=0, vmax=1, cmap="cividis", aspect="auto")
     axes.set_yticks(range(len(kinds)), kinds)
     axes.set(xlabel="component of the message", title=title)
     figure.colorbar(image, label="opening")
-    _finish(figure)
+    plt.show()
 
 
 def draw_curves(runs: dict[str, object], *, training: bool = True) -> None:
     """Draw the losses of one or several runs, epoch by epoch."""
-    figure, axes = plt.subplots(figsize=(5.8, 3.2))
+    _, axes = plt.subplots(figsize=(5.8, 3.2))
     for number, (name, run) in enumerate(runs.items()):
         history, colour = run.history, SERIES[number % len(SERIES)]
         style = "-" if number < len(SERIES) else "--"
@@ -176,7 +172,7 @@ def draw_curves(runs: dict[str, object], *, training: bool = True) -> None:
     title = "validation" + (" (full) and training (dotted)" if training else "")
     axes.set(title=title, xlabel="epoch", ylabel="loss", yscale="log")
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    _finish(figure)
+    plt.show()
 
 
 def draw_parity(runs: dict[str, object]) -> None:
@@ -193,12 +189,12 @@ def draw_parity(runs: dict[str, object]) -> None:
         axes.set_title(f"{name}: {run.score_name} {run.score():.3g}", fontsize=8.5)
         axes.set(xlabel=f"true ({unit})", ylabel=f"predicted ({unit})")
     figure.suptitle("test part (blue) and training part (grey)", fontsize=8.5, x=0.02, ha="left")
-    _finish(figure)
+    plt.show()
 
 
 def draw_scores(runs: dict[str, object], x_label: str = "") -> None:
     """Draw the training and test scores of a comparison as bars."""
-    figure, axes = plt.subplots(figsize=(max(4.2, 0.95 * len(runs)), 2.9))
+    _, axes = plt.subplots(figsize=(max(4.2, 0.95 * len(runs)), 2.9))
     places = np.arange(len(runs))
     first = next(iter(runs.values()))
     train = [run.score(run.parts.train) for run in runs.values()]
@@ -209,12 +205,12 @@ def draw_scores(runs: dict[str, object], x_label: str = "") -> None:
     axes.set_xticks(places, runs, rotation=0 if max(map(len, runs)) < 11 else 20)
     axes.set(xlabel=x_label, ylabel=first.score_name)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=2)
-    _finish(figure)
+    plt.show()
 
 
 def draw_invariance(table: pd.DataFrame) -> None:
     """Draw how far a prediction moves (colour and number) for each change and each rule."""
-    figure, axes = plt.subplots(figsize=(1.6 + 1.2 * table.shape[1], 0.9 + 0.42 * len(table)))
+    _, axes = plt.subplots(figsize=(1.6 + 1.2 * table.shape[1], 0.9 + 0.42 * len(table)))
     numbers = table.to_numpy(dtype=float)
     axes.imshow(np.log10(numbers + 1e-9), cmap="YlOrBr", vmin=-8, vmax=1, aspect="auto")
     for (row, column), number in np.ndenumerate(numbers):
@@ -223,7 +219,7 @@ def draw_invariance(table: pd.DataFrame) -> None:
     axes.set_yticks(range(len(table)), table.index)
     axes.set_title("largest change of a prediction, in units of its spread")
     axes.tick_params(length=0)
-    _finish(figure)
+    plt.show()
 
 
 def draw_side_by_side(crystals: Sequence[Crystal], titles: Sequence[str], longest: float) -> None:
@@ -246,7 +242,7 @@ def draw_side_by_side(crystals: Sequence[Crystal], titles: Sequence[str], longes
 
 def draw_new_materials(table: pd.DataFrame, column: str, target: float) -> None:
     """Draw the predictions for new materials, and the ones nearest to a wanted value."""
-    figure, axes = plt.subplots(figsize=(5.6, 2.7))
+    _, axes = plt.subplots(figsize=(5.6, 2.7))
     axes.hist(table[column], bins=30, color="#BFCBD3")
     axes.axvline(target, color=ORANGE)
     near = table.iloc[(table[column] - target).abs().argsort()[:5]]
@@ -255,4 +251,4 @@ def draw_new_materials(table: pd.DataFrame, column: str, target: float) -> None:
         axes.annotate(words, (1.0, 0.9 - 0.12 * height), xycoords="axes fraction", fontsize=8)
     axes.set(title="new materials, wanted value in orange", xlabel=f"predicted {column}")
     axes.set_ylabel("crystals")
-    _finish(figure)
+    plt.show()

@@ -40,7 +40,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
-from IPython.display import display
 from pymatgen.core import Lattice, Structure
 from sklearn.neural_network import MLPRegressor
 
@@ -93,7 +92,7 @@ print(
 #
 # ## 1.1 Invariance: one crystal, many descriptions
 #
-# The cell below writes one crystal in five ways. The first column says how much the raw numbers of
+# The cell below writes one crystal in five other ways. The first column says how much the raw numbers of
 # the file change, the second how much the sorted distances around all atoms do.
 
 
@@ -130,14 +129,22 @@ def moved(crystal):
 
 
 def supercell(crystal):
-    return crystal.repeated(2, 1, 1)
+    return crystal.repeated(2, 2, 1)
+
+
+def another_cell(crystal):
+    """Give the same crystal with the third lattice vector replaced by a + c."""
+    change = np.array([[1, 0, 0], [0, 1, 0], [1, 0, 1]])
+    positions = crystal.fractional_positions @ np.linalg.inv(change)
+    return Crystal(change @ crystal.lattice, positions, crystal.atomic_numbers)
 
 
 CHANGES = {
     "atoms reordered": reordered,
     "rotated": rotated,
     "moved": moved,
-    "supercell 2 × 1 × 1": supercell,
+    "supercell 2 × 2 × 1": supercell,
+    "another cell, c + a for c": another_cell,
 }
 one = min(data.crystals, key=lambda crystal: crystal.n_atoms)
 rows = []
