@@ -69,6 +69,17 @@ def join(first: pd.DataFrame, second: pd.DataFrame, max_atoms: int, seed: int) -
     return joined[(joined["split"] != "train") | (n_atoms <= max_atoms)].reset_index(drop=True)
 
 
+def write_table(data: Path, out: Path, max_atoms: int = 100, seed: int = 0) -> None:
+    """Read the two tables and write the joined one."""
+    tables = [
+        pd.read_parquet(data / f"{name}.parquet")
+        for name in ("matbench_mp_106k", "materials_project_36k")
+    ]
+    joined = join(*tables, max_atoms, seed)
+    joined.to_parquet(out, index=False)
+    print(joined.drop(columns=["lattice", "species", "frac"]).groupby("split").count().T)
+
+
 def main() -> None:
     """Write the table."""
     parser = argparse.ArgumentParser(
@@ -79,13 +90,7 @@ def main() -> None:
     parser.add_argument("--max-atoms", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    tables = [
-        pd.read_parquet(options.data / f"{name}.parquet")
-        for name in ("matbench_mp_106k", "materials_project_36k")
-    ]
-    joined = join(*tables, options.max_atoms, options.seed)
-    joined.to_parquet(options.out, index=False)
-    print(joined.drop(columns=["lattice", "species", "frac"]).groupby("split").count().T)
+    write_table(options.data, options.out, options.max_atoms, options.seed)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,165 @@
+"""How every model that comes with the package was trained and packed: one command each.
+
+    python -m recipes.shipped_weights pack band-gap --data ../shared/data --runs runs/shipped
+
+makes the tables that it needs, trains what is not trained yet (a run that was broken off goes on),
+and packs the networks with uncertainty, domain and card. `train RUN --seed N` does one run alone,
+so that several machines can share the work. The data are those of the Materials Project and of
+Castelli as `docs/data.md` describes them; where there is an accelerator, the same commands use it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from recipes import materials_project, total_energy
+
+HERE = Path(__file__).parent
+SHIPPED = HERE.parent / "src/xtalgraph/models/shipped"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training, for each of some seeds."""
+
+    table: str  # a file of the data folder, or one that `make_table` makes
+    target: str
+    options: tuple[str, ...]  # of `xtalgraph train`
+    n_seeds: int = 2
+    start: str = ""  # another run, whose weights it begins with
+
+
+@dataclass(frozen=True)
+class Model:
+    """One shipped model: what is packed of which run."""
+
+    run: str
+    notes: str  # a file of recipes/card_notes
+    target: str = ""  # of a run of several targets
+    members: str = ""  # folder of the networks that several models share
+    baselines: str = "mean,composition_boosting"
+
+
+SEVERAL = "formation_energy_per_atom,band_gap,fermi_energy,log10_K_VRH,log10_G_VRH,poisson_ratio"
+JOINED, SPLIT = "materials_project.parquet", ("--split", "column:split")
+CASTELLI = ("--split", "column:split:train=train,test=validation")
+TUNING = (*SPLIT, "--set", "train.batch_size=128", "--set", "train.warm_up=0.1")
+HULL = (*CASTELLI, "--config", str(HERE / "castelli.toml"))
+
+RUNS = {
+    "several": Run(JOINED, SEVERAL, (*SPLIT, "--config", str(HERE / "materials_project.toml"))),
+    "energies": Run(
+        JOINED,
+        "formation_energy_per_atom",
+        (*TUNING, "--set", "train.learning_rate=1e-3", "--epochs", "6"),
+        start="several",
+    ),
+    "elastic": Run(
+        JOINED,
+        "log10_K_VRH,log10_G_VRH,poisson_ratio",
+        (*TUNING, "--set", "train.learning_rate=1e-3", "--epochs", "20"),
+        start="several",
+    ),
+    "is_metal": Run(
+        JOINED,
+        "is_metal",
+        (*TUNING, "--task", "classification", "--set", "train.learning_rate=1e-3", "--epochs", "3"),
+        start="several",
+    ),
+    "hull": Run("castelli_perovskites.parquet", "energy_above_hull", HULL, n_seeds=4),
+    "sites": Run(
+        "castelli_perovskites.parquet",
+        "energy_above_hull",
+        (*HULL, "--set", "model.n_hidden=0"),
+        n_seeds=1,
+    ),
+}
+
+MODELS = {
+    "formation-energy": Model(
+        "energies", "materials_project.md", "formation_energy_per_atom", "_energies"
+    ),
+    "total-energy": Model("energies", "materials_project.md", "energy_per_atom", "_energies"),
+    "band-gap": Model("several", "materials_project.md", "band_gap", "_several"),
+    "fermi-energy": Model("several", "materials_project.md", "fermi_energy", "_several"),
+    "bulk-modulus": Model("elastic", "materials_project.md", "log10_K_VRH", "_elastic"),
+    "shear-modulus": Model("elastic", "materials_project.md", "log10_G_VRH", "_elastic"),
+    "poisson-ratio": Model("elastic", "materials_project.md", "poisson_ratio", "_elastic"),
+    "is-metal": Model(
+        "is_metal", "materials_project.md", baselines="most_common,composition_boosting"
+    ),
+    "perovskite-hull": Model("hull", "castelli.md"),
+    "perovskite-sites": Model("sites", "castelli.md"),
+}
+
+
+def find_table(name: str, data: Path, runs: Path) -> Path:
+    """Give the file of a table, made where it is one of several joined."""
+    if (data / name).is_file():
+        return data / name
+    made = runs / name
+    if not made.is_file():
+        runs.mkdir(parents=True, exist_ok=True)
+        materials_project.write_table(data, made)
+    return made
+
+
+def train(name: str, seed: int, data: Path, runs: Path) -> Path:
+    """Train one run to its end, and first the one it starts from; give its folder."""
+    run, out = RUNS[name], runs / f"{name}-{seed}"
+    if (out / "model.json").is_file() and (out / "metrics.json").is_file():
+        return out
+    if (out / "last.ckpt").is_file():
+        _command("train", "--resume", str(out))
+        return out
+    table = find_table(run.table, data, runs)
+    start = ("--from", str(train(run.start, seed, data, runs))) if run.start else ()
+    options = ("--target", run.target, *run.options, *start)
+    _command("train", str(table), *options, "--seed", str(seed), "--out", str(out))
+    return out
+
+
+def pack(name: str, data: Path, runs: Path, out: Path) -> None:
+    """Train what a model needs, and pack it into the folder of its name."""
+    model = MODELS[name]
+    folders = [train(model.run, seed, data, runs) for seed in range(RUNS[model.run].n_seeds)]
+    if model.run == "energies":
+        folders = [total_energy.add_total_energy(folder) for folder in folders]
+    options = ["--card-notes", str(HERE / "card_notes" / model.notes)]
+    options += ["--baselines", model.baselines]
+    if model.target:
+        options += ["--target", model.target]
+    if model.members:
+        options += ["--members", str(out / model.members)]
+    _command("ensemble", *map(str, folders), "--out", str(out / name), *options)
+
+
+def _command(*words: str) -> None:
+    print("xtalgraph", *words, flush=True)
+    subprocess.run([sys.executable, "-m", "xtalgraph.cli", *words], check=True)
+
+
+def main() -> None:
+    """Train or pack."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("action", choices=["train", "pack"])
+    parser.add_argument("name", choices=[*RUNS, *MODELS])
+    parser.add_argument("--data", type=Path, required=True, help="folder of the tables")
+    parser.add_argument("--runs", type=Path, required=True, help="folder for tables and runs")
+    parser.add_argument("--out", type=Path, default=SHIPPED, help="where packed models go")
+    parser.add_argument("--seed", type=int, default=0, help="of the run to train")
+    options = parser.parse_args()
+    if options.action == "train":
+        train(options.name, options.seed, options.data, options.runs)
+    else:
+        pack(options.name, options.data, options.runs, options.out)
+
+
+if __name__ == "__main__":
+    main()
