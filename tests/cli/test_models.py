@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +82,20 @@ def test_a_shipped_name_is_predicted_with_and_what_is_out_of_its_domain_is_told(
     assert "out of the model's domain:" in outcome.err
     assert "other: O, Ti, Sr never seen in training" in outcome.err
     assert len(pd.read_csv(io.StringIO(outcome.out))) == 2
+
+
+def test_one_crystal_is_predicted_without_what_only_training_and_figures_need(
+    packed: Path, salt: Path
+) -> None:
+    code = (
+        "import sys; from xtalgraph.cli.app import run; "
+        f"assert run(['predict', {str(packed)!r}, {str(salt)!r}]) == 0; print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"lightning", "matplotlib", "sklearn", "torchmetrics", "optuna", "huggingface_hub"}
+    loaded = set(done.stdout.split())
+    assert "torch" in loaded
+    assert not heavy & loaded
 
 
 def test_an_unknown_name_is_answered_with_the_nearest(call: Call, shelf: Path, salt: Path) -> None:
