@@ -58,6 +58,12 @@ RUNS = {
         (*TUNING, "--set", "train.learning_rate=1e-3", "--epochs", "6"),
         start="several",
     ),
+    "electronic": Run(
+        JOINED,
+        "band_gap,fermi_energy",
+        (*TUNING, "--set", "train.learning_rate=1e-3", "--epochs", "5"),
+        start="several",
+    ),
     "elastic": Run(
         JOINED,
         "log10_K_VRH,log10_G_VRH,poisson_ratio",
@@ -68,6 +74,7 @@ RUNS = {
         JOINED,
         "is_metal",
         (*TUNING, "--task", "classification", "--set", "train.learning_rate=1e-3", "--epochs", "3"),
+        n_seeds=1,
         start="several",
     ),
     "hull": Run("castelli_perovskites.parquet", "energy_above_hull", HULL, n_seeds=4),
@@ -84,8 +91,8 @@ MODELS = {
         "energies", "materials_project.md", "formation_energy_per_atom", "_energies"
     ),
     "total-energy": Model("energies", "materials_project.md", "energy_per_atom", "_energies"),
-    "band-gap": Model("several", "materials_project.md", "band_gap", "_several"),
-    "fermi-energy": Model("several", "materials_project.md", "fermi_energy", "_several"),
+    "band-gap": Model("electronic", "materials_project.md", "band_gap", "_electronic"),
+    "fermi-energy": Model("electronic", "materials_project.md", "fermi_energy", "_electronic"),
     "bulk-modulus": Model("elastic", "materials_project.md", "log10_K_VRH", "_elastic"),
     "shear-modulus": Model("elastic", "materials_project.md", "log10_G_VRH", "_elastic"),
     "poisson-ratio": Model("elastic", "materials_project.md", "poisson_ratio", "_elastic"),

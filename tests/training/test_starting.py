@@ -17,9 +17,19 @@ from torch import Tensor, nn
 from tests.models.test_checkpoint_2018 import make_checkpoint, write
 from tests.training.test_resume import TIMES, interrupt
 from tests.training.tiny import SITES, make_tiny, small_config
+from tests.zoo import ZOO
 from xtalgraph.datasets import Dataset
 from xtalgraph.errors import BadCheckpoint, BadConfig, BadCrystal, UnknownName
-from xtalgraph.models import SavedModel, Task, read_model, save_model, shipped
+from xtalgraph.graphs import GraphConfig, build_graphs
+from xtalgraph.models import (
+    MODELS,
+    Normaliser,
+    SavedModel,
+    Task,
+    read_model,
+    save_model,
+    shipped,
+)
 from xtalgraph.models.shipped import ENSEMBLE
 from xtalgraph.structures import Crystal, CrystalStore
 from xtalgraph.training import (
@@ -109,6 +119,30 @@ def test_frozen_convolutions_stay_to_the_last_bit(
     )
 
 
+@pytest.mark.parametrize("kind", MODELS)
+def test_what_is_known_of_a_target_is_known_in_its_new_normaliser(kind: str) -> None:
+    """Of two targets the second, with the mean and the spread of other crystals."""
+    network = MODELS[kind].build(MODELS[kind].config(atom_width=8, hidden_width=6), 2).eval()
+    if kind == "residual":
+        nn.init.normal_(network.composition.weight)
+    targets = Target("gap", "eV"), Target("energy", "eV")
+    model = SavedModel(
+        network,
+        MODELS[kind].config(atom_width=8, hidden_width=6),
+        GraphConfig(),
+        Task("regression", targets),
+        Normaliser((0.5, -3.0), (1.5, 0.7)),
+        (),
+        {},
+    )
+    new = Normaliser((-2.0,), (0.3,))
+    started = start_network(model, Task("regression", targets[1:]), new).eval()
+    graph = build_graphs([ZOO["NaCl"], ZOO["SrTiO3"]])
+    with torch.no_grad():
+        expected = model.normaliser.restore(network(graph))[:, 1:]
+        torch.testing.assert_close(new.restore(started(graph)), expected, rtol=1e-5, atol=1e-5)
+
+
 KINDS = [
     (Task("regression", (Target("gap"),)), set()),
     (Task("regression", (Target("gap"), Target("energy"))), {"output.3"}),
@@ -120,7 +154,7 @@ KINDS = [
 def test_the_last_layer_is_new_where_the_outputs_are(
     source: TrainedRun, task: Task, new: set[str]
 ) -> None:
-    network = start_network(source.model, task)
+    network = start_network(source.model, task, None)
     before, after = weights(source.model), weights(network)
     assert set(before) == set(after)
     different = {
@@ -174,7 +208,7 @@ def test_a_run_is_not_resumed_from_other_weights(
     place.rename(tmp_path / "moved")
     with pytest.raises(BadCheckpoint, match="does not exist"):
         resume_run(tmp_path / "run", dataset=TINY)
-    other = start_network(source.model, source.model.task)
+    other = start_network(source.model, source.model.task, None)
     nn.init.zeros_(other.output[-1].bias)
     save_model(replace(source.model, network=other), place)
     with pytest.raises(BadCheckpoint, match="other weights than when the run was begun"):

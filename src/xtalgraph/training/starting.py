@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from lightning.pytorch import Callback, Trainer
-from torch import nn
+from torch import Tensor, nn
 
 from xtalgraph.datasets.splits import PARTS
 from xtalgraph.errors import BadCheckpoint, BadConfig
-from xtalgraph.models import SavedModel, Task, find_model, model_name, read_model
+from xtalgraph.models import Normaliser, SavedModel, Task, find_model, model_name, read_model
 from xtalgraph.models.registry import Network
 from xtalgraph.models.saved import DESCRIPTION
-from xtalgraph.models.selecting import OUTPUT, select_outputs
+from xtalgraph.models.selecting import COMPOSITION, OUTPUT, select_outputs, select_targets
 from xtalgraph.models.shipped import ENSEMBLE, find_shipped, shipped_names
 from xtalgraph.structures.elements import SYMBOLS
 from xtalgraph.training.config import RunConfig, preset
@@ -87,22 +88,41 @@ def record_source(
     record[START_WEIGHTS] = checksum
 
 
-def start_network(source: SavedModel, task: Task) -> Network:
-    """Give a new network with the source's weights, for a task.
+def start_network(source: SavedModel, task: Task, normaliser: Normaliser | None) -> Network:
+    """Give a new network with the source's weights, for a task and its normaliser.
 
-    What the source has learned of the task's targets is taken, of several the right ones; so is
-    its single output of the same kind for another target. Else the last layer is new, begun at
-    random, and the hidden layers before it are taken.
+    What the source has learned of the task's targets is taken, of several the right ones, and
+    predicts the same in the new normaliser; so is its single output of the same kind for another
+    target. Else the last layer is new, begun at random, and the hidden layers before it are taken.
     """
-    kind = find_model(model_name(source.model_config))
-    vectors = source.network.state_dict().get("element_vectors.vectors")
-    network = kind.build(source.model_config, task.n_outputs, vectors)
     outputs = _find_outputs(source.task, task)
-    state = select_outputs(source.network, outputs or [])
+    names = [target.name for target in task.targets]
+    if outputs is not None and {target.name for target in source.task.targets} >= set(names):
+        source = select_targets(source, names)
+        state = dict(source.network.state_dict())
+        if normaliser is not None and source.normaliser is not None:
+            _restate(state, source.network, source.normaliser, normaliser)
+    else:
+        state = select_outputs(source.network, outputs or [])
     if outputs is None:
         state = {name: value for name, value in state.items() if len(value.flatten())}
+    kind = find_model(model_name(source.model_config))
+    vectors = state.get("element_vectors.vectors")
+    network = kind.build(source.model_config, task.n_outputs, vectors)
     network.load_state_dict(network.state_dict() | state)
     return network
+
+
+def _restate(state: dict[str, Tensor], network: Network, old: Normaliser, new: Normaliser) -> None:
+    """Change the last layer so that its outputs, restored by `new`, are what they were by `old`."""
+    means, stds = torch.tensor([old.mean, new.mean]), torch.tensor([old.std, new.std])
+    ratio = stds[0] / stds[1]
+    last = f"{OUTPUT}{len(network.output) - 1}."
+    state[f"{last}weight"] = state[f"{last}weight"] * ratio[:, None]
+    state[f"{last}bias"] = state[f"{last}bias"] * ratio + (means[0] - means[1]) / stds[1]
+    for name in state:
+        if name.startswith(COMPOSITION):
+            state[name] = state[name] * ratio
 
 
 def _find_outputs(theirs: Task, task: Task) -> list[int] | None:

@@ -128,7 +128,7 @@ def _run(
     on_progress: Callable[[Progress], None] | None,
 ) -> TrainedRun:
     if source is not None:
-        network = start_network(source, problem.task)
+        network = start_network(source, problem.task, problem.normaliser)
     else:
         network = find_model(config.model_kind).build(config.model, problem.task.n_outputs)
     refuse_bad_crystals(problem, network.known_elements, config.graph)
