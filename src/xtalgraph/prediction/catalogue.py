@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from xtalgraph.models.shipped import find_shipped, folder_size, shipped_names
-from xtalgraph.prediction.ensemble import read_ensemble
+from xtalgraph.models.shipped import find_shipped, shipped_names
+from xtalgraph.prediction.ensemble import count_bytes, read_ensemble
 
 _SCORES = {  # that stand for a model in a list
     "regression": (("mean_absolute_error", "MAE"),),
@@ -33,5 +33,5 @@ def _describe(name: str, folder: Path) -> dict[str, Any]:
         "predicts": ", ".join(target.column for target in task.targets) + classes,
         "error": ", ".join(errors),
         "networks": len(ensemble.members),
-        "mb": folder_size(folder) / 1e6,
+        "mb": count_bytes(folder) / 1e6,
     }

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -145,6 +146,27 @@ def read_ensemble(path: Path) -> Ensemble:
             "version of xtalgraph, or changed by hand."
         ) from error
     return Ensemble(members, calibration, domain, description["facts"], places)
+
+
+def copy_whole(folder: Path, out: Path) -> None:
+    """Copy the folder of an ensemble, and into it the networks that it shares with others."""
+    shutil.copytree(folder, out, dirs_exist_ok=True)
+    description = _read_description(folder)
+    places = []
+    for number, place in enumerate(description["members"], start=1):
+        places.append(f"member-{number}")
+        shutil.copytree(folder / place, out / places[-1], dirs_exist_ok=True)
+    description["members"] = places
+    text = json.dumps(description, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    _write(out / ENSEMBLE, text.encode())
+
+
+def count_bytes(folder: Path) -> int:
+    """Give the bytes of an ensemble, networks that it shares with others included."""
+    places = [folder / place for place in _read_description(folder)["members"]]
+    folders = {folder.resolve(), *(place.resolve() for place in places)}
+    files = {file for one in folders for file in one.rglob("*") if file.is_file()}
+    return sum(file.stat().st_size for file in files)
 
 
 def read_members(folders: Sequence[Path], targets: Sequence[str]) -> tuple[SavedModel, ...]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from xtalgraph.errors import BadCheckpoint, BadConfig, MissingExtra
 from xtalgraph.models.shipped import CARD
-from xtalgraph.prediction.ensemble import is_ensemble, read_ensemble
+from xtalgraph.prediction.ensemble import copy_whole, is_ensemble, read_ensemble
 
 _FILES = ["*.safetensors", "*.json", "*.md", "*.png"]  # at any depth
 _ADDRESS = re.compile(r"hf:(?://)?(?P<name>[\w.-]+/[\w.-]+)/?")
@@ -63,7 +63,7 @@ def publish_model(folder: Path, name: str, *, endpoint: str | None = None) -> st
     hub, failures = _import_hub("publishing on the Hugging Face hub")
     api = hub.HfApi(endpoint=endpoint)
     with tempfile.TemporaryDirectory() as copy:
-        shutil.copytree(folder, copy, dirs_exist_ok=True)
+        copy_whole(folder, Path(copy))
         shutil.copyfile(folder / CARD, Path(copy) / _HUB_CARD)
         try:
             api.create_repo(name, exist_ok=True)

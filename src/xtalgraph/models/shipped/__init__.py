@@ -1,7 +1,8 @@
 """The models that come with the package: one folder each, found by its name.
 
 A folder holds a calibrated ensemble as `xtalgraph ensemble` packs it: `ensemble.json`,
-`reference.safetensors`, a folder for each member, `card.md` and its figure.
+`reference.safetensors`, a folder for each member, `card.md` and its figure. Names that begin with
+`_` are networks that several models share, each for a target of its own.
 """
 
 from __future__ import annotations
@@ -26,8 +27,3 @@ def find_shipped(name: str) -> Path:
     if name not in names:
         raise UnknownName("path or shipped model", name, names)
     return SHIPPED / name
-
-
-def folder_size(folder: Path) -> int:
-    """Give the bytes of all files of a model."""
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
