@@ -32,6 +32,10 @@ bench: $(STAMP) ## speed, as ratios to peers in one run
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.screening
 
+course: $(STAMP) ## the homework of course/, with solution, written part and autograder.zip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[course]"
+	$(BIN)/python course/build.py --package
+
 clean:
 	rm -rf .venv build dist runs .pytest_cache .mypy_cache .ruff_cache
 

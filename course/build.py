@@ -119,7 +119,7 @@ def make_autograder() -> dict[str, str]:
     from hidden_checks import HIDDEN, all_checks
 
     files = {
-        f"autograder/{name}": (SOURCE / name).read_text(encoding="utf-8")
+        f"autograder/grader/{name}": (SOURCE / name).read_text(encoding="utf-8")
         for name in ("checks.py", "hidden_checks.py")
     }
     cases: dict[str, list[str]] = {}
@@ -132,7 +132,8 @@ def make_autograder() -> dict[str, str]:
             f"    assert problem is None, problem\n"
         )
     head = (
-        "import hidden_checks\nfrom otter.test_files import test_case\n\n"
+        "import sys\n\nfrom otter.test_files import test_case\n\n"
+        'sys.path.insert(0, "grader")\nimport hidden_checks\n\n'
         "OK_FORMAT = False\nname = {question!r}\npoints = None\n\n\n"
     )
     for question, texts in cases.items():
@@ -161,10 +162,9 @@ def package(out: Path) -> None:
         for path in sorted([*(out / "student").glob("*"), *(out / "wheel").glob("*.whl")]):
             archive.write(path, path.name)
     shutil.rmtree(out / "wheel")
-    otter = Path(sys.executable).with_name("otter")
-    command = [str(otter), "generate", "-t", "tests", "-o", "../autograder.zip"]
-    files = ["checks.py", "hidden_checks.py"]
-    subprocess.run([*command, *files], cwd=out / "autograder", check=True)
+    otter = str(Path(sys.executable).with_name("otter"))
+    command = [otter, "generate", "-t", "tests", "-o", "../autograder.zip", "grader"]
+    subprocess.run(command, cwd=out / "autograder", check=True)
 
 
 def main() -> None:

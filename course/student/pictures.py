@@ -152,7 +152,7 @@ def draw_locality(lengths: np.ndarray, values: np.ndarray, kinds: Sequence[str],
 
 def draw_gate(opening: torch.Tensor, kinds: Sequence[str], title: str) -> None:
     """Draw how far a gate is open, a row for each kind of edge, a column for each component."""
-    _, axes = plt.subplots(figsize=(8, 0.9 + 0.3 * len(kinds)))
+    figure, axes = plt.subplots(figsize=(8, 0.9 + 0.3 * len(kinds)))
     image = axes.imshow(opening, vmin=0, vmax=1, cmap="cividis", aspect="auto")
     axes.set_yticks(range(len(kinds)), kinds)
     axes.set(xlabel="component of the message", title=title)

@@ -172,8 +172,7 @@ PLANTED = [
     Planted(
         "pooled over the whole batch in the network",
         "crystals = pool(atoms, graph.crystal, graph.n_crystals, self.pooling)",
-        "crystals = pool(atoms, 0 * graph.crystal, 1, self.pooling)"
-        ".expand(graph.n_crystals, -1)",
+        "crystals = pool(atoms, 0 * graph.crystal, 1, self.pooling).expand(graph.n_crystals, -1)",
         {"CrystalNetwork": 7},
     ),
     Planted(

@@ -23,7 +23,9 @@ def solution_lines() -> set[str]:
     sources = [path for path in sorted((COURSE / "source").rglob("*")) if path.is_file()]
     texts = [path.read_text(encoding="utf-8") for path in sources if path.suffix in (".py", ".md")]
     blocks = [block for text in texts for block in build.solution_blocks(text)]
-    return {line.strip() for block in blocks for line in block.splitlines() if len(line.split()) > 1}
+    return {
+        line.strip() for block in blocks for line in block.splitlines() if len(line.split()) > 1
+    }
 
 
 def plain(path: str, text: str) -> str:

@@ -60,8 +60,6 @@ check("GatedConvolution")
 # package splits the product $zW$ so that it is faster; the numbers are the same.
 
 # %%
-from xtalgraph.models.cgcnn.convolutions import GatedConvolution
-
 settings = xtalgraph.CgcnnConfig(atom_width=32, activation="softplus", normalisation="none")
 theirs, mine = (
     GatedConvolution(settings),
