@@ -12,6 +12,8 @@ import pytest
 from tests.screening.conftest import assert_same
 from xtalgraph.errors import BadConfig, UnknownName
 from xtalgraph.screening import PerovskiteSpace, Question, ScreenProgress, list_anions, screen
+from xtalgraph.screening.local_engine import judge_here
+from xtalgraph.screening.ray_engine import judge_with_ray
 
 ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own
@@ -68,12 +70,13 @@ def test_a_screen_begun_here_goes_on_there(model: str, tmp_path: Path) -> None:
 
 
 def test_errors_of_ours_come_out_as_themselves(tmp_path: Path) -> None:
-    from xtalgraph.screening.local_engine import judge_here
-    from xtalgraph.screening.ray_engine import judge_with_ray
-
     for judge in (judge_here, lambda *asked: judge_with_ray(*asked, 1, None)):
         with pytest.raises(UnknownName, match="no-such-model"):
             list(judge(Question(("no-such-model",)), SPACE.chunks(())))
+
+
+def test_an_address_without_a_cluster_is_refused_at_once() -> None:
     ray.shutdown()
-    with pytest.raises(BadConfig, match="Is it running"):
-        list(judge_with_ray(Question(("x",)), SPACE.chunks(()), 1, "127.0.0.1:1"))
+    for address in ("127.0.0.1:1", "ray://127.0.0.1:1", "auto"):
+        with pytest.raises(BadConfig, match="Is it running"):
+            list(judge_with_ray(Question(("x",)), SPACE.chunks(()), 1, address))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
@@ -46,6 +47,7 @@ def judge_with_ray(
     """
     ray = _import_ray()
     if not ray.is_initialized():
+        _refuse_dead_address(address)
         try:
             ray.init(address=address, log_to_driver=False, include_dashboard=False)
         except (ConnectionError, ValueError) as error:
@@ -73,6 +75,17 @@ def judge_with_ray(
     finally:
         for worker in workers:
             ray.kill(worker)
+
+
+def _refuse_dead_address(address: str | None) -> None:
+    """Refuse an address at which nobody answers: Ray itself would try for some minutes."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        raise BadConfig(f"no Ray cluster at {address!r} ({error}). Is it running?") from error
 
 
 def _import_ray() -> Any:
