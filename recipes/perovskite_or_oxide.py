@@ -58,19 +58,24 @@ def _label(dataset: Dataset, kind: str, origin: str) -> Dataset:
     return replace(dataset, columns=columns, targets={})
 
 
-def main() -> None:
+def write_table(data: Path, out: Path) -> None:
     """Read the three sets of a folder, and write the table."""
+    table = make_table(
+        read_dataset(data / "cs182_perovskites"),
+        read_dataset(data / "castelli_perovskites.parquet"),
+        read_dataset(data / "materials_project_36k.parquet"),
+    )
+    write_parquet(table, out)
+    print(table.columns.value_counts(["origin", "kind"]).to_string())
+
+
+def main() -> None:
+    """Take the folder and the file from the command line."""
     parser = argparse.ArgumentParser(description="Write the table perovskite or other oxide.")
     parser.add_argument("--data", type=Path, required=True, help="folder with the three sets")
     parser.add_argument("--out", type=Path, required=True, help="a .parquet file")
     options = parser.parse_args()
-    table = make_table(
-        read_dataset(options.data / "cs182_perovskites"),
-        read_dataset(options.data / "castelli_perovskites.parquet"),
-        read_dataset(options.data / "materials_project_36k.parquet"),
-    )
-    write_parquet(table, options.out)
-    print(table.columns.value_counts(["origin", "kind"]).to_string())
+    write_table(options.data, options.out)
 
 
 if __name__ == "__main__":

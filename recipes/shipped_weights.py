@@ -16,7 +16,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from recipes import materials_project, total_energy
+from recipes import materials_project, perovskite_or_oxide, total_energy
 
 HERE = Path(__file__).parent
 SHIPPED = HERE.parent / "src/xtalgraph/models/shipped"
@@ -48,7 +48,11 @@ SEVERAL = "formation_energy_per_atom,band_gap,fermi_energy,log10_K_VRH,log10_G_V
 JOINED, SPLIT = "materials_project.parquet", ("--split", "column:split")
 CASTELLI = ("--split", "column:split:train=train,test=validation")
 TUNING = (*SPLIT, "--set", "train.batch_size=128", "--set", "train.warm_up=0.1")
-HULL = (*CASTELLI, "--config", str(HERE / "castelli.toml"))
+OF_CASTELLI = str(HERE / "castelli.toml")
+HULL = (*CASTELLI, "--config", OF_CASTELLI)
+OXIDES, BY_FORMULA = "perovskite_or_oxide.parquet", "group:formula:0.8,0.1,0.1"
+SYMMETRY = ("--set", "model.bond_ties=true", "--set", "model.n_convolutions=3")
+SYMMETRY += ("--set", "model.dropout=0.3", "--set", "train.weight_decay=0.3")
 
 RUNS = {
     "several": Run(JOINED, SEVERAL, (*SPLIT, "--config", str(HERE / "materials_project.toml"))),
@@ -64,18 +68,25 @@ RUNS = {
         (*TUNING, "--set", "train.learning_rate=1e-3", "--epochs", "5"),
         start="several",
     ),
-    "elastic": Run(
-        JOINED,
-        "log10_K_VRH,log10_G_VRH,poisson_ratio",
-        (*TUNING, "--set", "train.learning_rate=1e-3", "--epochs", "20"),
-        start="several",
-    ),
     "is_metal": Run(
         JOINED,
         "is_metal",
         (*TUNING, "--task", "classification", "--set", "train.learning_rate=1e-3", "--epochs", "3"),
         n_seeds=1,
         start="several",
+    ),
+    "crystal_system": Run(
+        "materials_project_36k.parquet",
+        "crystal_system",
+        ("--task", "classification", "--split", BY_FORMULA, *SYMMETRY, "--epochs", "15"),
+        n_seeds=1,
+    ),
+    "is_perovskite": Run(
+        OXIDES,
+        "kind",
+        ("--task", "classification", "--split", BY_FORMULA, "--config", OF_CASTELLI)
+        + ("--epochs", "5"),
+        n_seeds=1,
     ),
     "hull": Run("castelli_perovskites.parquet", "energy_above_hull", HULL, n_seeds=4),
     "sites": Run(
@@ -93,11 +104,17 @@ MODELS = {
     "total-energy": Model("energies", "materials_project.md", "energy_per_atom", "_energies"),
     "band-gap": Model("electronic", "materials_project.md", "band_gap", "_electronic"),
     "fermi-energy": Model("electronic", "materials_project.md", "fermi_energy", "_electronic"),
-    "bulk-modulus": Model("elastic", "materials_project.md", "log10_K_VRH", "_elastic"),
-    "shear-modulus": Model("elastic", "materials_project.md", "log10_G_VRH", "_elastic"),
-    "poisson-ratio": Model("elastic", "materials_project.md", "poisson_ratio", "_elastic"),
+    "bulk-modulus": Model("several", "materials_project.md", "log10_K_VRH", "_several"),
+    "shear-modulus": Model("several", "materials_project.md", "log10_G_VRH", "_several"),
+    "poisson-ratio": Model("several", "materials_project.md", "poisson_ratio", "_several"),
     "is-metal": Model(
         "is_metal", "materials_project.md", baselines="most_common,composition_boosting"
+    ),
+    "crystal-system": Model(
+        "crystal_system", "symmetry.md", baselines="most_common,composition_boosting"
+    ),
+    "is-perovskite": Model(
+        "is_perovskite", "oxides.md", baselines="most_common,composition_boosting"
     ),
     "perovskite-hull": Model("hull", "castelli.md"),
     "perovskite-sites": Model("sites", "castelli.md"),
@@ -109,9 +126,11 @@ def find_table(name: str, data: Path, runs: Path) -> Path:
     if (data / name).is_file():
         return data / name
     made = runs / name
-    if not made.is_file():
-        runs.mkdir(parents=True, exist_ok=True)
+    runs.mkdir(parents=True, exist_ok=True)
+    if not made.is_file() and name == JOINED:
         materials_project.write_table(data, made)
+    if not made.is_file() and name == OXIDES:
+        perovskite_or_oxide.write_table(data, made)
     return made
 
 

@@ -3,8 +3,10 @@
 In the Materials Project table the total energy an atom is the formation energy plus, for each
 atom, the reference energy of its element: exactly, since that is how formation energies are made.
 So the networks of the formation energy get a second output, the first plus a term of the
-composition, and nothing is trained. The references come from the training part of the table by
-least squares, and have to give it to 1e-6 eV/atom.
+composition, and nothing is trained. The references come from the training part by least squares.
+Rows of the joined table whose two energies are of one release (`mp-…`) have to be given to 1e-6
+eV/atom; the others, whose formation energy is of another release and differs by some 0.005, only
+help with elements that are in no such row.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from xtalgraph.training.run_folder import SPLITS, read_record, read_run
 
 FORMATION, TOTAL = "formation_energy_per_atom", "energy_per_atom"
 EXACT = 1e-6  # eV/atom
+MUCH = 1e4  # how much more a row of one release counts than one of two
 N_ATOMIC_NUMBERS = 119
 
 
@@ -35,11 +38,14 @@ def count_shares(crystals: CrystalStore) -> np.ndarray:
     return shares / shares.sum(axis=1, keepdims=True)
 
 
-def find_references(crystals: CrystalStore, difference: np.ndarray) -> np.ndarray:
+def find_references(
+    crystals: CrystalStore, difference: np.ndarray, is_exact: np.ndarray
+) -> np.ndarray:
     """Give the reference energy of each atomic number in eV, 0 for those that do not occur."""
     shares = count_shares(crystals)
-    references = np.linalg.lstsq(shares, difference, rcond=None)[0]
-    error = np.abs(shares @ references - difference).max()
+    weight = np.where(is_exact, MUCH, 1.0)
+    references = np.linalg.lstsq(shares * weight[:, None], difference * weight, rcond=None)[0]
+    error = np.abs(shares @ references - difference)[is_exact].max()
     if error > EXACT:
         raise ValueError(f"total energies are {error:.1e} eV/atom off the sum of references")
     return np.where(shares.sum(axis=0) > 0, references, 0.0)
@@ -77,7 +83,8 @@ def add_total_energy(run: Path) -> Path:
     values = dataset.values([FORMATION, TOTAL])[train]
     known = ~np.isnan(values).any(axis=1)
     difference = values[known, 1] - values[known, 0]
-    references = find_references(dataset.crystals.take(train[known]), difference)
+    is_exact = np.strings.startswith(dataset.ids[train[known]], "mp-")
+    references = find_references(dataset.crystals.take(train[known]), difference, is_exact)
     saved = add_output(read_run(run).model, references, float(values[known, 1].std()))
     shutil.copytree(run, out, dirs_exist_ok=True)
     save_model(saved, out)

@@ -22,12 +22,16 @@ def test_references_are_found_and_a_sum_that_is_none_is_refused() -> None:
     references = np.random.default_rng(0).normal(size=119)
     shares = count_shares(CRYSTALS)
     assert shares.sum(axis=1) == pytest.approx(1)
-    found = find_references(CRYSTALS, shares @ references)
+    difference = shares @ references
+    is_exact = np.arange(len(CRYSTALS)) != 2  # iron, which no other crystal has
+    found = find_references(CRYSTALS, difference, is_exact)
     np.testing.assert_allclose(shares @ found, shares @ references, atol=1e-9)
     assert found[92] == 0
     twice = pack([ZOO["Fe"], ZOO["Fe"]])
     with pytest.raises(ValueError, match="off the sum of references"):
-        find_references(twice, np.array([1.0, 2.0]))
+        find_references(twice, np.array([1.0, 2.0]), np.array([True, True]))
+    one_is_right = find_references(twice, np.array([1.0, 2.0]), np.array([True, False]))
+    assert one_is_right[26] == pytest.approx(1.0, abs=1e-6)
 
 
 def test_the_second_output_is_the_first_and_the_references() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,6 +64,8 @@ def _describe_member(run: TrainedRun) -> dict[str, Any]:
     from xtalgraph.training.run_folder import read_record
 
     config, _ = read_record(run.folder)
+    start = Path(config.train.start_from).name  # where it lay then means nothing elsewhere
+    config = replace(config, train=replace(config.train, start_from=start))
     return {
         "seed": config.train.seed,
         "model": config.model_kind,

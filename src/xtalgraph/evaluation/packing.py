@@ -20,6 +20,7 @@ from xtalgraph.evaluation.figures.style import save_png
 from xtalgraph.evaluation.labels import labelled_rows, read_labels
 from xtalgraph.evaluation.model_card import CALIBRATION_FIGURE, describe_facts, write_card
 from xtalgraph.metrics import calibration_curve
+from xtalgraph.models import SavedModel
 from xtalgraph.models.shipped import CARD, ENSEMBLE
 from xtalgraph.prediction import Ensemble, Predictions, Predictor, read_ensemble
 from xtalgraph.prediction.ensemble import read_members, save_description, save_members
@@ -62,7 +63,7 @@ def pack_ensemble(
         dataset = read_run_dataset(folders[0])
     split = _read_split(folders[0], dataset, records[0])
     out.mkdir(parents=True, exist_ok=True)
-    stored = save_members([run.model for run in trained], Path(members or out))
+    stored = save_members([_without_paths(run.model) for run in trained], Path(members or out))
     targets = targets or [target.name for target in trained[0].model.task.targets]
     places = tuple(Path(os.path.relpath(folder, out)).as_posix() for folder in stored)
     ensemble = Ensemble(read_members(stored, targets), places=places)
@@ -86,6 +87,14 @@ def pack_ensemble(
     (out / CARD).write_text(write_card(out.name, ensemble, notes), encoding="utf-8")
     save_description(ensemble, out)  # last: a folder with it is whole
     return read_ensemble(out)
+
+
+def _without_paths(model: SavedModel) -> SavedModel:
+    """Give the model as it is handed on: it names what it began with, not where that lay."""
+    start = Path(str(model.provenance.get("start_from", ""))).name
+    if not start:
+        return model
+    return replace(model, provenance={**model.provenance, "start_from": start})
 
 
 def _read_records(folders: Sequence[Path]) -> list[dict[str, Any]]:
