@@ -48,8 +48,8 @@ SEVERAL = "formation_energy_per_atom,band_gap,fermi_energy,log10_K_VRH,log10_G_V
 JOINED, SPLIT = "materials_project.parquet", ("--split", "column:split")
 CASTELLI = ("--split", "column:split:train=train,test=validation")
 TUNING = (*SPLIT, "--set", "train.batch_size=128", "--set", "train.warm_up=0.1")
-OF_CASTELLI = str(HERE / "castelli.toml")
-HULL = (*CASTELLI, "--config", OF_CASTELLI)
+SMALL = ("--config", str(HERE / "castelli.toml"))
+HULL = (*CASTELLI, *SMALL)
 OXIDES, BY_FORMULA = "perovskite_or_oxide.parquet", "group:formula:0.8,0.1,0.1"
 SYMMETRY = ("--set", "model.bond_ties=true", "--set", "model.n_convolutions=3")
 SYMMETRY += ("--set", "model.dropout=0.3", "--set", "train.weight_decay=0.3")
@@ -84,8 +84,7 @@ RUNS = {
     "is_perovskite": Run(
         OXIDES,
         "kind",
-        ("--task", "classification", "--split", BY_FORMULA, "--config", OF_CASTELLI)
-        + ("--epochs", "5"),
+        ("--task", "classification", "--split", BY_FORMULA, *SMALL, "--epochs", "5"),
         n_seeds=1,
     ),
     "hull": Run("castelli_perovskites.parquet", "energy_above_hull", HULL, n_seeds=4),
