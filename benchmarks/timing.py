@@ -17,22 +17,25 @@ for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
 
 LEAST_SECONDS = 0.25
 RESULTS = Path(__file__).parent / "results"
+CLOCKS = {"cpu": time.process_time, "cuda": time.perf_counter}
+"""By device: on a busy machine processor time says more than the clock, but a card has none."""
 
 
-def seconds(work: Callable[[], None]) -> float:
-    """Processor time of one call: on a busy machine it says more than the clock.
+def seconds(work: Callable[[], object], device: str = "cpu") -> float:
+    """Seconds of one call.
 
     Short work is repeated for a quarter of a second, so that the caches are its own and not those
     of what ran before.
     """
-    begin, n_calls = time.process_time(), 0
-    while n_calls == 0 or time.process_time() - begin < LEAST_SECONDS:
+    clock = CLOCKS[device]
+    begin, n_calls = clock(), 0
+    while n_calls == 0 or clock() - begin < LEAST_SECONDS:
         work()
         n_calls += 1
-    return (time.process_time() - begin) / n_calls
+    return (clock() - begin) / n_calls
 
 
-def alternate(ways: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:
+def alternate(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
     """Median seconds of each way, run in turn."""
     times: dict[str, list[float]] = {name: [] for name in ways}
     for way in ways.values():
@@ -43,11 +46,47 @@ def alternate(ways: dict[str, Callable[[], None]], rounds: int) -> dict[str, flo
     return {name: statistics.median(values) for name, values in times.items()}
 
 
+def describe_run() -> dict:
+    """Say when and on what it is measured, and what else the machine was doing."""
+    cores = os.cpu_count() or 1
+    load = os.getloadavg()[0]
+    return {
+        "date": date.today().isoformat(),
+        "machine": f"{_processor()}, {cores} cores, one thread",
+        "python": platform.python_version(),
+        "load": round(load, 1),
+        "busy": load > cores / 2,
+    }
+
+
+def say_run(run: dict) -> str:
+    """Give the same as a line of text."""
+    line = f"{run['date']}, {run['machine']}, Python {run['python']}"
+    if run["busy"]:
+        line += f"; the machine was busy (load {run['load']})"
+    return line + "."
+
+
 def write_results(name: str, lines: list[str], rows: list[dict]) -> None:
     """Print a table and store it as Markdown and JSON, with the date and the machine."""
+    run = describe_run()
+    write_files(name, [*lines, "", say_run(run)], {**run, "rows": rows})
+
+
+def write_files(name: str, lines: list[str], content: dict) -> None:
+    """Print lines, and store them as Markdown and the content as JSON, each file whole."""
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.md").write_text("\n".join(lines) + "\n")
-    machine = f"{platform.machine()}, one core, Python {platform.python_version()}"
-    result = {"date": date.today().isoformat(), "machine": machine, "rows": rows}
-    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
+    for suffix, text in ((".md", "\n".join(lines)), (".json", json.dumps(content, indent=2))):
+        unfinished = RESULTS / f"{name}{suffix}.part"
+        unfinished.write_text(text + "\n")
+        unfinished.replace(RESULTS / f"{name}{suffix}")
     print("\n".join(lines))
+
+
+def _processor() -> str:
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":")[1].strip()
+    return platform.machine()
