@@ -87,6 +87,16 @@ def test_the_logged_scores_are_of_the_whole_validation_part(two) -> None:
     assert run.metrics["best_epoch"] == best.argmin() + 1
 
 
+def test_the_losses_are_those_of_one_process_with_the_doubled_batch(two, tmp_path) -> None:
+    """The 26 crystals make uneven shares, and a third of the labels of one target is missing."""
+    settings = (*SETTINGS, "train.devices=1", "train.strategy=auto", "train.batch_size=16")
+    run = train(TINY, ["energy", "gap"], out=tmp_path / "one", config=small_config(*settings))
+    ours, theirs = read_run(two[0] / "run").history, run.history
+    for column in ("train_loss", "validation_loss"):
+        np.testing.assert_allclose(ours[column], theirs[column], rtol=2e-5, err_msg=column)
+    assert theirs["train_loss"].nunique() == len(theirs)
+
+
 def test_the_table_of_predictions_is_whole(two) -> None:
     table = pd.read_csv(two[0] / "run" / "test_predictions.csv")
     assert table["id"].tolist() == TINY.ids[make_split(TINY).test].tolist()

@@ -75,11 +75,14 @@ class GraphLoader:
 
     def batches(self) -> list[Int[np.ndarray, "n_rows"]]:
         """Give the rows of each batch of this rank in this epoch."""
+        return [np.array_split(batch, self.n_ranks)[self.rank] for batch in self.whole_batches()]
+
+    def whole_batches(self) -> list[Int[np.ndarray, "n_rows"]]:
+        """Give the rows of each batch in this epoch, those of all ranks together."""
         rows = self.rows
         if self.shuffle:
             rows = np.random.default_rng([self.seed, self.epoch]).permutation(rows)
-        batches = np.array_split(rows, self.n_batches) if self.n_batches else []
-        return [np.array_split(batch, self.n_ranks)[self.rank] for batch in batches]
+        return np.array_split(rows, self.n_batches) if self.n_batches else []
 
     def __iter__(self) -> Iterator[Batch]:
         waiting: deque[Future[Batch]] = deque()

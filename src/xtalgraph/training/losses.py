@@ -51,3 +51,9 @@ def class_loss(
 ) -> Float[Tensor, ""]:
     """Give the mean of −ln p(class); a class of −1 is a missing label."""
     return functional.cross_entropy(logits, classes, ignore_index=MISSING_CLASS)
+
+
+def count_known(labels: Tensor) -> int:
+    """Give how many labels are there: what a loss divides by."""
+    known = ~labels.isnan() if labels.is_floating_point() else labels != MISSING_CLASS
+    return int(known.sum())

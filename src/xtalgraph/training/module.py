@@ -96,11 +96,11 @@ class TrainingModule(LightningModule):
         self.trainer.train_dataloader.set_epoch(self.current_epoch)
 
     def training_step(self, batch: TrainingBatch, batch_index: int) -> Tensor:
-        """Give the loss of a batch."""
+        """Give this process's part of the loss of a batch; the gradients are averaged over all."""
         loss = self.loss(self.network(batch.graph), batch.labels)
-        n_crystals = batch.graph.n_crystals
-        self.loss_sum += torch.stack([loss.detach() * n_crystals, loss.new_tensor(n_crystals)])
-        return loss
+        n_crystals = loss.new_tensor(batch.share * batch.n_whole)
+        self.loss_sum += torch.stack([loss.detach() * n_crystals, n_crystals])
+        return loss * (batch.share * self.trainer.world_size)
 
     def on_validation_epoch_start(self) -> None:
         """Keep the weights to be validated, the same on all processes, and make room."""
