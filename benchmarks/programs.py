@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,15 +77,16 @@ class Server:
 
     def __init__(self, program: Program, log: Path) -> None:
         self.program, self.log = program, log
-        self.process = subprocess.Popen(
-            program.server(),
-            cwd=ROOT,
-            env=ENVIRONMENT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log.open("w"),
-            text=True,
-        )
+        with log.open("w") as text:
+            self.process = subprocess.Popen(
+                program.server(),
+                cwd=ROOT,
+                env=ENVIRONMENT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=text,
+                text=True,
+            )
 
     def ask(self, task: str, options: dict | None = None, *, only_value: bool = False) -> dict:
         """Give the answer to one task; the end of the program is an answer too."""
@@ -99,8 +101,10 @@ class Server:
 
     def stop(self) -> None:
         """End the program."""
-        self.process.stdin.close()
+        with suppress(BrokenPipeError):  # it ended by itself
+            self.process.stdin.close()
         self.process.wait()
+        self.process.stdout.close()
 
 
 def run_whole(command: list[str], folder: Path) -> dict:

@@ -220,7 +220,7 @@ def read_error(name: str, log: str, command: list[str]) -> float | None:
     if name == OURS and "train" in command:
         metrics = Path(command[command.index("--out") + 1]) / "metrics.json"
         validation = json.loads(metrics.read_text())["validation"]
-        return next(value for key, value in _flat(validation) if key.endswith("mae"))
+        return next(value for key, value in _flat(validation) if key == "mean_absolute_error")
     if name == CLONE and any(text.endswith("main.py") for text in command):
         marks = [line.split()[-1] for line in log.splitlines() if line.strip().startswith("* MAE")]
         return min(map(float, marks))
