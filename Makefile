@@ -5,7 +5,7 @@ STAMP := .venv/installed
 
 export MPLBACKEND := Agg
 
-.PHONY: demo test test-scale check format bench clean
+.PHONY: demo test test-scale check format bench bench-growth bench-guard bench-screening clean
 
 demo: $(STAMP) ## train on the embedded data set, compare, predict, draw (3 minutes)
 	$(BIN)/xtalgraph demo --out runs/demo
@@ -27,9 +27,17 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP) ## speed, as ratios to peers in one run
-	$(BIN)/python -m benchmarks.graphs
-	$(BIN)/python -m benchmarks.training
+# make bench BENCH="--reference CLONE --peer cgcnn2=PYTHON": what is not named is left out
+bench: $(STAMP) ## speed, side by side with peers in one run: one table in benchmarks/results
+	$(BIN)/python -m benchmarks.side_by_side $(BENCH)
+
+bench-growth: $(STAMP) ## how time and memory grow with crystals, atoms, neighbours, width
+	$(BIN)/python -m benchmarks.growth
+
+bench-guard: $(STAMP) ## fails where a ratio to a yardstick of the same run fell by over 30 %
+	$(BIN)/python -m benchmarks.guard
+
+bench-screening: $(STAMP) ## candidates a second
 	$(BIN)/python -m benchmarks.screening
 
 course: $(STAMP) ## the homework of course/, with solution, written part and autograder.zip
