@@ -33,7 +33,14 @@ def test_perovskites_are_screened(call: Call, trained: Path, tmp_path: Path) -> 
 def test_options_reach_the_screen(call: Call, trained: Path, tmp_path: Path) -> None:
     words = ["screen", "perovskites", "--model", trained, "--out", tmp_path / "out", *FEW, "--json"]
     words += ["--charge-balance", "--tolerance", "0.9,1.05", "--octahedral", "0.4,0.9"]
-    words += ["--exclude", "Ba", "--where", "A == 'Sr'", "--rank-by", "-tolerance_factor"]
+    words += [
+        "--exclude",
+        "Ba",
+        "--where",
+        "A == 'Sr' and X == 'O3'",
+        "--rank-by",
+        "-tolerance_factor",
+    ]
     outcome = call(*words)
     assert outcome.status == 0
     result = json.loads(outcome.out)
