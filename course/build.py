@@ -159,8 +159,9 @@ def package(out: Path) -> None:
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir"]
     subprocess.run([*build, str(out / "wheel"), str(HERE.parent)], check=True)
     with zipfile.ZipFile(out / "student.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted([*(out / "student").glob("*"), *(out / "wheel").glob("*.whl")]):
-            archive.write(path, path.name)
+        for folder, names in (("student", "*.*"), ("written", "*"), ("wheel", "*.whl")):
+            for path in sorted((out / folder).glob(names)):
+                archive.write(path, path.name)
     shutil.rmtree(out / "wheel")
     otter = str(Path(sys.executable).with_name("otter"))
     command = [otter, "generate", "-t", "tests", "-o", "../autograder.zip", "grader"]

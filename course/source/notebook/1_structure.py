@@ -18,7 +18,7 @@
 
 # %%
 # The first cell installs and imports everything. On Colab it asks for `student.zip` once.
-import importlib
+import importlib.util
 import subprocess
 import sys
 import warnings
