@@ -26,7 +26,7 @@ def serve(tasks: dict[str, Task], packages: tuple[str, ...]) -> None:
     for line in sys.stdin:
         try:
             answer = _answer(json.loads(line), tasks, prepared, packages)
-        except Exception as error:  # of another program: it is what is reported
+        except (Exception, SystemExit) as error:  # of another program: it is what is reported
             traceback.print_exc()
             answer = {"error": f"{type(error).__name__}: {error}".splitlines()[0][:200]}
         print(json.dumps(answer), file=answers, flush=True)

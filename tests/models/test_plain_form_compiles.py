@@ -1,4 +1,4 @@
-"""On an accelerator `torch.compile` takes the plain form: traced whole, it gives the same numbers."""
+"""What an accelerator runs, the plain form, is traced whole by torch.compile: the same numbers."""
 
 import json
 import subprocess
