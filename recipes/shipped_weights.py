@@ -41,6 +41,8 @@ class Model:
     notes: str  # a file of recipes/card_notes
     target: str = ""  # of a run of several targets
     members: str = ""  # folder of the networks that several models share
+    also: str = ""  # another run of the same target, whose networks join
+    n_members: int = 0  # how many networks of the run; 0 = all
     baselines: str = "mean,composition_boosting"
 
 
@@ -87,12 +89,12 @@ RUNS = {
         ("--task", "classification", "--split", BY_FORMULA, *SMALL, "--epochs", "5"),
         n_seeds=1,
     ),
-    "hull": Run("castelli_perovskites.parquet", "energy_above_hull", HULL, n_seeds=4),
+    "hull": Run("castelli_perovskites.parquet", "energy_above_hull", HULL),
     "sites": Run(
         "castelli_perovskites.parquet",
         "energy_above_hull",
         (*HULL, "--set", "model.n_hidden=0"),
-        n_seeds=1,
+        n_seeds=3,
     ),
 }
 
@@ -115,8 +117,8 @@ MODELS = {
     "is-perovskite": Model(
         "is_perovskite", "oxides.md", baselines="most_common,composition_boosting"
     ),
-    "perovskite-hull": Model("hull", "castelli.md"),
-    "perovskite-sites": Model("sites", "castelli.md"),
+    "perovskite-hull": Model("hull", "castelli.md", also="sites"),
+    "perovskite-sites": Model("sites", "castelli.md", n_members=1),
 }
 
 
@@ -151,7 +153,11 @@ def train(name: str, seed: int, data: Path, runs: Path) -> Path:
 def pack(name: str, data: Path, runs: Path, out: Path) -> None:
     """Train what a model needs, and pack it into the folder of its name."""
     model = MODELS[name]
-    folders = [train(model.run, seed, data, runs) for seed in range(RUNS[model.run].n_seeds)]
+    folders = [
+        train(run, seed, data, runs)
+        for run in filter(None, (model.run, model.also))
+        for seed in range(model.n_members or RUNS[run].n_seeds)
+    ]
     if model.run == "energies":
         folders = [total_energy.add_total_energy(folder) for folder in folders]
     options = ["--card-notes", str(HERE / "card_notes" / model.notes)]
