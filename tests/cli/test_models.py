@@ -93,6 +93,7 @@ def test_one_crystal_is_predicted_without_what_only_training_and_figures_need(
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {"lightning", "matplotlib", "sklearn", "torchmetrics", "optuna", "huggingface_hub"}
+    heavy |= {"pandas", "pyarrow", "pymatgen", "ase", "moyopy"}
     loaded = set(done.stdout.split())
     assert "torch" in loaded
     assert not heavy & loaded

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from xtalgraph.cli.output import print_lines, report_rejected, say
+from xtalgraph.cli.wrong_use import WrongUse
 from xtalgraph.errors import BadConfig, Rejected
 
 app = App(name="data", help="Public data sets, and the embedded one.")
@@ -140,7 +141,7 @@ def make(
         Only this column; all where not given.
     """
     from xtalgraph.datasets import make_dataset_folder, make_ionic_dataset, write_parquet
-    from xtalgraph.datasets.tables import TABLE_SUFFIXES
+    from xtalgraph.datasets.sources import TABLE_SUFFIXES
     from xtalgraph.errors import UnknownName
 
     if name != "ionic":
@@ -226,6 +227,37 @@ def sample(
         raise BadConfig(f"--out {out}: give a file that ends in .parquet.")
     drawn = draw_sample(read_dataset(data), size, max_atoms=max_atoms, seed=seed)
     print_lines([str(write_parquet(drawn, out))])
+
+
+@app.command
+def pack(
+    *tables: Path,
+    out: Path,
+    skip_bad: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Write tables larger than memory as a folder that train, evaluate and predict take.
+
+    The crystals of such a folder are mapped from disk: a batch touches those it is made of, and
+    several processes on one machine share them.
+
+    Parameters
+    ----------
+    tables: Path
+        Files of parquet, CSV or JSON with the same columns, one or several parts of one table.
+    out: Path
+        The folder, which must not be there yet.
+    skip_bad: bool
+        Leave out rows that make no crystal, and list them.
+    """
+    if not tables:
+        raise WrongUse("nothing to pack. Name one or more tables.")
+    from xtalgraph.datasets import pack_dataset
+
+    rejected: list[Rejected] | None = [] if skip_bad else None
+    folder = pack_dataset(tables, out, rejected=rejected)
+    report_rejected(rejected or [], out)
+    print_lines([str(folder)])
+    return 0
 
 
 @contextmanager

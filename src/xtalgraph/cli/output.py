@@ -17,8 +17,6 @@ from xtalgraph.errors import BadConfig, Rejected, summarise
 if TYPE_CHECKING:
     import pandas
 
-    from xtalgraph.prediction import Predictions
-
 TABLE_FORMATS = (".csv", ".parquet", ".json")
 
 
@@ -31,7 +29,7 @@ def say(*lines: str) -> None:
 
 def print_json(result: Any) -> None:
     """Write a result to stdout for a program to read; what is no finite number becomes null."""
-    text = json.dumps(_plain(result), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(plain(result), indent=2, ensure_ascii=False, allow_nan=False)
     sys.stdout.write(text + "\n")
 
 
@@ -70,12 +68,17 @@ def write_table(frame: pandas.DataFrame, path: Path | None) -> None:
         frame.to_json(path, orient="records", indent=1, force_ascii=False)
 
 
+def rejected_path(out: Path) -> Path:
+    """Give the place of the list of what was left out, beside the result."""
+    return out.with_name(out.name + ".rejected.csv")
+
+
 def report_rejected(rejected: Sequence[Rejected], out: Path | None) -> None:
     """Say which rows were left out and why, and list them beside the result.
 
     The list of an earlier run is removed where now there is nothing to list.
     """
-    path = None if out is None else out.with_name(out.name + ".rejected.csv")
+    path = None if out is None else rejected_path(out)
     if not rejected:
         if path is not None and path.is_file():
             path.unlink()
@@ -92,20 +95,12 @@ def report_rejected(rejected: Sequence[Rejected], out: Path | None) -> None:
     say(f"the list is in {path}")
 
 
-def warn_out_of_domain(result: Predictions) -> None:
-    """Say which crystals are nothing like those that the model has learned from."""
-    rows = zip(result.ids, result.domain or (), result.domain_reason, strict=False)
-    out = [Rejected(id, reason) for id, level, reason in rows if level == "out"]
-    if out:
-        say(f"warning: {len(out)} of {len(result)} out of the model's domain:", summarise(out))
-
-
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Give a value as JSON knows it, numbers of numpy as Python's."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if hasattr(value, "item"):  # a number or a truth value of numpy
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -8,15 +8,11 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from xtalgraph.cli.output import (
-    refuse_table,
-    report_rejected,
-    say,
-    warn_out_of_domain,
-    write_table,
-)
+from xtalgraph.cli.output import refuse_table, say
+from xtalgraph.cli.quick_start import hide_scipy_from_numba
+from xtalgraph.cli.streams import DomainWarning, RejectedStream, TableStream
 from xtalgraph.cli.wrong_use import WrongUse
-from xtalgraph.errors import BadDataset, Rejected, summarise
+from xtalgraph.errors import BadDataset
 
 
 def predict(
@@ -57,21 +53,24 @@ def predict(
     if not inputs:
         raise WrongUse("nothing to predict. Name structure files, folders, globs or tables.")
     refuse_table(out)
+    hide_scipy_from_numba()
     import torch
 
-    from xtalgraph.datasets import read_dataset
-    from xtalgraph.prediction import load_model
+    from xtalgraph.prediction import load_model, predict_source
 
     torch.set_num_threads(threads)
     predictor = load_model(model, device=device)
-    rejected: list[Rejected] = []
-    dataset = read_dataset(list(inputs) if len(inputs) > 1 else inputs[0], rejected=rejected)
-    result = predictor.predict(dataset.crystals, rejected=rejected, n_threads=threads)
-    if not len(result):
-        raise BadDataset(f"none of the crystals can be predicted:\n{summarise(rejected)}")
-    report_rejected(rejected, out)
-    warn_out_of_domain(result)
-    write_table(result.to_frame(), out)
+    source = list(inputs) if len(inputs) > 1 else inputs[0]
+    outside = DomainWarning()
+    with TableStream(out) as table, RejectedStream(out) as rejected:
+        for result in predict_source(predictor, source, n_threads=threads):
+            table.write(result.to_columns())
+            rejected.add(result.rejected)
+            outside.add(result.ids, result.domain or (), result.domain_reason)
+        if not table.n_rows:
+            raise BadDataset(f"none of the crystals can be predicted:\n{rejected.summary()}")
+    rejected.tell()
+    outside.tell(table.n_rows)
     if out is not None:
-        say(f"{len(result)} crystals predicted: {out}")
-    return 1 if rejected and not skip_bad else 0
+        say(f"{table.n_rows} crystals predicted: {out}")
+    return 1 if rejected.n_rows and not skip_bad else 0

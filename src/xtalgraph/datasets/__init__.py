@@ -1,20 +1,52 @@
-"""Data sets: reading, splitting and checking tables of crystals and their properties."""
+"""Data sets: reading, splitting and checking tables of crystals and their properties.
 
-from xtalgraph.datasets.check import check_dataset
-from xtalgraph.datasets.dataset import Dataset, draw_sample, join_datasets
-from xtalgraph.datasets.fetch import fetch_dataset
-from xtalgraph.datasets.ionic import make_ionic_dataset
-from xtalgraph.datasets.materials_project import fetch_materials_project
-from xtalgraph.datasets.public import PUBLIC_SETS, PublicFile, PublicSet, find_public_set
-from xtalgraph.datasets.read import read_dataset
-from xtalgraph.datasets.report import CheckReport
-from xtalgraph.datasets.splits import Split, checksum_split, make_split, read_split, write_split
-from xtalgraph.datasets.symmetry_labels import (
-    SYMMETRY_LABELS,
-    SymmetryLabels,
-    find_symmetry_labels,
-)
-from xtalgraph.datasets.write import make_dataset_folder, write_parquet
+Each name is loaded when it is first used, so that what needs no table does not wait for pandas.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from xtalgraph.datasets.check import check_dataset
+    from xtalgraph.datasets.dataset import Dataset, draw_sample, join_datasets
+    from xtalgraph.datasets.fetch import fetch_dataset
+    from xtalgraph.datasets.ionic import make_ionic_dataset
+    from xtalgraph.datasets.materials_project import fetch_materials_project
+    from xtalgraph.datasets.packed import pack_dataset
+    from xtalgraph.datasets.public import PUBLIC_SETS, PublicFile, PublicSet, find_public_set
+    from xtalgraph.datasets.read import read_dataset
+    from xtalgraph.datasets.report import CheckReport
+    from xtalgraph.datasets.splits import (
+        Split,
+        checksum_split,
+        make_split,
+        read_split,
+        write_split,
+    )
+    from xtalgraph.datasets.stream import iterate_dataset
+    from xtalgraph.datasets.symmetry_labels import (
+        SYMMETRY_LABELS,
+        SymmetryLabels,
+        find_symmetry_labels,
+    )
+    from xtalgraph.datasets.write import make_dataset_folder, write_parquet
+
+_FILES = {
+    "check": "check_dataset",
+    "dataset": "Dataset draw_sample join_datasets",
+    "fetch": "fetch_dataset",
+    "ionic": "make_ionic_dataset",
+    "materials_project": "fetch_materials_project",
+    "packed": "pack_dataset",
+    "public": "PUBLIC_SETS PublicFile PublicSet find_public_set",
+    "read": "read_dataset",
+    "report": "CheckReport",
+    "splits": "Split checksum_split make_split read_split write_split",
+    "stream": "iterate_dataset",
+    "symmetry_labels": "SYMMETRY_LABELS SymmetryLabels find_symmetry_labels",
+    "write": "make_dataset_folder write_parquet",
+}
+_FILE_OF = {name: file for file, names in _FILES.items() for name in names.split()}
 
 __all__ = [
     "PUBLIC_SETS",
@@ -32,12 +64,24 @@ __all__ = [
     "fetch_materials_project",
     "find_public_set",
     "find_symmetry_labels",
+    "iterate_dataset",
     "join_datasets",
     "make_dataset_folder",
     "make_ionic_dataset",
     "make_split",
+    "pack_dataset",
     "read_dataset",
     "read_split",
     "write_parquet",
     "write_split",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _FILE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_FILE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -63,18 +63,19 @@ def find_id_column(frame: pd.DataFrame) -> str | None:
     return None
 
 
-def read_ids(values: pd.Series | None, n_rows: int) -> np.ndarray:
-    """Give one id a row as an array of strings: the column's, or the row numbers from 0.
+def read_ids(values: pd.Series | None, n_rows: int, first: int = 0) -> np.ndarray:
+    """Give one id a row as an array of strings: the column's, or the row numbers from `first`.
 
     A blank id is refused, since what is reported about its row could not be found again.
     """
     if values is None:
-        return np.array([str(row) for row in range(n_rows)], dtype=np.dtypes.StringDType())
+        rows = range(first, first + n_rows)
+        return np.array([str(row) for row in rows], dtype=np.dtypes.StringDType())
     texts = ["" if _is_missing(value) else _write_id(value) for value in values]
     blank = [row for row, text in enumerate(texts) if not text]
     if blank:
         raise BadDataset(
-            f"column {values.name!r}: no id in {len(blank)} rows, first in row {blank[0]} "
+            f"column {values.name!r}: no id in {len(blank)} rows, first in row {first + blank[0]} "
             "(counted from 0). Fill it in, or rename the column so that it is not taken for ids."
         )
     return np.array(texts, dtype=np.dtypes.StringDType())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +12,12 @@ from xtalgraph.datasets.columns import ID_NAMES, find_id_column, read_columns, r
 from xtalgraph.datasets.dataset import Dataset
 from xtalgraph.datasets.files import checksum_files, open_text
 from xtalgraph.datasets.flat_crystals import describe_problem
-from xtalgraph.datasets.tables import plain_name, settle
+from xtalgraph.datasets.sources import TABLE_NAME, find_structure_files, plain_name
+from xtalgraph.datasets.tables import settle
 from xtalgraph.errors import BadCrystal, BadDataset, Rejected
-from xtalgraph.structures import CrystalStore, read_crystal, read_crystals
-from xtalgraph.structures.reading import format_of
+from xtalgraph.structures import Crystal, CrystalStore, read_crystal, read_crystals
 
-TABLE_NAME = "id_prop.csv"
-"""The table of a folder in the layout of 2018."""
-
-_FORMATS = ("cif", "poscar", "extxyz", "json")  # where an id has several files, the first wins
-_NOT_STRUCTURES = ("atom_init.json",)  # element vectors, which the 2018 code keeps beside the CIFs
+_ROWS = 2048  # read at a time
 
 
 def read_folder(table: Path, rejected: list[Rejected] | None = None) -> Dataset:
@@ -32,35 +28,23 @@ def read_folder(table: Path, rejected: list[Rejected] | None = None) -> Dataset:
     `id_prop.csv`; several are `target_1`, `target_2`, … An id without file, and a file that cannot
     be read, are collected: added to `rejected`, or refused together.
     """
-    frame = _read_table(table)
-    files = _index_files(table.parent)
-    frame = _name_columns(frame, table, files)
-    id_column = _find_id(frame)
-    ids = read_ids(frame[id_column], len(frame))
-    crystals, found, good, used = [], [], np.zeros(len(ids), dtype=bool), []
-    for row, id in enumerate(ids.tolist()):
-        path = files.get(id)
-        if path is None:
-            found.append(Rejected(id, f"no structure file {id}.cif in {table.parent}"))
-            continue
-        used.append(path)
-        try:
-            crystals.append(read_crystal(path, id=id))
-            good[row] = True
-        except BadCrystal as error:
-            found.append(Rejected(id, f"{path.name}: {describe_problem(error)}"))
-    if not used:
-        raise BadDataset(
-            f"{table}: no structure file for any of its {len(ids)} ids, as {ids[0]}.cif in "
-            f"{table.parent}. Put the files there; or give the table a column 'cif' of CIF text, "
-            "or 'lattice', 'species' and 'frac'."
-        )
+    frame, id_column, ids, files = _read_index(table)
+    crystals, found, good = _read_rows(ids, files, table.parent)
     settle(found, rejected, table, len(ids))
     columns, targets = read_columns(frame.drop(columns=id_column)[good], texts=True)
     name = plain_name(table.parent if table.name == TABLE_NAME else table)
-    checksum = checksum_files([table, *dict.fromkeys(used)])
+    used = dict.fromkeys(files[id] for id in ids.tolist() if id in files)
+    checksum = checksum_files([table, *used])
     store = CrystalStore.from_crystals(crystals)
     return Dataset(name, store, columns, targets, str(table), checksum)
+
+
+def iterate_folder(table: Path) -> Iterator[tuple[CrystalStore, list[Rejected]]]:
+    """Give the crystals of such a table some thousand at a time, and the rows that have none."""
+    _, _, ids, files = _read_index(table)
+    for first in range(0, len(ids), _ROWS):
+        crystals, found, _ = _read_rows(ids[first : first + _ROWS], files, table.parent)
+        yield CrystalStore.from_crystals(crystals), found
 
 
 def read_structure_files(
@@ -74,15 +58,38 @@ def read_structure_files(
     return Dataset(name, store, columns, {}, source, checksum_files(files))
 
 
-def find_structure_files(folder: Path) -> list[Path]:
-    """Give the structure files of a folder: CIF first, then the other formats, each by name."""
-    files = [path for path in folder.iterdir() if path.is_file() and is_structure_file(path)]
-    return sorted(files, key=lambda path: (_FORMATS.index(str(format_of(path))), path.name))
+def _read_index(table: Path) -> tuple[pd.DataFrame, str, np.ndarray, dict[str, Path]]:
+    """Give the table, its column of ids, the ids, and the files beside it by their names."""
+    frame = _read_table(table)
+    files = _index_files(table.parent)
+    frame = _name_columns(frame, table, files)
+    id_column = _find_id(frame)
+    ids = read_ids(frame[id_column], len(frame))
+    if not any(id in files for id in ids.tolist()):
+        raise BadDataset(
+            f"{table}: no structure file for any of its {len(ids)} ids, as {ids[0]}.cif in "
+            f"{table.parent}. Put the files there; or give the table a column 'cif' of CIF text, "
+            "or 'lattice', 'species' and 'frac'."
+        )
+    return frame, id_column, ids, files
 
 
-def is_structure_file(path: Path) -> bool:
-    """Tell by the name whether a file is a structure; `atom_init.json` is none."""
-    return format_of(path) is not None and path.name not in _NOT_STRUCTURES
+def _read_rows(
+    ids: np.ndarray, files: dict[str, Path], folder: Path
+) -> tuple[list[Crystal], list[Rejected], np.ndarray]:
+    """Give the crystals of some rows, what is wrong with the others, and which are good."""
+    crystals, found, good = [], [], np.zeros(len(ids), dtype=bool)
+    for row, id in enumerate(ids.tolist()):
+        path = files.get(id)
+        if path is None:
+            found.append(Rejected(id, f"no structure file {id}.cif in {folder}"))
+            continue
+        try:
+            crystals.append(read_crystal(path, id=id))
+            good[row] = True
+        except BadCrystal as error:
+            found.append(Rejected(id, f"{path.name}: {describe_problem(error)}"))
+    return crystals, found, good
 
 
 def _index_files(folder: Path) -> dict[str, Path]:

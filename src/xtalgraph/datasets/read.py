@@ -6,7 +6,6 @@ import glob
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import groupby
 from pathlib import Path
 
 import pandas as pd
@@ -15,31 +14,24 @@ import pyarrow as pa
 from xtalgraph.datasets.columns import find_structure_columns
 from xtalgraph.datasets.dataset import Dataset, join_datasets
 from xtalgraph.datasets.files import refuse_other_separator
-from xtalgraph.datasets.folder import (
+from xtalgraph.datasets.folder import read_folder, read_structure_files
+from xtalgraph.datasets.sources import (
+    PACKED_NAME,
+    SPREADSHEETS,
     TABLE_NAME,
-    find_structure_files,
-    is_structure_file,
-    read_folder,
-    read_structure_files,
-)
-from xtalgraph.datasets.json_stream import sniff_json
-from xtalgraph.datasets.tables import (
-    MEND,
     TABLE_SUFFIXES,
-    iterate_crystals,
+    find_crystal_files,
+    group_sources,
+    is_one_structure,
     plain_name,
-    read_header,
-    read_table,
     table_suffix,
 )
+from xtalgraph.datasets.tables import MEND, iterate_crystals, read_header, read_table
 from xtalgraph.errors import BadDataset, Rejected, summarise
 from xtalgraph.structures import CrystalStore
-from xtalgraph.structures.reading import format_of
 
 EMBEDDED = "ionic"
 """The name of the data set that the package makes itself."""
-
-_SPREADSHEETS = (".xlsx", ".xls", ".ods")
 
 _UNREADABLE = (
     OSError,
@@ -61,6 +53,7 @@ def read_dataset(
     - CSV, parquet, JSON lines or JSON (also `.gz`), with a column `cif` or `structure`, or with
       `lattice`, `species` and `frac`; matbench's files are of this kind.
     - A structure file, a folder or a glob (`runs/*/CONTCAR`) of them: crystals without targets.
+    - A folder that `pack_dataset` wrote: its crystals are mapped, not held in memory.
     - `ionic`: the data set that the package makes itself.
 
     Rows and files that make no crystal are refused together with their ids and reasons, unless a
@@ -87,34 +80,42 @@ def read_dataset(
 
 
 def _read_folder(folder: Path, rejected: list[Rejected] | None) -> Dataset:
+    if (folder / PACKED_NAME).is_file():
+        from xtalgraph.datasets.packed import read_packed
+
+        return read_packed(folder)
     table = folder / TABLE_NAME
     if table.is_file():
         return _read_file(table, rejected)
-    files = find_structure_files(folder)
-    # JSON beside other structure files is more often a note about them than a structure.
-    files = [path for path in files if format_of(path) != "json"] or files
+    files = require_crystal_files(folder)
+    return read_structure_files(files, str(folder), plain_name(folder), rejected)
+
+
+def require_crystal_files(folder: Path) -> list[Path]:
+    """Give the structure files of a folder, or say what else is there."""
+    files = find_crystal_files(folder)
     if not files:
         tables = sorted(path.name for path in folder.iterdir() if table_suffix(path))
         hint = f" It has tables: {', '.join(tables[:5])}; name one of them." if tables else ""
         raise BadDataset(
             f"{folder}: neither {TABLE_NAME} nor a structure file in this folder.{hint}"
         )
-    return read_structure_files(files, str(folder), plain_name(folder), rejected)
+    return files
 
 
 def iterate_table(path: Path) -> Iterator[tuple[CrystalStore, list[Rejected]]]:
     """Give the crystals of a table piece by piece, as `iterate_crystals` does, with our errors."""
-    with _explain_unreadable(path):
+    with explain_unreadable(path):
         yield from iterate_crystals(path)
 
 
 def _read_file(path: Path, rejected: list[Rejected] | None) -> Dataset:
-    with _explain_unreadable(path):
+    with explain_unreadable(path):
         return _read_known(path, rejected)
 
 
 @contextmanager
-def _explain_unreadable(path: Path) -> Iterator[None]:
+def explain_unreadable(path: Path) -> Iterator[None]:
     """Turn what the readers of files raise into an error of ours."""
     try:
         yield
@@ -128,20 +129,23 @@ def _explain_unreadable(path: Path) -> Iterator[None]:
 
 
 def _read_known(path: Path, rejected: list[Rejected] | None) -> Dataset:
-    suffix = table_suffix(path).removesuffix(".gz")
-    if suffix == ".json" and sniff_json(path) == "structure":
-        return read_structure_files([path], str(path), plain_name(path), rejected)
-    if suffix == ".csv":
-        refuse_other_separator(path)
-    if path.name == TABLE_NAME:
+    suffix = table_suffix(path)
+    if not suffix or is_one_structure(path):
+        if path.suffix.lower() in SPREADSHEETS:
+            raise BadDataset(f"{path}: a spreadsheet is not read. Save it as CSV, in UTF-8.")
+        name = plain_name(path) if suffix else path.stem
+        return read_structure_files([path], str(path), name, rejected)
+    if names_structure_files(path):
         return read_folder(path, rejected)
-    if suffix == ".csv" and not find_structure_columns(read_header(path)):
-        return read_folder(path, rejected)
-    if suffix:
-        return read_table(path, rejected)
-    if path.suffix.lower() in _SPREADSHEETS:
-        raise BadDataset(f"{path}: a spreadsheet is not read. Save it as CSV, in UTF-8.")
-    return read_structure_files([path], str(path), path.stem, rejected)
+    return read_table(path, rejected)
+
+
+def names_structure_files(table: Path) -> bool:
+    """Tell whether a table has its structures in files beside it, as in the layout of 2018."""
+    if table_suffix(table).removesuffix(".gz") != ".csv":
+        return False
+    refuse_other_separator(table)
+    return table.name == TABLE_NAME or not find_structure_columns(read_header(table))
 
 
 def _read_glob(pattern: str, rejected: list[Rejected] | None) -> Dataset:
@@ -158,7 +162,7 @@ def _read_several(sources: Sequence[Path], rejected: list[Rejected] | None) -> D
     """Give the data set of several sources; one that is bad as a whole is collected like a row."""
     found: list[Rejected] = []
     parts = []
-    for run in _group(sources):
+    for run in group_sources(sources):
         n_found = len(found)
         try:
             parts.append(_read_run(run, found))
@@ -176,25 +180,8 @@ def _read_several(sources: Sequence[Path], rejected: list[Rejected] | None) -> D
     return join_datasets(parts)
 
 
-def _group(sources: Sequence[Path]) -> Iterator[list[Path]]:
-    """Give structure files that follow each other together, to be read at once; others alone."""
-    for are_structures, run in groupby(sources, _is_structure_there):
-        files = list(run)
-        yield from [files] if are_structures else [[path] for path in files]
-
-
 def _read_run(run: Sequence[Path], rejected: list[Rejected]) -> Dataset:
     if len(run) == 1:
         return read_dataset(run[0], rejected=rejected)
     source = ", ".join(str(path) for path in run)
     return read_structure_files(run, source, "structures", rejected)
-
-
-def _is_structure_there(path: Path) -> bool:
-    return path.is_file() and is_one_structure(path)
-
-
-def is_one_structure(path: Path) -> bool:
-    """Tell by name, and for JSON by content, whether a file is a structure and no table."""
-    is_json = table_suffix(path) in (".json", ".json.gz")
-    return sniff_json(path) == "structure" if is_json else is_structure_file(path)

@@ -32,6 +32,7 @@ from xtalgraph.datasets.flat_crystals import (
 )
 from xtalgraph.datasets.json_stream import INDEX_NAME, iterate_records, sniff_json
 from xtalgraph.datasets.matbench import matbench_ids
+from xtalgraph.datasets.sources import plain_name, table_suffix
 from xtalgraph.datasets.structure_columns import (
     read_cells,
     read_each,
@@ -43,9 +44,6 @@ from xtalgraph.structures import Crystal, CrystalStore, read_crystal
 _ROWS = 8192  # rows read at a time: some 10 MB of structures
 
 MEND = "Mend or remove them, or leave them out (--skip-bad; in Python: rejected=[])."
-
-TABLE_SUFFIXES = (".csv", ".csv.gz", ".parquet", ".jsonl", ".jsonl.gz", ".json", ".json.gz")
-"""What the name of a table ends in."""
 
 
 @dataclass(frozen=True)
@@ -85,24 +83,34 @@ def read_table(path: Path, rejected: list[Rejected] | None = None) -> Dataset:
 def iterate_crystals(path: Path) -> Iterator[tuple[CrystalStore, list[Rejected]]]:
     """Give the crystals of a table some thousand rows at a time, and the rows that make none.
 
-    So a table may be larger than the memory. Ids are the column `material_id`, `id`, `name` or
-    `cif_id`, or else row numbers; the other columns are not kept.
+    So a table may be larger than the memory. Ids are those of `read_table`, but that texts which
+    all differ are looked for in the first piece alone; the other columns are not kept.
     """
-    first = 0
+    for store, _, rejected in iterate_rows(path):
+        yield store, rejected
+
+
+def iterate_rows(path: Path) -> Iterator[tuple[CrystalStore, pd.DataFrame, list[Rejected]]]:
+    """Give likewise crystals, their other columns as they stand in the file, and what is bad."""
+    first, id_column, official = 0, None, None
     for piece in _iterate_pieces(path):
-        lower = {str(name).strip().lower(): name for name in piece.columns.columns}
-        named = next((lower[name] for name in ID_NAMES if name in lower), None)
         n_rows = piece.crystals.n_rows
-        if named is None:
-            rows = [str(row) for row in range(first, first + n_rows)]
-            ids = np.array(rows, dtype=np.dtypes.StringDType())
+        if first == 0:
+            id_column = find_id_column(piece.columns)
+            official = None if id_column is not None else _official_ids(path)
+        if official is not None:
+            ids = official[first : first + n_rows]
         else:
-            ids = read_ids(piece.columns[named], n_rows)
+            values = None if id_column is None else piece.columns.get(id_column)
+            ids = read_ids(values, n_rows, first)
         crystals = drop_overlaps(piece.crystals)
         good = np.ones(n_rows, dtype=bool)
         good[list(crystals.bad)] = False
         rejected = [Rejected(str(ids[row]), why) for row, why in crystals.bad.items()]
-        yield join_flat([crystals], ids[good]), rejected
+        frame = piece.columns[good].reset_index(drop=True)
+        if id_column is not None and (id_column in ID_NAMES or id_column == INDEX_NAME):
+            frame = frame.drop(columns=id_column, errors="ignore")
+        yield join_flat([crystals], ids[good]), frame, rejected
         first += n_rows
 
 
@@ -123,22 +131,18 @@ def settle(
         )
 
 
-def table_suffix(path: Path) -> str:
-    """Give the suffix that says how a table is written (`.csv.gz`), or nothing."""
-    name = path.name.lower()
-    return next((suffix for suffix in TABLE_SUFFIXES if name.endswith(suffix)), "")
-
-
-def plain_name(path: Path) -> str:
-    """Give the name of a file or folder without what says how it is written."""
-    return path.name[: len(path.name) - len(table_suffix(path))] or path.resolve().name
-
-
 def read_header(path: Path) -> list[str]:
     """Give the first row of a CSV file."""
     with open_text(path) as file:
         frame = pd.read_csv(file, header=None, nrows=1, dtype=str, keep_default_na=False)
     return [str(cell) for cell in frame.iloc[0]]
+
+
+def _official_ids(path: Path) -> np.ndarray | None:
+    """Give the ids of a file of matbench, whose digits need the number of rows; None for others."""
+    if matbench_ids(path.name, 0) is None:
+        return None
+    return matbench_ids(path.name, sum(1 for _ in iterate_records(path, sniff_json(path))))
 
 
 def _find_ids(frame: pd.DataFrame, path: Path) -> tuple[str | None, np.ndarray]:

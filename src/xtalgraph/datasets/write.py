@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xtalgraph.datasets.dataset import Dataset
-from xtalgraph.datasets.folder import TABLE_NAME
+from xtalgraph.datasets.sources import TABLE_NAME
 from xtalgraph.errors import BadDataset, UnknownName
 from xtalgraph.structures.elements import SYMBOLS
 from xtalgraph.structures.writing import format_cif

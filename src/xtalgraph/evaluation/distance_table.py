@@ -18,8 +18,7 @@ from jaxtyping import Float64, Int64
 from xtalgraph.datasets import Dataset, read_dataset
 from xtalgraph.datasets.columns import find_structure_columns
 from xtalgraph.datasets.files import checksum_files, open_text
-from xtalgraph.datasets.folder import find_structure_files
-from xtalgraph.datasets.tables import plain_name, table_suffix
+from xtalgraph.datasets.sources import find_structure_files, plain_name, table_suffix
 from xtalgraph.errors import BadDataset, Rejected, UnknownName, summarise
 from xtalgraph.evaluation.distances import CUTOFF, N_DISTANCES, list_shortest_distances
 from xtalgraph.structures import crystal_system

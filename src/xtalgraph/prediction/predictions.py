@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -43,7 +43,13 @@ class Predictions:
         return len(self.ids)
 
     def to_frame(self) -> pandas.DataFrame:
-        """Give a table: `id`, then `<target> [unit]`, or the class and a probability a class.
+        """Give the columns of `to_columns` as a table."""
+        import pandas as pd
+
+        return pd.DataFrame(self.to_columns())
+
+    def to_columns(self) -> dict[str, np.ndarray]:
+        """Give columns: `id`, then `<target> [unit]`, or the class and a probability a class.
 
         A calibrated model adds `<target> uncertainty [unit]`, half the width of the interval that
         holds the true value for `coverage` of unseen crystals (for classes `<target> set`, those
@@ -51,9 +57,7 @@ class Predictions:
         quantity itself too, with the ends of its interval: `bulk_modulus [GPa]`,
         `bulk_modulus lower [GPa]`, `bulk_modulus upper [GPa]`.
         """
-        import pandas as pd
-
-        columns: dict[str, Any] = {"id": np.array(self.ids, dtype=object)}
+        columns: dict[str, np.ndarray] = {"id": np.array(self.ids, dtype=object)}
         if self.task.kind == "regression":
             for number, target in enumerate(self.task.targets):
                 columns |= self._describe_target(number, target)
@@ -62,7 +66,7 @@ class Predictions:
         if self.domain is not None:
             columns["domain"] = np.array(self.domain, dtype=object)
             columns["domain_reason"] = np.array(self.domain_reason, dtype=object)
-        return pd.DataFrame(columns)
+        return columns
 
     def _describe_target(self, number: int, target: Target) -> dict[str, np.ndarray]:
         values = self.values[:, number]

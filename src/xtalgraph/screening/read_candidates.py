@@ -14,9 +14,14 @@ import pandas as pd
 from xtalgraph.datasets import Dataset, read_dataset
 from xtalgraph.datasets.columns import find_structure_columns
 from xtalgraph.datasets.files import checksum_texts
-from xtalgraph.datasets.folder import TABLE_NAME, find_structure_files
-from xtalgraph.datasets.read import EMBEDDED, is_one_structure, iterate_table
-from xtalgraph.datasets.tables import read_header, table_suffix
+from xtalgraph.datasets.read import EMBEDDED, iterate_table
+from xtalgraph.datasets.sources import (
+    TABLE_NAME,
+    find_structure_files,
+    is_one_structure,
+    table_suffix,
+)
+from xtalgraph.datasets.tables import read_header
 from xtalgraph.errors import BadDataset, Rejected
 from xtalgraph.screening.candidates import CHUNK, Candidates, Chunk, ReadChunk, Source
 from xtalgraph.structures import CrystalStore, read_crystals

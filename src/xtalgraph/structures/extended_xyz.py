@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,8 @@ from xtalgraph.structures.elements import atomic_number
 from xtalgraph.structures.several import number_ids, read_each
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from xtalgraph.errors import Rejected
 
 _PAIR = re.compile(r"""([\w:.-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|\{([^}]*)\}|\[([^\]]*)\]|(\S+))""")
@@ -30,21 +33,7 @@ def read_extended_xyz(
     Rows of `Lattice` are the lattice vectors in Å. Refused: a frame without lattice or with a
     direction that is not periodic, for it is no crystal.
     """
-    lines = text.splitlines()
-    frames: list[tuple[str, list[str]]] = []
-    line = 0
-    while line < len(lines):
-        if not lines[line].strip():
-            line += 1
-            continue
-        head = lines[line].strip()
-        rows = lines[line + 2 : line + 2 + int(head)] if head.isdecimal() else []
-        if not head.isdecimal() or len(rows) < int(head):
-            problem = f"line {line + 1} is {head!r}, and {len(rows)} lines of atoms follow"
-            remedy = "A frame is the number of atoms, a comment with Lattice=, and their lines."
-            raise BadCrystal(problem, id=id, remedy=remedy)
-        frames.append((lines[line + 1], rows))
-        line += 2 + int(head)
+    frames = list(_iterate_frames(text.splitlines(), id))
     if not frames:
         raise BadCrystal("there is no frame in it", id=id, remedy="Give a whole file.")
     names = number_ids(id, len(frames))
@@ -53,6 +42,35 @@ def read_extended_xyz(
         for (comment, rows), name in zip(frames, names, strict=True)
     ]
     return read_each(pending, rejected)
+
+
+def iterate_extended_xyz(
+    lines: Iterable[str], id: str, rejected: list[Rejected]
+) -> Iterator[Crystal]:
+    """Give the crystals of a file of many frames one by one, with the ids `id#0`, `id#1`, …
+
+    Frames that make no crystal go to `rejected`. A file that breaks off is refused where it does.
+    """
+    for number, (comment, rows) in enumerate(_iterate_frames(lines, id)):
+        name = f"{id}#{number}"
+        yield from read_each([(name, partial(_read_frame, comment, rows, name))], rejected)
+
+
+def _iterate_frames(lines: Iterable[str], id: str) -> Iterator[tuple[str, list[str]]]:
+    """Give the comment and the lines of atoms of each frame."""
+    remaining = enumerate(lines, start=1)
+    for number, line in remaining:
+        head = line.strip()
+        if not head:
+            continue
+        n_atoms = int(head) if head.isdecimal() else 0
+        following = [text for _, text in islice(remaining, n_atoms + 1)]
+        if not head.isdecimal() or len(following) < n_atoms + 1:
+            n_found = max(len(following) - 1, 0) if head.isdecimal() else 0
+            problem = f"line {number} is {head!r}, and {n_found} lines of atoms follow"
+            remedy = "A frame is the number of atoms, a comment with Lattice=, and their lines."
+            raise BadCrystal(problem, id=id, remedy=remedy)
+        yield following[0], following[1:]
 
 
 def _read_frame(comment: str, rows: list[str], id: str) -> Crystal:

@@ -7,14 +7,14 @@ import gzip
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from xtalgraph.errors import BadCrystal, Rejected, UnknownName, summarise
 from xtalgraph.structures.cif import read_cif
 from xtalgraph.structures.crystal import Crystal
-from xtalgraph.structures.extended_xyz import read_extended_xyz
+from xtalgraph.structures.extended_xyz import iterate_extended_xyz, read_extended_xyz
 from xtalgraph.structures.poscar import has_lattice, read_poscar
 from xtalgraph.structures.pymatgen_json import read_structure_dict, read_structure_json
 from xtalgraph.structures.store import CrystalStore
@@ -46,6 +46,8 @@ SUFFIXES = {
     ".poscar": "poscar",
 }
 _NOT_STRUCTURES = {"atom_init.json"}  # the element vectors in a folder of the 2018 layout
+_AT_ONCE = 2048  # crystals of one piece: some MB
+_LARGE = 1 << 23  # bytes; from here on a file of many frames is not held whole
 _DATA_BLOCK = re.compile(r"^\s*data_", re.MULTILINE | re.IGNORECASE)
 
 
@@ -100,6 +102,25 @@ def read_crystals(
             remedy="Mend them, or pass rejected=[] to read the others.",
         )
     return CrystalStore.from_crystals(crystals)
+
+
+def iterate_files(files: Sequence[Path]) -> Iterator[tuple[CrystalStore, list[Rejected]]]:
+    """Give the crystals of files some thousand at a time, and what cannot be read among them.
+
+    Ids are those of `read_crystals`. A large extended xyz file is read frame by frame; other files
+    are held one at a time.
+    """
+    crystals: list[Crystal] = []
+    problems: list[Rejected] = []
+    for file, name in zip(files, _name_sources(list(files)), strict=True):
+        for crystal in _iterate_source(file, name, problems):
+            crystals.append(crystal)
+            if len(crystals) >= _AT_ONCE:
+                yield CrystalStore.from_crystals(crystals), problems.copy()
+                crystals.clear()
+                problems.clear()
+    if crystals or problems:
+        yield CrystalStore.from_crystals(crystals), problems
 
 
 def find_files(folder: Path) -> list[Path]:
@@ -189,6 +210,17 @@ def _read_source(
             site=problem.site,
             remedy=problem.remedy,
         ) from problem.__cause__
+
+
+def _iterate_source(file: Path, name: str, problems: list[Rejected]) -> Iterator[Crystal]:
+    try:
+        if format_of(file) == "extxyz" and file.suffix != ".gz" and file.stat().st_size > _LARGE:
+            with open(file, encoding="utf-8-sig", errors="replace") as lines:
+                yield from iterate_extended_xyz(lines, name, problems)
+        else:
+            yield from _read_source(file, name, None, problems)
+    except (BadCrystal, OSError) as problem:
+        problems.append(Rejected(getattr(problem, "id", "") or name, str(problem)))
 
 
 def _read_text(path: Path) -> str:

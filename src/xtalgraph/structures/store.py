@@ -77,7 +77,10 @@ class CrystalStore(Sequence[Crystal]):
     def take(self, indices: Int[np.ndarray, "n_rows"] | Sequence[int]) -> CrystalStore:
         """Give the store of the crystals at `indices`, in that order."""
         indices = np.asarray(indices, dtype=np.int64)
-        starts, counts = self.offsets[indices], self.n_atoms[indices]
+        indices = np.where(indices < 0, indices + len(self), indices)
+        # only of these rows, so that a batch does not cost more in a larger store
+        starts = self.offsets[indices]
+        counts = self.offsets[indices + 1] - starts
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         atoms = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], counts)
         return CrystalStore(

@@ -61,8 +61,13 @@ class Problem:
     @property
     def elements(self) -> tuple[str, ...]:
         """Symbols of the elements in the training part, in the order of atomic numbers."""
-        numbers = self.dataset.crystals.take(self.rows("train")).atomic_numbers
-        return tuple(SYMBOLS[number] for number in np.unique(numbers))
+        return self.elements_of("train")
+
+    def elements_of(self, part: str) -> tuple[str, ...]:
+        """Symbols of the elements in a part, likewise."""
+        pieces = _chunks(self.dataset.crystals, self.rows(part))
+        found = {number for piece in pieces for number in np.unique(piece.atomic_numbers).tolist()}
+        return tuple(SYMBOLS[number] for number in sorted(found))
 
 
 def pose_problem(
@@ -109,10 +114,14 @@ def refuse_bad_crystals(problem: Problem, known_elements: list[int], graph: Grap
     after the training is the dearer surprise.
     """
     rows = np.concatenate([problem.rows(part) for part in PARTS])
-    crystals = problem.dataset.crystals.take(rows)
-    refuse_unknown_elements(crystals, known_elements)
+    crystals = problem.dataset.crystals
+    unknown: list[int] = []
+    for first, chunk in enumerate(_chunks(crystals, rows)):
+        good = refuse_unknown_elements(chunk, known_elements, rejected=[])
+        unknown += (first * _CHUNK + np.delete(np.arange(len(chunk)), good)).tolist()
+    refuse_unknown_elements(crystals.take(rows[unknown]), known_elements)
     rejected: list[Rejected] = []
-    for chunk in _chunks(crystals):
+    for chunk in _chunks(crystals, rows):
         try:
             build_graphs(chunk, graph)
         except BadCrystal:
@@ -182,9 +191,10 @@ def _refuse_other_rows(split: Split, n_crystals: int) -> None:
         )
 
 
-def _chunks(crystals: CrystalStore) -> Iterator[CrystalStore]:
-    for first in range(0, len(crystals), _CHUNK):
-        yield crystals.take(np.arange(first, min(first + _CHUNK, len(crystals))))
+def _chunks(crystals: CrystalStore, rows: np.ndarray) -> Iterator[CrystalStore]:
+    """Give the crystals of some rows, a few at a time: all of them may be larger than memory."""
+    for first in range(0, len(rows), _CHUNK):
+        yield crystals.take(rows[first : first + _CHUNK])
 
 
 def _find_bad(crystals: CrystalStore, graph: GraphConfig) -> list[Rejected]:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning.pytorch import Callback, Trainer
 from torch import Tensor, nn
@@ -20,7 +19,6 @@ from xtalgraph.models.registry import Network
 from xtalgraph.models.saved import DESCRIPTION
 from xtalgraph.models.selecting import COMPOSITION, OUTPUT, select_outputs, select_targets
 from xtalgraph.models.shipped import ENSEMBLE, find_shipped, shipped_names
-from xtalgraph.structures.elements import SYMBOLS
 from xtalgraph.training.config import RunConfig, preset
 from xtalgraph.training.config_toml import config_tables
 from xtalgraph.training.module import TrainingModule
@@ -143,9 +141,7 @@ def refuse_unseen_elements(source: SavedModel, problem: Problem, freeze: str) ->
     """Raise `BadConfig` where learned element vectors would stay as random as they began."""
     if freeze == "none" or source.model_config.element_vectors != "learned":
         return
-    rows = np.concatenate([problem.rows(part) for part in PARTS])
-    numbers = np.unique(problem.dataset.crystals.take(rows).atomic_numbers)
-    found = {SYMBOLS[number] for number in numbers}
+    found = {symbol for part in PARTS for symbol in problem.elements_of(part)}
     unseen = sorted(found - set(source.elements))
     if unseen:
         raise BadConfig(
