@@ -86,7 +86,7 @@ RUNS = {
     "is_perovskite": Run(
         OXIDES,
         "kind",
-        ("--task", "classification", "--split", BY_FORMULA, *SMALL, "--epochs", "5"),
+        ("--task", "classification", "--split", BY_FORMULA, *SMALL, "--epochs", "16"),
         n_seeds=1,
     ),
     "hull": Run("castelli_perovskites.parquet", "energy_above_hull", HULL),
