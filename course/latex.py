@@ -13,7 +13,7 @@ PREAMBLE = r"""\documentclass[11pt,a4paper]{article}
 \setlength{\parskip}{6pt}
 \begin{document}
 """
-ROOM = "\\vspace{55mm}"  # for an answer by hand
+ROOM = "\\vspace*{55mm}"  # for an answer by hand; kept also where a page ends
 SPECIAL = {"&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_", "~": r"\textasciitilde{}"}
 SIGNS = {
     "Å": r"\AA{}",
