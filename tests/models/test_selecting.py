@@ -44,5 +44,5 @@ def test_the_values_are_those_of_the_whole_model(saved: SavedModel, columns: lis
 
 
 def test_what_is_not_predicted_cannot_be_selected(saved: SavedModel) -> None:
-    with pytest.raises(UnknownName, match="volume.*energy"):
+    with pytest.raises(UnknownName, match=r"volume.*energy"):
         select_targets(saved, ["volume"])
