@@ -144,8 +144,10 @@ def write_all(data: Path, out: Path, sizes: list[int], n_learned: int) -> None:
     write_parts(out / f"castelli_{n_learned}")
     copy_files(out / "homework_100", sorted(homework.glob("*.cif"))[:100], vectors)
     for name, crystals in (("5", store.take(range(256))), ("30", choose_larger(data))):
-        write_folder(out / f"batch_{name}", crystals, [0.0] * len(crystals), vectors)
-        write_batch(out / f"batch_{name}.npz", crystals)
+        folder = out / f"batch_{name}"
+        write_folder(folder, crystals, [0.0] * len(crystals), vectors)
+        # read again: of equally far neighbours, the last digits say which are the 12 nearest
+        write_batch(out / f"batch_{name}.npz", read_dataset(folder).crystals)
     write_weights(out / "weights.pt")
 
 
