@@ -265,10 +265,17 @@ def test_elements_that_the_source_cannot_know_are_refused(
     train(with_element(110), "gap", out=tmp_path / "b", config=tune_config(learned))
 
 
+def make_ensemble(folder: Path, source: TrainedRun, places: list[str]) -> None:
+    """Make an ensemble of copies of one network, which may lie beside its folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for place in places:
+        shutil.copytree(source.folder, folder / place)
+    targets = [target.name for target in source.model.task.targets]
+    (folder / ENSEMBLE).write_text(json.dumps({"members": places, "targets": targets}))
+
+
 def test_of_an_ensemble_the_first_member_is_taken(source: TrainedRun, tmp_path: Path) -> None:
-    for number in (1, 2, 10):
-        shutil.copytree(source.folder, tmp_path / f"member-{number}")
-    (tmp_path / ENSEMBLE).write_text(json.dumps({}))
+    make_ensemble(tmp_path, source, ["member-1", "member-2"])
     assert start_from(tmp_path).train.start_from == f"{tmp_path}/member-1"
     named = start_from(tmp_path / "member-2")
     assert named.train.start_from == f"{tmp_path}/member-2"
@@ -278,9 +285,7 @@ def test_of_an_ensemble_the_first_member_is_taken(source: TrainedRun, tmp_path: 
 def test_a_shipped_model_is_found_by_its_name(
     source: TrainedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number in (1, 2):
-        shutil.copytree(source.folder, tmp_path / "gap" / f"member-{number}")
-    (tmp_path / "gap" / ENSEMBLE).write_text(json.dumps({}))
+    make_ensemble(tmp_path / "gap", source, ["../shared/one", "../shared/two"])
     monkeypatch.setattr(shipped, "SHIPPED", tmp_path)
     for name, member in (("gap", "gap/member-1"), ("gap/member-2", "gap/member-2")):
         config = start_from(name)
@@ -288,6 +293,8 @@ def test_a_shipped_model_is_found_by_its_name(
         assert read_source(config) is not None
     with pytest.raises(UnknownName, match="Did you mean 'gap'"):
         start_from("gab")
+    with pytest.raises(BadConfig, match="has 2 members"):
+        start_from("gap/member-3")
 
 
 def test_two_processes_begin_alike_and_freeze(source: TrainedRun, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,6 @@ from xtalgraph.datasets.splits import PARTS
 from xtalgraph.errors import BadCheckpoint, BadConfig
 from xtalgraph.models import Normaliser, SavedModel, Task, find_model, model_name, read_model
 from xtalgraph.models.registry import Network
-from xtalgraph.models.saved import DESCRIPTION
 from xtalgraph.models.selecting import COMPOSITION, OUTPUT, select_outputs, select_targets
 from xtalgraph.models.shipped import ENSEMBLE, find_shipped, shipped_names
 from xtalgraph.training.config import RunConfig, preset
@@ -41,7 +41,7 @@ def start_from(
     """
     base = base or preset("default")
     member = _choose_member(str(model))
-    source = read_model(_find_folder(member))
+    source = _read_network(member)
     train = replace(base.train, start_from=member, freeze=freeze)
     return RunConfig(source.graph_config, source.model_config, train)
 
@@ -53,7 +53,7 @@ def read_source(config: RunConfig) -> SavedModel | None:
     """
     if not config.train.start_from:
         return None
-    source = read_model(_find_folder(_choose_member(config.train.start_from)))
+    source = _read_network(_choose_member(config.train.start_from))
     theirs = config_tables(RunConfig(source.graph_config, source.model_config, config.train))
     ours = config_tables(config)
     conflicts = [
@@ -169,11 +169,25 @@ class Frozen(Callback):
 
 def _choose_member(model: str) -> str:
     """Give the name or path of a single network: of an ensemble, its first."""
+    return f"{model}/member-1" if (_find_folder(model) / ENSEMBLE).is_file() else model
+
+
+def _read_network(model: str) -> SavedModel:
+    """Read a single network, of an ensemble's member what predicts the ensemble's targets.
+
+    Members can lie elsewhere than in the ensemble's folder, which says where.
+    """
     folder = _find_folder(model)
-    if not (folder / ENSEMBLE).is_file():
-        return model
-    first = min(folder.glob(f"*/{DESCRIPTION}"), default=folder / "member-1" / DESCRIPTION)
-    return f"{model}/{first.parent.name}"
+    ensemble = folder.parent / ENSEMBLE
+    number = folder.name.removeprefix("member-")
+    if not (ensemble.is_file() and number.isdecimal()):
+        return read_model(folder)
+    description = json.loads(ensemble.read_text(encoding="utf-8"))
+    members = description["members"]
+    if not 1 <= int(number) <= len(members):
+        raise BadConfig(f"{model}: the ensemble has {len(members)} members, from member-1 on.")
+    saved = read_model(folder.parent / members[int(number) - 1])
+    return select_targets(saved, description["targets"])
 
 
 def _find_folder(model: str) -> Path:
