@@ -88,6 +88,7 @@ def test_nothing_is_left_of_a_table_that_was_broken_off(call, packed, tmp_path) 
     assert not list(tmp_path.glob("*.part"))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
 def test_the_memory_does_not_grow_with_the_crystals(packed, tmp_path) -> None:
     tiny, paths = make_tiny(), []
     for n_crystals in (12_288, 49_152):
@@ -100,5 +101,5 @@ def test_the_memory_does_not_grow_with_the_crystals(packed, tmp_path) -> None:
     )
     assert done.returncode == 0, done.stderr
     in_pieces, at_once = (int(word) for word in done.stdout.split())
-    assert in_pieces < 6e6
-    assert at_once > 8e6
+    assert in_pieces < 12e6
+    assert at_once > 16e6

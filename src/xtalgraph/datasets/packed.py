@@ -74,9 +74,10 @@ def pack_dataset(
 def read_packed(folder: Path) -> Dataset:
     """Give the data set of a packed folder, its crystals mapped from their files."""
     facts = json.loads((folder / PACKED_NAME).read_text(encoding="utf-8"))
-    columns = pq.read_table(folder / _COLUMNS).to_pandas()
-    ids = np.array(columns.pop(_ID).tolist(), dtype=np.dtypes.StringDType())
-    offsets = np.concatenate([[0], np.cumsum(columns.pop("n_atoms"))]).astype(np.int64)
+    frame = pq.read_table(folder / _COLUMNS).to_pandas()
+    ids = np.array(frame.pop(_ID).tolist(), dtype=np.dtypes.StringDType())
+    offsets = np.concatenate([[0], np.cumsum(frame.pop("n_atoms"))]).astype(np.int64)
+    columns, _ = read_columns(frame, texts=False)
     arrays = {name: _map(folder, name, facts) for name in _ARRAYS}
     targets = {target["name"]: Target(**target) for target in facts["targets"]}
     store = CrystalStore(**arrays, offsets=offsets, ids=ids)

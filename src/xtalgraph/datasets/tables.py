@@ -41,7 +41,8 @@ from xtalgraph.datasets.structure_columns import (
 from xtalgraph.errors import BadCrystal, BadDataset, Rejected, summarise
 from xtalgraph.structures import Crystal, CrystalStore, read_crystal
 
-_ROWS = 8192  # rows read at a time: some 10 MB of structures
+_ROWS = 2048  # rows read at a time: a few MB of structures
+_BUFFER = 1 << 20  # bytes; without it a whole row group is read at once, which may be the file
 
 MEND = "Mend or remove them, or leave them out (--skip-bad; in Python: rejected=[])."
 
@@ -165,7 +166,7 @@ def _iterate_pieces(path: Path) -> Iterator[Piece]:
 
 
 def _iterate_parquet(path: Path) -> Iterator[Piece]:
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, buffer_size=_BUFFER) as file:
         structure = _require_structure(file.schema_arrow.names, path)
         for batch in file.iter_batches(batch_size=_ROWS):
             columns = [batch.column(name) for name in structure]
