@@ -8,7 +8,9 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import fields, is_dataclass
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 from cyclopts import App
@@ -77,7 +79,12 @@ def test_every_parameter_of_every_command_is_described() -> None:
     commands = all_commands(program.app)
     assert {"train", "data fetch", "demo"} <= set(commands)
     for name, function in commands.items():
+        types = get_type_hints(function)
         parameters = list(inspect.signature(function).parameters)
+        for group in [kind for kind in types.values() if is_dataclass(kind)]:
+            # options that several commands share are described at their own class
+            parameters.remove(next(one for one in parameters if types[one] is group))
+            assert described_parameters(group) == [field.name for field in fields(group)], name
         assert described_parameters(function) == parameters, name
 
 
