@@ -37,8 +37,10 @@ AXES = {
     "crystals": "crystals",
     "atoms": "atoms in the cell",
     "neighbours": "neighbours of an atom",
-    "width": "width of the atom vectors",
+    "width": "width of atom vectors",
 }
+TICKS = {"crystals": (1000, 10_000, 100_000), "atoms": (1, 10, 100), "neighbours": (8, 16, 32)}
+TICKS["width"] = (16, 64, 256)
 Work = Callable[[], object]
 Point = tuple[str, str, int, Work, int]  # axis, what, size, work, by how much it is divided
 
@@ -166,6 +168,7 @@ def fit_all(rows: list[dict]) -> list[dict]:
 def draw(rows: list[dict], fits: list[dict]) -> None:
     """Time above, memory below, a column an axis; exponents in the legends."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter
 
     figure = Figure(figsize=(PAGE_WIDTH, 4.4), layout="constrained")
     grid = figure.subplots(2, len(AXES), sharex="col")
@@ -185,7 +188,11 @@ def draw(rows: list[dict], fits: list[dict]) -> None:
         grid[0, column].legend(loc="upper left", handlelength=1.2, fontsize=7)
         for panel in grid[:, column]:
             panel.set(xscale="log", yscale="log")
-            panel.margins(y=0.15)
+            panel.set_xticks(TICKS[axis], [f"{tick:,}" for tick in TICKS[axis]])
+            panel.xaxis.set_minor_formatter(NullFormatter())
+            panel.yaxis.set_minor_formatter(NullFormatter())
+        low, high = grid[0, column].get_ylim()
+        grid[0, column].set_ylim(low, high * (high / low) ** 0.25)  # room for the legend
     grid[0, 0].set_ylabel("processor time (ms)")
     grid[1, 0].set_ylabel("rise of the peak of memory (MB)")
     save_png(figure, FIGURE)
