@@ -39,6 +39,12 @@ def graphs(options: dict) -> Callable[[], None]:
     return work
 
 
+def graphs_of_texts(options: dict) -> Callable[[], None]:
+    """Texts in memory to graphs, in one batch."""
+    texts = read_texts(options["folder"])
+    return lambda: build_graphs([read_crystal(text, format="cif") for text in texts])
+
+
 def first_batch(options: dict) -> Callable[[], None]:
     """A folder to the first batch that a network is given; every crystal is read and checked."""
 
@@ -91,7 +97,7 @@ def _graph_of_batch(options: dict) -> CrystalGraph:
 
 
 if __name__ == "__main__":
-    tasks = {"graphs": graphs, "first_batch": first_batch}
+    tasks = {"graphs": graphs, "graphs_of_texts": graphs_of_texts, "first_batch": first_batch}
     for name, task in (("step", step), ("plain_step", plain_step), ("merged_step", merged_step)):
         tasks[name] = task
         losses = name.replace("step", "losses")

@@ -16,6 +16,7 @@ from xtalgraph.datasets.sources import TABLE_NAME, find_structure_files, plain_n
 from xtalgraph.datasets.tables import settle
 from xtalgraph.errors import BadCrystal, BadDataset, Rejected
 from xtalgraph.structures import Crystal, CrystalStore, read_crystal, read_crystals
+from xtalgraph.structures.reading import stem_of
 
 _ROWS = 2048  # read at a time
 
@@ -95,11 +96,7 @@ def _read_rows(
 def _index_files(folder: Path) -> dict[str, Path]:
     """Structure files by their names, and by their names without suffixes."""
     files = find_structure_files(folder)[::-1]
-    return {_stem(path): path for path in files} | {path.name: path for path in files}
-
-
-def _stem(path: Path) -> str:
-    return Path(path.name.removesuffix(".gz")).stem
+    return {stem_of(path): path for path in files} | {path.name: path for path in files}
 
 
 def _read_table(table: Path) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 
 from xtalgraph.datasets.json_stream import sniff_json
-from xtalgraph.structures.reading import format_of
+from xtalgraph.structures.reading import format_of, is_structure_file, list_structure_files
 
 TABLE_NAME = "id_prop.csv"
 """The table of a folder in the layout of 2018."""
@@ -22,7 +22,6 @@ SPREADSHEETS = (".xlsx", ".xls", ".ods")
 """What the name of a table ends in that is not read."""
 
 _FORMATS = ("cif", "poscar", "extxyz", "json")  # where an id has several files, the first wins
-_NOT_STRUCTURES = ("atom_init.json",)  # element vectors, which the 2018 code keeps beside the CIFs
 
 
 def table_suffix(path: Path) -> str:
@@ -36,11 +35,6 @@ def plain_name(path: Path) -> str:
     return path.name[: len(path.name) - len(table_suffix(path))] or path.resolve().name
 
 
-def is_structure_file(path: Path) -> bool:
-    """Tell by the name whether a file is a structure; `atom_init.json` is none."""
-    return format_of(path) is not None and path.name not in _NOT_STRUCTURES
-
-
 def is_one_structure(path: Path) -> bool:
     """Tell by name, and for JSON by content, whether a file is a structure and no table."""
     suffix = table_suffix(path)
@@ -51,8 +45,8 @@ def is_one_structure(path: Path) -> bool:
 
 def find_structure_files(folder: Path) -> list[Path]:
     """Give the structure files of a folder: CIF first, then the other formats, each by name."""
-    files = [path for path in folder.iterdir() if path.is_file() and is_structure_file(path)]
-    return sorted(files, key=lambda path: (_FORMATS.index(str(format_of(path))), path.name))
+    files = list_structure_files(folder)
+    return sorted(files, key=lambda path: _FORMATS.index(str(format_of(path))))
 
 
 def find_crystal_files(folder: Path) -> list[Path]:

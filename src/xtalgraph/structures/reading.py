@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import glob
 import gzip
+import os
 import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from os.path import splitext
 from pathlib import Path
 from typing import Any
 
@@ -125,8 +127,7 @@ def iterate_files(files: Sequence[Path]) -> Iterator[tuple[CrystalStore, list[Re
 
 def find_files(folder: Path) -> list[Path]:
     """Give the structure files of a folder by name, sorted; its subfolders are not searched."""
-    files = [path for path in sorted(folder.iterdir()) if path.is_file() and format_of(path)]
-    files = [path for path in files if path.name not in _NOT_STRUCTURES]
+    files = list_structure_files(folder)
     if not files:
         raise BadCrystal(
             "the folder has no structure files",
@@ -137,14 +138,26 @@ def find_files(folder: Path) -> list[Path]:
     return files
 
 
+def list_structure_files(folder: Path) -> list[Path]:
+    """Give the structure files of a folder by name, sorted; there may be none."""
+    with os.scandir(folder) as entries:  # which knows what is a file without asking for each
+        names = sorted(entry.name for entry in entries if entry.is_file())
+    return [file for name in names if is_structure_file(file := folder / name)]
+
+
+def is_structure_file(path: Path) -> bool:
+    """Tell by the name whether a file is a structure; `atom_init.json` is none."""
+    return format_of(path) is not None and path.name not in _NOT_STRUCTURES
+
+
 def format_of(path: Path) -> str | None:
     """Give the format that the name of a file says, or None.
 
     >>> format_of(Path("a/POSCAR.gz")), format_of(Path("b.CIF")), format_of(Path("c.txt"))
     ('poscar', 'cif', None)
     """
-    name = path.name.lower().removesuffix(".gz")
-    suffix = Path(name).suffix
+    name = _unpacked_name(path).lower()
+    suffix = splitext(name)[1]
     if suffix in SUFFIXES:
         return SUFFIXES[suffix]
     return "poscar" if name.startswith(("poscar", "contcar")) else None
@@ -169,7 +182,7 @@ def _expand(source: Source) -> list[Source]:
 
 def _name_sources(items: list[Source]) -> list[str]:
     """Give the stem of each file, with its folder where two files share the stem."""
-    stems = [_stem(item) if isinstance(item, Path) else "" for item in items]
+    stems = [stem_of(item) if isinstance(item, Path) else "" for item in items]
     counts = Counter(stems)
     return [
         f"{item.parent.name}/{stem}" if isinstance(item, Path) and counts[stem] > 1 else stem
@@ -177,10 +190,16 @@ def _name_sources(items: list[Source]) -> list[str]:
     ]
 
 
-def _stem(path: Path) -> str:
-    name = path.name[:-3] if path.name.lower().endswith(".gz") else path.name
-    known = Path(name).suffix.lower() in SUFFIXES
-    return Path(name).stem if known else name
+def stem_of(path: Path) -> str:
+    """Give the name of a file without the suffixes of a structure: the id of its crystal."""
+    name = _unpacked_name(path)
+    stem, suffix = splitext(name)  # pathlib would take microseconds, which count in a large folder
+    return stem if suffix.lower() in SUFFIXES else name
+
+
+def _unpacked_name(path: Path) -> str:
+    name = path.name
+    return name[:-3] if name[-3:].lower() == ".gz" else name
 
 
 def _is_text(source: str | Path) -> bool:
@@ -197,8 +216,8 @@ def _read_source(
     if _is_text(source):
         text = str(source)
         return READERS[format or _format_of_text(text, id or "")](text, id or "", rejected)
-    path = Path(source)
-    id = id or _stem(path)
+    path = source if isinstance(source, Path) else Path(str(source))
+    id = id or stem_of(path)
     try:
         text = _read_text(path)
         return READERS[format or format_of(path) or _format_of_text(text, id)](text, id, rejected)
