@@ -1,8 +1,12 @@
-"""A source whose every chunk kills the process that makes it."""
+"""Sources that go wrong: every chunk kills the process that makes it; reading takes its time."""
 
 import os
+import time
 from collections.abc import Container, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
+from xtalgraph.screening import PerovskiteSpace
 from xtalgraph.screening.candidates import Candidates, Chunk
 
 
@@ -14,6 +18,37 @@ class DeadlyChunk:
         os._exit(1)
 
 
-def deadly_chunks(done: Container[int]) -> Iterator[tuple[int, Chunk]]:
-    """Give three of them."""
-    yield from ((number, DeadlyChunk()) for number in range(3))
+class Deadly:
+    """Three deadly chunks."""
+
+    may_repeat, n_candidates = False, 3
+
+    def describe(self) -> dict:
+        """Say what it is."""
+        return {"kind": "deadly"}
+
+    def chunks(self, done: Container[int]) -> Iterator[tuple[int, Chunk]]:
+        """Give them."""
+        yield from ((number, DeadlyChunk()) for number in range(3))
+
+
+@dataclass
+class Slow:
+    """The chunks of a space, so slowly that there is time to end the process that reads them."""
+
+    space: PerovskiteSpace
+    log: Path  # gets the number of each chunk that is read
+
+    may_repeat, n_candidates = False, None
+
+    def describe(self) -> dict:
+        """Say what it is."""
+        return self.space.describe()
+
+    def chunks(self, done: Container[int]) -> Iterator[tuple[int, Chunk]]:
+        """Give them."""
+        for number, chunk in self.space.chunks(done):
+            with self.log.open("a") as file:
+                file.write(str(number))
+            yield number, chunk
+            time.sleep(3)

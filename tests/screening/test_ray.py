@@ -7,12 +7,22 @@ import os
 import signal
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from tests.screening.conftest import assert_same
-from xtalgraph.errors import BadConfig, UnknownName
-from xtalgraph.screening import PerovskiteSpace, Question, ScreenProgress, list_anions, screen
-from xtalgraph.screening.local_engine import judge_here
+from tests.screening.deadly import Deadly, Slow
+from xtalgraph import Dataset
+from xtalgraph.datasets import write_parquet
+from xtalgraph.errors import BadConfig, LostWorkers, UnknownName
+from xtalgraph.screening import (
+    PerovskiteSpace,
+    Question,
+    ScreenProgress,
+    list_anions,
+    read_candidates,
+    screen,
+)
 from xtalgraph.screening.ray_engine import judge_with_ray
 
 ray = pytest.importorskip("ray")
@@ -27,8 +37,8 @@ def cluster():
     ray.shutdown()
 
 
-def find_workers() -> list[int]:
-    """Give the processes of this cluster's workers."""
+def find_workers(work: bytes = b"RayWorker") -> list[int]:
+    """Give the processes of this cluster that do some work."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -36,7 +46,7 @@ def find_workers() -> list[int]:
                 name = (entry / "cmdline").read_bytes()
             except OSError:  # it has ended
                 continue
-            if name.startswith(b"ray::RayWorker"):
+            if name.startswith(b"ray::") and work in name:
                 found.append(int(entry.name))
     return found
 
@@ -69,14 +79,41 @@ def test_a_screen_begun_here_goes_on_there(model: str, tmp_path: Path) -> None:
     assert lost.read_bytes() == before
 
 
-def test_errors_of_ours_come_out_as_themselves(tmp_path: Path) -> None:
-    for judge in (judge_here, lambda *asked: judge_with_ray(*asked, 1, None)):
-        with pytest.raises(UnknownName, match="no-such-model"):
-            list(judge(Question(("no-such-model",)), SPACE.chunks(())))
+def test_a_table_is_read_in_the_cluster_by_the_path_that_it_has_here(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crystals = SPACE.make(0, 3000).crystals
+    nothing = pd.DataFrame(index=range(len(crystals)))
+    write_parquet(Dataset("t", crystals, nothing, {}, "", ""), tmp_path / "table.parquet")
+    monkeypatch.chdir(tmp_path)
+    source, question = read_candidates("table.parquet"), Question((model,))
+    screen(source, question, out="ray", engine="ray", n_workers=1)
+    screen(source, question, out="local", n_workers=1)
+    assert_same(tmp_path / "ray", tmp_path / "local")
+
+
+def test_a_killed_reader_begins_again(model: str, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    verdicts = judge_with_ray(Question((model,)), Slow(SPACE, log), (), 1, None)
+    numbers = [next(verdicts)[0]]
+    os.kill(find_workers(b"_read_chunks")[0], signal.SIGKILL)
+    numbers += [number for number, _ in verdicts]
+    assert sorted(numbers) == [0, 1, 2, 3]
+    assert log.read_text().count("0") == 2
+
+
+def test_chunks_that_kill_every_worker_end_the_screen_with_an_error(model: str) -> None:
+    with pytest.raises(LostWorkers, match="died"):
+        list(judge_with_ray(Question((model,)), Deadly(), (), 1, None))
+
+
+def test_errors_of_ours_come_out_as_themselves() -> None:
+    with pytest.raises(UnknownName, match="no-such-model"):
+        list(judge_with_ray(Question(("no-such-model",)), SPACE, (), 1, None))
 
 
 def test_an_address_without_a_cluster_is_refused_at_once() -> None:
     ray.shutdown()
-    for address in ("127.0.0.1:1", "ray://127.0.0.1:1", "auto"):
+    for address in ("127.0.0.1:1", "auto"):
         with pytest.raises(BadConfig, match="Is it running"):
-            list(judge_with_ray(Question(("x",)), SPACE.chunks(()), 1, address))
+            list(judge_with_ray(Question(("x",)), SPACE, (), 1, address))

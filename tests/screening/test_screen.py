@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from tests.screening.conftest import assert_same
-from tests.screening.deadly import deadly_chunks
+from tests.screening.deadly import Deadly
 from xtalgraph import load_model, read_dataset
 from xtalgraph.datasets import Dataset, write_parquet
 from xtalgraph.errors import BadConfig, BadDataset, LostWorkers, UnknownName
@@ -125,7 +125,7 @@ def test_two_processes_one_of_which_dies_give_what_one_gives(model: str, tmp_pat
 
 def test_chunks_that_kill_every_worker_end_the_screen_with_an_error(model: str) -> None:
     with pytest.raises(LostWorkers, match=r"died 3 times in a row, last on chunks 0, 1"):
-        list(judge_in_processes(Question((model,)), deadly_chunks(()), 1))
+        list(judge_in_processes(Question((model,)), Deadly().chunks(()), 1))
 
 
 def test_what_goes_wrong_in_a_worker_is_told_in_its_own_words() -> None:

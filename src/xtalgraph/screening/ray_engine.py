@@ -1,80 +1,146 @@
-"""Chunks on a Ray cluster: actors that load the models once each, wherever there is room."""
+"""Chunks on a Ray cluster, as a stream of Ray Data: one task reads them, a pool of workers judges.
+
+What crosses between processes is one row a chunk, pickled: number and chunk there, number and
+verdict back. Ray Data holds the reader back while the workers are behind, so memory does not grow
+with the number of chunks; it begins a worker that died again, and gives it its chunks once more.
+"""
 
 from __future__ import annotations
 
+import logging
+import os
+import pickle
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator
 from functools import cached_property
 from typing import Any
 
+import pyarrow as pa
 import torch
 
-from xtalgraph.errors import BadConfig, MissingExtra, XtalgraphError
-from xtalgraph.screening.candidates import Chunk
+from xtalgraph.errors import BadConfig, LostWorkers, MissingExtra, XtalgraphError
+from xtalgraph.screening.candidates import Chunk, Source
 from xtalgraph.screening.judging import Judge, Question, Verdict
-from xtalgraph.screening.local_engine import AHEAD
+from xtalgraph.screening.local_engine import AHEAD, MOST_LOSSES
+
+ITEM = "item"  # the one column
 
 
 class RayWorker:
     """A judge in a process of the cluster."""
 
-    def __init__(self, question: Question) -> None:
+    def __init__(self, question: Question, here: str) -> None:
+        _go_to(here)
         torch.set_num_threads(1)
         self.question = question
 
     @cached_property
-    def judge_all(self) -> Judge:
+    def judge(self) -> Callable[[Chunk], Verdict]:
         """The models, loaded with the first chunk: what is wrong with them is its error."""
-        return Judge(self.question)
+        return Judge(self.question).judge
 
-    def judge(self, chunk: Chunk) -> Verdict:
-        """Judge one chunk."""
-        return self.judge_all.judge(chunk)
+    def __call__(self, items: pa.Table) -> pa.Table:
+        """Judge one chunk; an error of ours is given back, or Ray would wrap it in its own."""
+        item = _unpack(items)
+        if isinstance(item, XtalgraphError):
+            return items
+        number, chunk = item
+        try:
+            return _pack((number, self.judge(chunk)))
+        except XtalgraphError as error:
+            return _pack(error)
 
 
 def judge_with_ray(
     question: Question,
-    chunks: Iterator[tuple[int, Chunk]],
+    source: Source,
+    done: Container[int],
     n_workers: int | None,
     address: str | None,
 ) -> Iterator[tuple[int, Verdict]]:
-    """Judge chunks with Ray's actors, and give them as they are finished.
+    """Judge the chunks of a source that are not done, and give each as it is finished.
 
-    `address` is that of a cluster (`auto`, or `ray://host:10001`); without one Ray is begun on this
+    `address` is that of a cluster (`auto`, or `host:6379`); without one Ray is begun on this
     machine. A worker takes one core, or one GPU where the device is `cuda`; without `n_workers`
-    there are as many as the cluster has. An actor that dies is begun again elsewhere, and Ray gives
-    it its chunk once more.
+    there are as many as the cluster has. What is read by name (models, tables, files) must lie
+    where the workers can read it.
     """
-    ray = _import_ray()
+    ray = _connect(address)
+    device = "GPU" if question.device.startswith("cuda") else "CPU"
+    n_workers = n_workers or max(1, int(ray.cluster_resources().get(device, 1)))
+    here = os.getcwd()
+    data = ray.data.from_items([0]).map_batches(
+        _read_chunks, fn_args=(source, done, here), batch_format="pyarrow", num_cpus=0
+    )
+    data = data.map_batches(
+        RayWorker,
+        fn_constructor_args=(question, here),
+        batch_format="pyarrow",
+        compute=ray.data.ActorPoolStrategy(
+            size=n_workers, max_tasks_in_flight_per_actor=AHEAD
+        ),
+        num_cpus=1,
+        num_gpus=1 if device == "GPU" else 0,
+        max_task_retries=MOST_LOSSES,
+    )
+    data.context.target_max_block_size = 1  # byte: each chunk crosses as soon as it is there
+    data.context.enable_progress_bars = False
+    try:
+        for items in data.iter_batches(
+            batch_size=None, batch_format="pyarrow", prefetch_batches=0
+        ):
+            item = _unpack(items)
+            if isinstance(item, XtalgraphError):
+                raise item
+            yield item
+    except ray.exceptions.RayActorError as error:
+        raise LostWorkers(
+            f"workers died {MOST_LOSSES + 1} times on one chunk: killed for lack of memory, perhaps. "
+            f"What is finished is kept; go on with fewer (--workers). Ray says: {error}"
+        ) from error
+
+
+def _read_chunks(
+    _: pa.Table, source: Source, done: Container[int], here: str
+) -> Iterator[pa.Table]:
+    """Give number and chunk of each that is not done, or the error that ended it."""
+    _go_to(here)
+    try:
+        for item in source.chunks(done):
+            yield _pack(item)
+    except XtalgraphError as error:
+        yield _pack(error)
+
+
+def _pack(item: object) -> pa.Table:
+    return pa.table({ITEM: pa.array([pickle.dumps(item)], pa.large_binary())})
+
+
+def _unpack(items: pa.Table) -> Any:
+    return pickle.loads(items[ITEM][0].as_py())
+
+
+def _go_to(folder: str) -> None:
+    """Let paths mean in a worker what they mean in the command, where there is such a folder."""
+    if os.path.isdir(folder):
+        os.chdir(folder)
+
+
+def _connect(address: str | None) -> Any:
+    """Give Ray, begun on this machine or connected to a cluster."""
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise MissingExtra("--engine ray", "scale") from error
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
     if not ray.is_initialized():
         _refuse_dead_address(address)
         try:
             ray.init(address=address, log_to_driver=False, include_dashboard=False)
         except (ConnectionError, ValueError) as error:
             raise BadConfig(f"no Ray cluster at {address!r} ({error}). Is it running?") from error
-    device = "GPU" if question.device.startswith("cuda") else "CPU"
-    n_workers = n_workers or max(1, int(ray.cluster_resources().get(device, 1)))
-    options: dict[str, Any] = {"num_cpus": 1, "num_gpus": 1 if device == "GPU" else 0}
-    actor = ray.remote(RayWorker).options(max_restarts=-1, max_task_retries=-1, **options)
-    asked = ray.put(question)  # once for all actors: known crystals may be many
-    workers = [actor.remote(asked) for _ in range(n_workers)]
-    free = workers * AHEAD
-    under_way: dict[Any, tuple[int, Any]] = {}
-    try:
-        while True:
-            while free and (item := next(chunks, None)) is not None:
-                worker = free.pop()
-                under_way[worker.judge.remote(item[1])] = item[0], worker
-            if not under_way:
-                return
-            for reference in ray.wait(list(under_way), num_returns=1)[0]:
-                number, worker = under_way.pop(reference)
-                verdict = _get(ray, reference)
-                free.append(worker)
-                yield number, verdict
-    finally:
-        for worker in workers:
-            ray.kill(worker)
+    return ray
 
 
 def _refuse_dead_address(address: str | None) -> None:
@@ -86,21 +152,3 @@ def _refuse_dead_address(address: str | None) -> None:
         socket.create_connection((host, int(port)), timeout=10).close()
     except OSError as error:
         raise BadConfig(f"no Ray cluster at {address!r} ({error}). Is it running?") from error
-
-
-def _import_ray() -> Any:
-    try:
-        import ray
-    except ImportError as error:
-        raise MissingExtra("--engine ray", "scale") from error
-    return ray
-
-
-def _get(ray: Any, reference: Any) -> Verdict:
-    """Give the result of a task; an error of ours comes out as itself."""
-    try:
-        return ray.get(reference)
-    except ray.exceptions.RayTaskError as error:
-        if isinstance(error.cause, XtalgraphError):
-            raise error.cause from error
-        raise

@@ -66,11 +66,12 @@ def screen(
     Judge(question).prepare(first[1].make())  # a mistake in an expression is told before any work
     parts = PartFolder(Path(out), describe(source, question))
     done = parts.done()
-    chunks = source.chunks(frozenset(done))
     tell = _Teller(source.n_candidates, on_progress)
     for path in done.values():
         tell.count(read_counts(path))
-    for number, verdict in _start(engine, question, chunks, n_workers, address):
+    for number, verdict in _start(
+        engine, question, source, frozenset(done), n_workers, address
+    ):
         parts.write(number, verdict)
         tell.advance(verdict)
     return finish(parts.folder, parts.done(), n_top, may_repeat=source.may_repeat)
@@ -100,10 +101,16 @@ def checksum_model(name: str) -> str:
 
 
 def _start(
-    engine: str, question: Question, chunks: Iterator, n_workers: int | None, address: str | None
+    engine: str,
+    question: Question,
+    source: Source,
+    done: frozenset[int],
+    n_workers: int | None,
+    address: str | None,
 ) -> Iterator[tuple[int, Verdict]]:
     if engine == "ray":
-        return judge_with_ray(question, chunks, n_workers, address)
+        return judge_with_ray(question, source, done, n_workers, address)
+    chunks = source.chunks(done)
     n_workers = n_workers or (count_cores() if question.device == "cpu" else 1)
     if n_workers == 1:
         return judge_here(question, chunks)
