@@ -14,7 +14,7 @@ test: $(STAMP) ## every test, doctests included
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-scale: $(STAMP) ## screening on Ray, with two workers on this machine (installs the extra `scale`)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt ray
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[scale]"
 	$(BIN)/python -m pytest tests/screening/test_ray.py
 
 check: $(STAMP) ## lint, format, types, import contracts

@@ -112,6 +112,11 @@ def test_errors_of_ours_come_out_as_themselves() -> None:
         list(judge_with_ray(Question(("no-such-model",)), SPACE, (), 1, None))
 
 
+def test_an_address_that_ray_data_cannot_use_is_refused() -> None:
+    with pytest.raises(BadConfig, match="on a machine of the cluster"):
+        list(judge_with_ray(Question(("x",)), SPACE, (), 1, "ray://127.0.0.1:10001"))
+
+
 def test_an_address_without_a_cluster_is_refused_at_once() -> None:
     ray.shutdown()
     for address in ("127.0.0.1:1", "auto"):

@@ -57,7 +57,7 @@ class Options:
     engine: str
         local, or ray for a cluster (needs the extra `scale`).
     address: str
-        Of the Ray cluster: auto, or ray://host:10001; Ray is begun here where not given.
+        Of the Ray cluster: auto, or host:6379; Ray is begun here where not given.
     json: bool
         Print the counts and the best for a program.
     """

@@ -11,6 +11,7 @@ import logging
 import os
 import pickle
 import socket
+import warnings
 from collections.abc import Callable, Container, Iterator
 from functools import cached_property
 from typing import Any
@@ -66,27 +67,9 @@ def judge_with_ray(
     where the workers can read it.
     """
     ray = _connect(address)
-    device = "GPU" if question.device.startswith("cuda") else "CPU"
-    n_workers = n_workers or max(1, int(ray.cluster_resources().get(device, 1)))
-    here = os.getcwd()
-    data = ray.data.from_items([0]).map_batches(
-        _read_chunks, fn_args=(source, done, here), batch_format="pyarrow", num_cpus=0
-    )
-    data = data.map_batches(
-        RayWorker,
-        fn_constructor_args=(question, here),
-        batch_format="pyarrow",
-        compute=ray.data.ActorPoolStrategy(
-            size=n_workers, max_tasks_in_flight_per_actor=AHEAD
-        ),
-        num_cpus=1,
-        num_gpus=1 if device == "GPU" else 0,
-        max_task_retries=MOST_LOSSES,
-    )
-    data.context.target_max_block_size = 1  # byte: each chunk crosses as soon as it is there
-    data.context.enable_progress_bars = False
+    verdicts = _plan(ray, question, source, done, n_workers)
     try:
-        for items in data.iter_batches(
+        for items in verdicts.iter_batches(
             batch_size=None, batch_format="pyarrow", prefetch_batches=0
         ):
             item = _unpack(items)
@@ -95,9 +78,36 @@ def judge_with_ray(
             yield item
     except ray.exceptions.RayActorError as error:
         raise LostWorkers(
-            f"workers died {MOST_LOSSES + 1} times on one chunk: killed for lack of memory, perhaps. "
-            f"What is finished is kept; go on with fewer (--workers). Ray says: {error}"
+            f"workers died {MOST_LOSSES + 1} times on one chunk: killed for lack of memory, "
+            "perhaps. What is finished is kept; go on with fewer (--workers). Ray says: "
+            f"{error}"
         ) from error
+
+
+def _plan(
+    ray: Any, question: Question, source: Source, done: Container[int], n_workers: int | None
+) -> Any:
+    """Give the data set of verdicts, none of which is there before it is asked for."""
+    device = "GPU" if question.device.startswith("cuda") else "CPU"
+    n_workers = n_workers or max(1, int(ray.cluster_resources().get(device, 1)))
+    here = os.getcwd()
+    chunks = ray.data.from_items([0]).map_batches(
+        _read_chunks, fn_args=(source, done, here), batch_format="pyarrow", num_cpus=0
+    )
+    with warnings.catch_warnings():  # `max_task_retries` has another name from Ray 2.64 on
+        warnings.simplefilter("ignore", DeprecationWarning)
+        verdicts = chunks.map_batches(
+            RayWorker,
+            fn_constructor_args=(question, here),
+            batch_format="pyarrow",
+            compute=ray.data.ActorPoolStrategy(size=n_workers, max_tasks_in_flight_per_actor=AHEAD),
+            num_cpus=1,
+            num_gpus=1 if device == "GPU" else 0,
+            max_task_retries=MOST_LOSSES,
+        )
+    verdicts.context.target_max_block_size = 1  # byte: a chunk crosses as soon as it is there
+    verdicts.context.enable_progress_bars = False
+    return verdicts
 
 
 def _read_chunks(
@@ -134,6 +144,11 @@ def _connect(address: str | None) -> Any:
     except ImportError as error:
         raise MissingExtra("--engine ray", "scale") from error
     logging.getLogger("ray.data").setLevel(logging.WARNING)
+    if (address or "").startswith("ray://"):
+        raise BadConfig(
+            f"--address {address}: Ray Data does not work through Ray's client. Give the command "
+            "on a machine of the cluster, with --address auto or HOST:6379."
+        )
     if not ray.is_initialized():
         _refuse_dead_address(address)
         try:
@@ -145,7 +160,7 @@ def _connect(address: str | None) -> Any:
 
 def _refuse_dead_address(address: str | None) -> None:
     """Refuse an address at which nobody answers: Ray itself would try for some minutes."""
-    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    host, _, port = (address or "").rpartition(":")
     if not port.isdigit():
         return
     try:
