@@ -1,5 +1,6 @@
 """One HTML page that needs nothing beside it, and the figures, tables and numbers behind it."""
 
+import base64
 import html
 import json
 import re
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from xtalgraph.errors import BadConfig
-from xtalgraph.evaluation.figures import figure_as_data_uri, save_figure
+from xtalgraph.evaluation.figures import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -104,7 +105,7 @@ def write_report(folder: str | Path, report: Report) -> Path:
     text = json.dumps(numbers, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     (folder / "report.json").write_text(text, encoding="utf-8")
     page = folder / "report.html"
-    page.write_text(format_page(report), encoding="utf-8")
+    page.write_text(_format_page(report, folder / "figures"), encoding="utf-8")
     return page
 
 
@@ -113,8 +114,7 @@ def versions() -> dict[str, str]:
     return {"python": python_version()} | {name: version(name) for name in PACKAGES}
 
 
-def format_page(report: Report) -> str:
-    """Give the HTML of a report."""
+def _format_page(report: Report, figures: Path) -> str:
     made = ", ".join(f"{name} {number}" for name, number in versions().items())
     title = html.escape(report.title)
     return "\n".join(
@@ -125,28 +125,29 @@ def format_page(report: Report) -> str:
             f"<title>{title}</title><style>{STYLE}</style></head><body>",
             f"<h1>{title}</h1>",
             f'<p class="made">{report.made:%Y-%m-%d %H:%M} UTC · {html.escape(made)}</p>',
-            *(_format_section(section) for section in report.sections),
+            *(_format_section(section, figures) for section in report.sections),
             "</body></html>\n",
         ]
     )
 
 
-def _format_section(section: Section) -> str:
+def _format_section(section: Section, figures: Path) -> str:
     parts = [f"<h2>{html.escape(section.heading)}</h2>"]
     parts += [f"<p>{html.escape(text)}</p>" for text in section.paragraphs]
     parts += [f'<p class="note">{html.escape(text)}</p>' for text in section.notes]
     parts += [_format_table(table) for table in section.tables]
-    parts += [_format_picture(picture) for picture in section.pictures]
+    parts += [_format_picture(picture, figures) for picture in section.pictures]
     if section.verbatim:
         parts.append(f"<pre>{html.escape(section.verbatim)}</pre>")
     return "<section>" + "\n".join(parts) + "</section>"
 
 
-def _format_picture(picture: Picture) -> str:
+def _format_picture(picture: Picture, figures: Path) -> str:
+    png = base64.b64encode((figures / f"{picture.name}.png").read_bytes()).decode("ascii")
     caption = html.escape(picture.caption)
     return (
         f'<figure><img width="{picture.width}" alt="{caption}" '
-        f'src="{figure_as_data_uri(picture.figure)}"><figcaption>{caption}</figcaption></figure>'
+        f'src="data:image/png;base64,{png}"><figcaption>{caption}</figcaption></figure>'
     )
 
 

@@ -25,7 +25,7 @@ from xtalgraph.evaluation.figures.folds import (
 )
 from xtalgraph.evaluation.figures.parity import parity_plot, residual_histogram
 from xtalgraph.evaluation.figures.search import scores_of_trials, scores_over_settings
-from xtalgraph.evaluation.figures.style import figure_as_data_uri, save_figure
+from xtalgraph.evaluation.figures.style import save_figure
 from xtalgraph.evaluation.figures.training import compare_losses, learning_curves
 
 __all__ = [
@@ -40,7 +40,6 @@ __all__ = [
     "error_by_group",
     "error_by_size",
     "error_of_elements",
-    "figure_as_data_uri",
     "learning_curves",
     "parity_plot",
     "precision_recall_figure",

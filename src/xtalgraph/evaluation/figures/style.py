@@ -1,6 +1,5 @@
 """One look for every figure: sizes, colours, labels with units, and how a figure is saved."""
 
-import base64
 import functools
 import io
 import textwrap
@@ -123,11 +122,6 @@ def save_figure(figure: "Figure", path_without_suffix: str | Path) -> list[Path]
 def save_png(figure: "Figure", path: str | Path) -> None:
     """Write the figure as PNG alone, 120 dots an inch, where the space counts."""
     Path(path).write_bytes(_render(figure, "png", 120))
-
-
-def figure_as_data_uri(figure: "Figure") -> str:
-    """Give the figure as the `src` of an HTML image that needs no file beside it."""
-    return "data:image/png;base64," + base64.b64encode(_render(figure, "png")).decode("ascii")
 
 
 @styled
