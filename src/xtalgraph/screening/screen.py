@@ -69,9 +69,7 @@ def screen(
     tell = _Teller(source.n_candidates, on_progress)
     for path in done.values():
         tell.count(read_counts(path))
-    for number, verdict in _start(
-        engine, question, source, frozenset(done), n_workers, address
-    ):
+    for number, verdict in _start(engine, question, source, frozenset(done), n_workers, address):
         parts.write(number, verdict)
         tell.advance(verdict)
     return finish(parts.folder, parts.done(), n_top, may_repeat=source.may_repeat)
