@@ -1,15 +1,16 @@
 """What fine-tuning gains over training from scratch, on the homework's 670 perovskites.
 
-Learned is the total energy per atom. A third of the formulas is the test part, the same for all;
-from the rest 50, 100 or 300 crystals are drawn, a fifth of them for validation, three times. Each
-draw is learned from scratch, from the weights of a source, and from them with the convolutions
+Learned is the total energy per atom. The test part are the crystals of formulas that the source has
+not learned; from the others 50, 100 or 300 are drawn, a fifth of them for validation, three times.
+Each draw is learned from scratch, from the weights of a source, and from them with the convolutions
 frozen, all with the source's network and the same settings but for the learning rate, of which each
 takes the better of two by its validation part. A part that is broken off goes on where it was.
 
-    python -m recipes.fine_tuning_gain --data DATA --source MODEL --out runs/fine_tuning_gain
+    python -m recipes.fine_tuning_gain --data DATA --source formation-energy \
+        --learned runs/shipped/materials_project.parquet --out runs/fine_tuning_gain
 
-A source that was trained on formulas of the homework has seen answers; `fine_tuning_source` makes a
-table without them.
+The table of `--learned` is what the source was trained on, with a column `split`, as
+`recipes.materials_project` writes it.
 """
 
 import argparse
@@ -29,7 +30,6 @@ from xtalgraph.units import KNOWN_TARGETS
 TARGET = KNOWN_TARGETS["energy_per_atom"]
 WAYS = {"from scratch": "scratch", "fine-tuned": "none", "fine-tuned, frozen": "convolutions"}
 RATES = (5e-3, 1e-3)
-TEST_SHARE = 1 / 3  # of the formulas
 VALIDATION_SHARE = 1 / 5  # of the crystals drawn
 BATCH_SIZE = 8  # so that few crystals are many steps
 
@@ -42,11 +42,17 @@ def read_homework(data: Path) -> Dataset:
     return replace(dataset, columns=columns, targets={TARGET.name: TARGET})
 
 
-def split_test(formulas: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Give the rows that may be learned and the rows of the test part; no formula is in both."""
-    names = np.random.default_rng(0).permutation(sorted(set(formulas)))
-    is_test = np.isin(formulas, names[: round(TEST_SHARE * len(names))])
-    return np.flatnonzero(~is_test), np.flatnonzero(is_test)
+def read_learned(table: Path) -> set[str]:
+    """Give the formulas that a source has learned: those of the part `train` of its table."""
+    dataset = read_dataset(table)
+    is_learned = dataset.columns["split"].to_numpy() == "train"
+    return set(reduced_formulas(dataset.crystals.take(np.flatnonzero(is_learned))))
+
+
+def split_test(formulas: list[str], learned: set[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Give the rows that may be learned, and the test part: formulas new to the source."""
+    is_new = np.array([formula not in learned for formula in formulas])
+    return np.flatnonzero(~is_new), np.flatnonzero(is_new)
 
 
 def draw_split(pool: np.ndarray, test: np.ndarray, size: int, seed: int) -> Split:
@@ -73,10 +79,16 @@ def make_config(source: str, way: str, rate: float, seed: int, epochs: int) -> R
 
 
 def measure(
-    dataset: Dataset, source: str, sizes: list[int], seeds: list[int], epochs: int, out: Path
+    dataset: Dataset,
+    parts: tuple[np.ndarray, np.ndarray],
+    source: str,
+    sizes: list[int],
+    seeds: list[int],
+    epochs: int,
+    out: Path,
 ) -> Iterator[dict[str, object]]:
     """Train all runs; give one row each, with the errors of validation and test in eV/atom."""
-    pool, test = split_test(reduced_formulas(dataset.crystals))
+    pool, test = parts
     for size in sizes:
         for seed in seeds:
             split = draw_split(pool, test, size, seed)
@@ -102,12 +114,11 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
     return best.groupby(["way", "size"], sort=False)["test"].agg(["mean", "std"]).reset_index()
 
 
-def score_untuned(dataset: Dataset, source: str) -> float | None:
-    """Give the error of the source as it is on the test part, if it predicts the same target."""
-    predictor = load_model(source)
+def score_untuned(dataset: Dataset, test: np.ndarray, model: str) -> float | None:
+    """Give the error of a model as it is on the test part, if it predicts the same target."""
+    predictor = load_model(model)
     if predictor.task.targets != (TARGET,):
         return None
-    _, test = split_test(reduced_formulas(dataset.crystals))
     found = predictor.predict(dataset.crystals.take(test)).values[:, 0]
     return float(np.abs(found - dataset.values([TARGET.name])[test, 0]).mean())
 
@@ -121,7 +132,7 @@ def draw(table: pd.DataFrame, untuned: float | None, path: Path) -> None:
         bars = {"marker": MARKERS[i], "linestyle": DASHES[i], "color": SERIES[i], "capsize": 2}
         axes.errorbar(part["size"], part["mean"], part["std"], label=way, **bars)
     if untuned is not None:
-        axes.axhline(untuned, color="0.5", linewidth=0.8, label="source as it is")
+        axes.axhline(untuned, color="0.5", linewidth=0.8, label="not tuned")
     axes.set(xscale="log", xlabel="labelled crystals")
     axes.set_ylim(bottom=0)
     axes.set_ylabel(label("mean absolute error, test", TARGET.unit))
@@ -137,15 +148,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure what fine-tuning gains.")
     parser.add_argument("--data", type=Path, required=True, help="folder with cs182_perovskites")
     parser.add_argument("--source", required=True, help="a trained model: a folder or a name")
+    parser.add_argument("--learned", type=Path, required=True, help="table it was trained on")
+    parser.add_argument("--untuned", default="total-energy", help="a model used as it is")
     parser.add_argument("--out", type=Path, required=True, help="folder for runs and results")
     parser.add_argument("--sizes", type=int, nargs="+", default=[50, 100, 300])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--epochs", type=int, default=100)
     options = parser.parse_args()
     dataset = read_homework(options.data)
+    parts = split_test(reduced_formulas(dataset.crystals), read_learned(options.learned))
+    print(f"{len(parts[1])} crystals of formulas that the source has not learned are the test part")
     rows = pd.DataFrame(
         measure(
             dataset,
+            parts,
             options.source,
             options.sizes,
             options.seeds,
@@ -155,12 +171,12 @@ def main() -> None:
     )
     rows.to_csv(options.out / "runs.csv", index=False)
     table = summarise(rows)
-    untuned = score_untuned(dataset, options.source)
+    untuned = score_untuned(dataset, parts[1], options.untuned)
     table.to_csv(options.out / "table.csv", index=False)
     draw(table, untuned, options.out / "fine_tuning_gain")
     shown = table.assign(result=[f"{m:.4f} ± {s:.4f}" for m, s in table[["mean", "std"]].values])
     print(shown.pivot(index="size", columns="way", values="result")[list(WAYS)].to_string())
-    print(f"source as it is: {'-' if untuned is None else f'{untuned:.4f}'}")
+    print(f"{options.untuned} as it is: {'-' if untuned is None else f'{untuned:.4f}'}")
 
 
 if __name__ == "__main__":
