@@ -59,6 +59,7 @@ class Part:
     """The first candidates of the space."""
 
     may_repeat = False
+    title = SPACE.title
 
     def __init__(self, n_candidates: int) -> None:
         self.n_candidates = min(n_candidates, len(SPACE))

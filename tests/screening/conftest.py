@@ -1,5 +1,6 @@
 """Networks trained for a second, which take any element, for screens that are compared."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -50,7 +51,12 @@ def read_all(folder: Path) -> dict[str, object]:
     """Give all results of a screen, but for its parts."""
     tables = {path.name: pd.read_parquet(path) for path in sorted(folder.glob("*.parquet"))}
     files = [*folder.glob("*.csv"), *folder.glob("*.json"), *folder.glob("top*/*.cif")]
-    return tables | {str(path.relative_to(folder)): path.read_bytes() for path in sorted(files)}
+    files += [*folder.glob("tables/*.csv"), *folder.glob("figures/*")]
+    found = {str(path.relative_to(folder)): path.read_bytes() for path in sorted(files)}
+    page = (folder / "report.html").read_text()
+    return (
+        tables | found | {"page": re.sub(r'class="made">.*?<|[\d,]+ candidates took.*?<', "", page)}
+    )
 
 
 def assert_same(first: Path, second: Path) -> None:

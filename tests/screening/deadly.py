@@ -21,7 +21,7 @@ class DeadlyChunk:
 class Deadly:
     """Three deadly chunks."""
 
-    may_repeat, n_candidates = False, 3
+    may_repeat, n_candidates, title = False, 3, "deadly"
 
     def describe(self) -> dict:
         """Say what it is."""
@@ -39,7 +39,7 @@ class Slow:
     space: PerovskiteSpace
     log: Path  # gets the number of each chunk that is read
 
-    may_repeat, n_candidates = False, None
+    may_repeat, n_candidates, title = False, None, "slow"
 
     def describe(self) -> dict:
         """Say what it is."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -89,7 +90,7 @@ def data(source: str, /, *, options: Options) -> int:
     """
     from xtalgraph.screening import read_candidates
 
-    return _screen(read_candidates(source), options)
+    return _screen(read_candidates(source), options, [source])
 
 
 @app.command
@@ -135,7 +136,10 @@ def perovskites(
         _read_window("--tolerance", tolerance),
         _read_window("--octahedral", octahedral),
     )
-    return _screen(space, options)
+    words = ["perovskites", f"--a={a}", f"--b={b}", f"--anions={anions}", f"--cells={cells}"]
+    words += [f"--tolerance={tolerance}"] if tolerance else []
+    words += [f"--octahedral={octahedral}"] if octahedral else []
+    return _screen(space, options, words)
 
 
 @app.command
@@ -155,10 +159,11 @@ def prototype(file: Path, /, *, options: Options, substitute: list[str]) -> int:
     """
     from xtalgraph.screening import read_prototype
 
-    return _screen(read_prototype(file, substitute), options)
+    words = ["prototype", str(file), *(f"--substitute={one}" for one in substitute)]
+    return _screen(read_prototype(file, substitute), options, words)
 
 
-def _screen(source: Source, options: Options) -> int:
+def _screen(source: Source, options: Options, words: list[str]) -> int:
     from xtalgraph.screening import screen
 
     question = _ask(source, options)
@@ -171,6 +176,7 @@ def _screen(source: Source, options: Options) -> int:
             engine=options.engine,
             n_workers=options.workers,
             address=options.address,
+            command=_write_command(words, options),
             on_progress=show,
         )
     best = result.top.head(10)
@@ -179,8 +185,24 @@ def _screen(source: Source, options: Options) -> int:
     else:
         print_lines(f"{name:20} {count:>12,}" for name, count in result.funnel.items())
         print_lines(best.to_string(index=False).split("\n") if len(best) else [])
-    say(f"the best: {options.out / 'top.csv'}", f"all that passed: {options.out}/passed.parquet")
+    say(
+        f"the best: {options.out / 'top.csv'}",
+        f"all that passed: {options.out / 'passed.parquet'}",
+        f"report: {options.out / 'report.html'}",
+    )
     return 0
+
+
+def _write_command(words: list[str], options: Options) -> str:
+    """Give the command line, quoted for a shell, with the options that are not as by default."""
+    parts = list(words)
+    for field in fields(options):
+        value, name = getattr(options, field.name), field.name.replace("_", "-")
+        if value is True:
+            parts.append(f"--{name}")
+        elif value != field.default:
+            parts.append(f"--{name}={value}")
+    return " \\\n    ".join(["xtalgraph screen", *map(shlex.quote, parts)])
 
 
 def _ask(source: Source, options: Options) -> Question:

@@ -88,6 +88,10 @@ class Source(Protocol):
     def n_candidates(self) -> int | None:
         """How many there are, None where only the end of the file tells."""
 
+    @property
+    def title(self) -> str:
+        """What it is called on the page."""
+
     def describe(self) -> dict[str, Any]:
         """Give what tells this source from another, as JSON knows it."""
 

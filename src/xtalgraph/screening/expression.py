@@ -10,6 +10,7 @@ import ast
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,23 @@ class Expression:
             for node in ast.walk(self.tree)
             if isinstance(node, ast.Name) and id(node) not in calls
         }
+
+    @property
+    def limits(self) -> dict[str, list[float]]:
+        """The numbers that single columns are compared with, by column.
+
+        >>> compile_expression("0 < gap < 2 and hull <= -0.1", ["gap", "hull"]).limits
+        {'gap': [0.0, 2.0], 'hull': [-0.1]}
+        """
+        found: dict[str, list[float]] = {}
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Compare):
+                for left, right in pairwise([node.left, *node.comparators]):
+                    for column, number in ((left, right), (right, left)):
+                        value = _as_number(number)
+                        if isinstance(column, ast.Name) and value is not None:
+                            found.setdefault(column.id, []).append(value)
+        return found
 
     def test(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         """Give one truth value a row; a missing number only differs (!=)."""
@@ -147,6 +165,15 @@ def _refuse_illegal(node: ast.AST, text: str) -> None:
         raise _not_allowed(node, text)
     for child in children:
         _refuse_illegal(child, text)
+
+
+def _as_number(node: ast.expr) -> float | None:
+    """Give the number that is written there, with its sign."""
+    try:
+        value = ast.literal_eval(node)
+    except ValueError:
+        return None
+    return float(value) if isinstance(value, int | float) else None
 
 
 def _is_plain(node: ast.AST) -> bool:

@@ -24,6 +24,7 @@ from xtalgraph.structures import CrystalStore
 from xtalgraph.units import Target, read_target_header
 
 SCORE, BOUND = "score", "score_bound"
+SITES, PASSED = ("A", "B", "X"), "passed"
 UNCERTAINTY, DOMAIN, REASON = "_uncertainty", "domain", "domain_reason"
 _LEVELS = ("in", "edge", "out")  # of a prediction's domain, the best first
 COUNTS, REJECTED = b"xtalgraph.counts", b"xtalgraph.rejected"  # metadata of a part
@@ -47,6 +48,7 @@ class Verdict:
     """A chunk done: a table of what passes, the counts of the filters, and what was bad."""
 
     table: pa.Table  # structures as `write_parquet` has them, then columns
+    predicted: pa.Table  # of all that was predicted: quantities, sites of a perovskite, `passed`
     counts: Mapping[str, int]  # in the order of the filters, `passed` last
     rejected: tuple[Rejected, ...]
 
@@ -76,6 +78,7 @@ class Judge:
         self.question = question
         self.predictors = [load_model(name, device=question.device) for name in question.models]
         self.targets = _read_targets(self.predictors)
+        self.quantities = _list_quantities(self.predictors)
         self.where: Expression | None = None
         self.rank_by: Expression | None = None
 
@@ -100,7 +103,7 @@ class Judge:
         passes = np.ones(len(frame), bool) if self.where is None else self.where.test(arrays)
         frame = frame.assign(**self._score(arrays))
         kept = np.flatnonzero(passes)
-        counts["passed"] = len(kept)
+        counts[PASSED] = len(kept)
         dataset = Dataset(
             "passed",
             described.crystals.take(kept),
@@ -109,7 +112,16 @@ class Judge:
             "screening",
             "",
         )
-        return Verdict(as_table(dataset), counts, rejected)
+        return Verdict(as_table(dataset), self._list_predicted(arrays, passes), counts, rejected)
+
+    def _list_predicted(self, arrays: Mapping[str, np.ndarray], passes: np.ndarray) -> pa.Table:
+        """Give all predictions of a chunk in some bytes each: for distributions and maps."""
+        columns = {name: pa.array(arrays[name].astype(np.float32)) for name in self.quantities}
+        if set(SITES) <= set(arrays):
+            columns |= {
+                site: pa.array(arrays[site], pa.string()).dictionary_encode() for site in SITES
+            }
+        return pa.table(columns | {PASSED: pa.array(passes)})
 
     def _filter(self, candidates: Candidates, counts: dict[str, int]) -> Candidates:
         """Leave out excluded elements, and what no common states make neutral."""
@@ -153,9 +165,8 @@ class Judge:
     def _first_number(self) -> str:
         for predictor in self.predictors:
             if predictor.task.kind == "regression":
-                return predictor.task.targets[0].name
-        task = self.predictors[0].task
-        return f"-{plain_name(f'probability {task.classes[-1]}')}"
+                return plain_name(predictor.task.targets[0].name)
+        return f"-{self.quantities[len(self.predictors[0].task.classes) - 1]}"
 
     def _score(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Give the number to rank by, and the worst that it may be within the uncertainties.
@@ -203,6 +214,18 @@ def _read_targets(predictors: list[Predictor]) -> dict[str, Target]:
             target = read_target_header(header)
             found[name] = Target(name, target.unit, target.per)
     return {name: target for name, target in found.items() if target.unit}
+
+
+def _list_quantities(predictors: list[Predictor]) -> tuple[str, ...]:
+    """Give the plain names of the predicted numbers: targets, or probabilities of classes."""
+    found: list[str] = []
+    for predictor in predictors:
+        task = predictor.task
+        if task.kind == "regression":
+            found += [plain_name(target.name) for target in task.targets]
+        else:
+            found += [plain_name(f"probability {word}") for word in task.classes]
+    return tuple(found)
 
 
 def _add_predictions(frame: pd.DataFrame, table: pd.DataFrame) -> None:

@@ -66,6 +66,7 @@ class PerovskiteSpace:
     octahedral: tuple[float, float] | None = None
 
     may_repeat = False
+    title = "perovskites"
 
     def __post_init__(self) -> None:
         for site, elements in (("A", self.a_elements), ("B", self.b_elements)):

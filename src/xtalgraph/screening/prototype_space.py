@@ -61,6 +61,11 @@ class PrototypeSpace:
         """All combinations."""
         return len(self)
 
+    @property
+    def title(self) -> str:
+        """The prototype's name."""
+        return f"{self.crystal.id} with other elements"
+
     def describe(self) -> dict[str, Any]:
         """Give the prototype and its substitutions as JSON knows them."""
         return {

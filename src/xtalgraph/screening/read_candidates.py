@@ -40,6 +40,11 @@ class DatasetCandidates:
     may_repeat = True
 
     @property
+    def title(self) -> str:
+        """The name of the data set."""
+        return self.dataset.name
+
+    @property
     def n_candidates(self) -> int:
         """All crystals, with those that could not be read."""
         return len(self.dataset) + len(self.rejected)
@@ -67,6 +72,11 @@ class TableCandidates:
     may_repeat = True
     n_candidates = None
 
+    @property
+    def title(self) -> str:
+        """The name of the file."""
+        return self.path.name
+
     def describe(self) -> dict[str, Any]:
         """Give size and time of the file: what is cheap to see of one that may be large."""
         status = self.path.stat()
@@ -86,6 +96,11 @@ class FileCandidates:
     files: tuple[Path, ...]
 
     may_repeat = True
+
+    @property
+    def title(self) -> str:
+        """The name of the file, or of the folder of the first."""
+        return self.files[0].name if len(self.files) == 1 else self.files[0].parent.name
 
     @property
     def n_candidates(self) -> None:

@@ -14,6 +14,7 @@ from xtalgraph.prediction.locating import locate_model
 from xtalgraph.screening.candidates import Source
 from xtalgraph.screening.judging import Judge, Question, Verdict
 from xtalgraph.screening.local_engine import count_cores, judge_here, judge_in_processes
+from xtalgraph.screening.page import Asked, write_page
 from xtalgraph.screening.parts import PartFolder, read_counts
 from xtalgraph.screening.ray_engine import judge_with_ray
 from xtalgraph.screening.results import ScreenResult, finish
@@ -47,12 +48,14 @@ def screen(
     engine: str = "local",
     n_workers: int | None = None,
     address: str | None = None,
+    command: str = "",
     on_progress: Callable[[ScreenProgress], None] | None = None,
 ) -> ScreenResult:
     """Judge every candidate of a source, and write what passes and the best into a folder.
 
     Called again with the same folder and question it goes on where it was, also after it was
-    killed, and gives the same result. `n_workers` is the number of processes: by itself as many as
+    killed, and gives the same result. `report.html` in it shows the result, with the `command` that
+    does it again where one is given. `n_workers` is the number of processes: by itself as many as
     there are cores, or one where a GPU does the work. Memory does not grow with the number of
     candidates.
     """
@@ -63,8 +66,10 @@ def screen(
     first = next(source.chunks(()), None)
     if first is None:
         raise BadDataset("there are no candidates.")
-    Judge(question).prepare(first[1].make())  # a mistake in an expression is told before any work
-    parts = PartFolder(Path(out), describe(source, question))
+    judge = Judge(question)
+    judge.prepare(first[1].make())  # a mistake in an expression is told before any work
+    asked = describe(source, question)
+    parts = PartFolder(Path(out), asked)
     done = parts.done()
     tell = _Teller(source.n_candidates, on_progress)
     for path in done.values():
@@ -72,7 +77,16 @@ def screen(
     for number, verdict in _start(engine, question, source, frozenset(done), n_workers, address):
         parts.write(number, verdict)
         tell.advance(verdict)
-    return finish(parts.folder, parts.done(), n_top, may_repeat=source.may_repeat)
+    result = finish(parts.folder, parts.done(), n_top, may_repeat=source.may_repeat)
+    page = Asked(
+        source.title,
+        asked,
+        judge,
+        command,
+        tell.rate_in_words,
+    )
+    write_page(page, result, [parts.predicted / path.name for path in parts.done().values()])
+    return result
 
 
 def describe(source: Source, question: Question) -> dict[str, Any]:
@@ -129,6 +143,18 @@ class _Teller:
         """Add a part."""
         self.n_done += counts["candidates"]
         self.n_passed += counts["passed"]
+
+    @property
+    def rate_in_words(self) -> str:
+        """Say for the page how fast it was."""
+        seconds = time.monotonic() - self.begin
+        if not self.n_now:
+            return ""
+        before = self.n_done - self.n_now
+        return (
+            f"{self.n_now:,} candidates took {seconds:,.0f} s, {self.n_now / seconds:,.0f} a second"
+            + (f"; {before:,} had been judged before." if before else ".")
+        )
 
     def advance(self, verdict: Verdict) -> None:
         """Add a part of this call, and tell."""

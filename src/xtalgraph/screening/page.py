@@ -1,0 +1,209 @@
+"""The page of a screen: what was asked, the best, distributions, and A against B."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from xtalgraph.evaluation import Picture, Report, Section, Table, write_report
+from xtalgraph.evaluation.report import file_name
+from xtalgraph.screening.judging import BOUND, SCORE, SITES, UNCERTAINTY, Judge
+from xtalgraph.screening.overview import MOST_MAPS, count_in_bins, read_maps
+from xtalgraph.screening.overview_figures import (
+    draw_distribution,
+    draw_site_map,
+    find_range,
+)
+from xtalgraph.screening.results import ScreenResult
+from xtalgraph.units import Target
+
+N_ROWS = 25  # of the best; top.csv has all
+MOST_DISTRIBUTIONS = 8
+MOST_WORDS = 60  # of a list of elements or anions; screen.json has all
+CHECKSUM = 12  # characters that tell models apart
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What a page tells of the question, beside the results."""
+
+    title: str  # of the candidates
+    description: Mapping[str, Any]  # as screen.json has it
+    judge: Judge  # with the expressions and the predicted quantities
+    command: str = ""  # that does it again, where there is one
+    rate: str = ""
+
+
+def write_page(asked: Asked, result: ScreenResult, predicted: Sequence[Path]) -> Path:
+    """Write `report.html` with its figures and tables into the folder of a screen, and give it.
+
+    `predicted` are the files with the predictions of each chunk.
+    """
+    sections = [_describe(asked, result), _show_best(asked, result)]
+    sections += _show_distributions(asked, predicted)
+    sections += _show_maps(asked, result, predicted)
+    if asked.command:
+        words = ("The command that does it again. All settings are in screen.json.",)
+        sections.append(Section("How to repeat it", words, verbatim=asked.command))
+    n_passed, n_all = result.funnel["passed"], result.funnel["candidates"]
+    title = f"{n_passed:,} of {n_all:,} candidates: {asked.title}"
+    numbers = {"asked": asked.description, "funnel": result.funnel}
+    return write_report(result.folder, Report(title, tuple(sections), numbers))
+
+
+def _describe(asked: Asked, result: ScreenResult) -> Section:
+    description = asked.description
+    where, rank_by = asked.judge.where, asked.judge.rank_by
+    models = [f"{name} (SHA-256 {sum[:CHECKSUM]}…)" for name, sum in description["models"].items()]
+    words = [
+        _describe_candidates(asked),
+        f"Models: {'; '.join(models)}. Predicted: {', '.join(_write(asked.judge.quantities))}.",
+        f"What passes: {where.text if where else 'all that can be predicted'}. "
+        f"Ranked by: {rank_by.text if rank_by else ''}, the smallest first.",
+    ]
+    filters = []
+    if description["exclude"]:
+        filters.append(f"no {', '.join(description['exclude'])}")
+    if description["charge_balance"] or description["candidates"].get("charge_balance"):
+        filters.append("common oxidation states balance")
+    if description["known"]:
+        known = description["known"][:CHECKSUM]
+        filters.append(f"compared with known crystals of a table with SHA-256 {known}…")
+    if filters:
+        words.append(f"Filters: {'; '.join(filters)}.")
+    if asked.rate:
+        words.append(asked.rate)
+    funnel = pd.DataFrame({"step": list(result.funnel), "candidates": list(result.funnel.values())})
+    caption = "All candidates, what each filter left out, what was predicted, and what passed"
+    return Section(
+        "What was screened",
+        tuple(words),
+        tables=(Table("funnel", funnel, caption),),
+    )
+
+
+def _describe_candidates(asked: Asked) -> str:
+    """Say what the candidates are, as far as the source tells."""
+    space = asked.description["candidates"]
+    if space["kind"] == "perovskites":
+        sites = [f"{site}: {_list(space[site])}." for site in SITES]
+        windows = [
+            f"{name} factor {space[name][0]} to {space[name][1]}."
+            for name in ("tolerance", "octahedral")
+            if space[name]
+        ]
+        cells = f"Cells: {space['cells']['rule']}."
+        return " ".join(["All perovskites ABX3 as cubic cells of five atoms.", *sites, cells,
+                         *windows])  # fmt: skip
+    if space["kind"] == "prototype":
+        sites = [f"{one['name']}: {_list(one['elements'])}." for one in space["substitutions"]]
+        return " ".join([f"{space['id']} with other elements on its sites.", *sites])
+    return f"The crystals of {asked.title}."
+
+
+def _list(words: Sequence[str]) -> str:
+    if len(words) == 1:
+        return words[0]
+    more = ", …" if len(words) > MOST_WORDS else ""
+    return f"{len(words)} ({', '.join(words[:MOST_WORDS])}{more})"
+
+
+def _write(names: Sequence[str]) -> list[str]:
+    return [name.replace("_", " ") for name in names]
+
+
+def _show_best(asked: Asked, result: ScreenResult) -> Section:
+    tables = [_make_table("best", result.top, asked, "by the score")]
+    if result.top_cautious is not None:
+        words = "by the bound: the worst that the score can be within the uncertainties"
+        tables.append(_make_table("best_cautious", result.top_cautious, asked, words))
+    if result.top.empty:
+        return Section("The best", ("None passed.",))
+    warning = (
+        "Predictions, not calculations: the best of many are also those whose error is in their "
+        "favour. Compute them before anything is built on them."
+    )
+    return Section("The best", (warning,), tables=tuple(tables))
+
+
+def _make_table(name: str, frame: pd.DataFrame, asked: Asked, words: str) -> Table:
+    """Give the columns that say what to make: names, predictions, score, domain and known."""
+    wanted = {"rank", "id", "formula", BOUND, "domain", "known"}
+    rank_by = asked.judge.rank_by
+    if rank_by is None or rank_by.text not in asked.judge.quantities:
+        wanted.add(SCORE)  # else it would be the prediction once more
+    wanted |= {
+        header for quantity in asked.judge.quantities for header in _headers(quantity, asked)
+    }
+    columns = [header for header in frame.columns if header in wanted]
+    shown = min(N_ROWS, len(frame))
+    return Table(name, frame[columns].head(N_ROWS), f"The best {shown} {words}")
+
+
+def _headers(quantity: str, asked: Asked) -> tuple[str, str]:
+    """Give the headers of a quantity and of its uncertainty, with their unit."""
+    unit = _target(quantity, asked).unit
+    return Target(quantity, unit).column, Target(quantity + UNCERTAINTY, unit).column
+
+
+def _target(quantity: str, asked: Asked) -> Target:
+    return asked.judge.targets.get(quantity, Target(quantity))
+
+
+def _show_distributions(asked: Asked, predicted: Sequence[Path]) -> list[Section]:
+    found = count_in_bins(predicted, asked.judge.quantities[:MOST_DISTRIBUTIONS])
+    if not found:
+        return []
+    limits = asked.judge.where.limits if asked.judge.where else {}
+    pictures = tuple(
+        Picture(
+            f"distribution_{file_name(name)}",
+            draw_distribution(found[name], _target(name, asked), limits.get(name, ())),
+            f"Predicted {name.replace('_', ' ')} of all candidates",
+        )
+        for name in found
+    )
+    return [Section("Distributions", pictures=pictures)]
+
+
+def _show_maps(asked: Asked, result: ScreenResult, predicted: Sequence[Path]) -> list[Section]:
+    """Give the section of the maps of a perovskite space, the numbers behind them in a table."""
+    space = asked.description["candidates"]
+    if not set(SITES) <= set(space):
+        return []
+    used = asked.judge.rank_by.names if asked.judge.rank_by else set()
+    ranked = [name for name in asked.judge.quantities if name in used]
+    quantity = (ranked or list(asked.judge.quantities))[0]
+    maps = read_maps(predicted, quantity, space)
+    if not maps:
+        return []
+    target, ends = _target(quantity, asked), find_range(maps)
+    marks = result.funnel["passed"] < result.funnel["predicted"]
+    pictures = tuple(
+        Picture(
+            f"map_{one.anions}",
+            draw_site_map(one, target, ends, marks=marks),
+            f"AB{one.anions}: A in columns, B in rows.",
+            width=760,
+        )
+        for one in maps
+    )
+    rows = pd.concat([one.to_frame(target.column) for one in maps], ignore_index=True)
+    (result.folder / "tables").mkdir(exist_ok=True)
+    rows.to_csv(result.folder / "tables" / "map.csv", index=False, float_format="%.6g")
+    words = [
+        f"Predicted {quantity.replace('_', ' ')} of every pair of elements, which stand group by "
+        "group as in the periodic table. Grey: left out or not predicted."
+        + (" Dots: passed." if marks else ""),
+        "All maps have one scale of colours; the numbers are in tables/map.csv.",
+    ]
+    if len(space["X"]) > len(maps):
+        words.append(
+            f"Of {len(space['X'])} combinations of anions these {len(maps)} (at most {MOST_MAPS}) "
+            "have the most candidates that passed."
+        )
+    return [Section("A against B", tuple(words), pictures=pictures)]
