@@ -5,7 +5,7 @@ STAMP := .venv/installed
 
 export MPLBACKEND := Agg
 
-.PHONY: demo test test-scale check format bench bench-growth bench-guard bench-screening clean
+.PHONY: demo test test-scale test-accelerator check format bench bench-growth bench-guard bench-screening clean
 
 demo: $(STAMP) ## train on the embedded data set, compare, predict, draw (3 minutes)
 	$(BIN)/xtalgraph demo --out runs/demo
@@ -16,6 +16,12 @@ test: $(STAMP) ## every test, doctests included
 test-scale: $(STAMP) ## screening on Ray, with two workers on this machine (installs the extra `scale`)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[scale]"
 	$(BIN)/python -m pytest tests/screening/test_ray.py
+
+# a torch for CUDA has brought its own Triton, which stays; without a card its kernels are interpreted
+test-accelerator: $(STAMP) ## the Triton kernels, on the accelerator or interpreted (installs Triton)
+	$(BIN)/python -c "import triton" 2> /dev/null || $(BIN)/python -m pip install --quiet --constraint constraints.txt triton
+	TRITON_INTERPRET=$$($(BIN)/python -c "import torch; print(int(not torch.cuda.is_available()))") \
+		$(BIN)/python -m pytest -rs tests/models/test_triton.py tests/graphs/test_loader.py
 
 check: $(STAMP) ## lint, format, types, import contracts
 	$(BIN)/ruff check .

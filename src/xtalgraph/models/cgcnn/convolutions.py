@@ -79,7 +79,7 @@ class GatedConvolution(nn.Module):
     W = W_f ⊕ W_s is split by rows into W_1, W_2, W_3, so that z W = v_i W_1 + v_j W_2 + u W_3: the
     wide products run over atoms and only the narrow one over edges. The result is the same; a
     forward and backward pass takes less than half the time (about 14 edges an atom, width 64).
-    Where bond vectors come as `NearGaussians`, the sum over edges is the compiled operator's.
+    How the sum over edges is computed depends on the device: see `gated_sum`.
     """
 
     def __init__(self, config: CgcnnConfig) -> None:

@@ -12,12 +12,7 @@ from xtalgraph.models.cgcnn.bond_ties import find_bond_ties
 from xtalgraph.models.cgcnn.config import CgcnnConfig
 from xtalgraph.models.cgcnn.convolutions import CONVOLUTIONS
 from xtalgraph.models.element_vectors import make_element_vectors
-from xtalgraph.models.gated_sum import (
-    Bonds,
-    can_be_compiled,
-    find_near_gaussians,
-    has_compiled_form,
-)
+from xtalgraph.models.gated_sum import Bonds, describe_bonds, has_compiled_form
 from xtalgraph.models.pooling import find_pooling
 from xtalgraph.models.radial import GaussianBasis
 
@@ -76,10 +71,8 @@ class Cgcnn(nn.Module):
         self, graph: CrystalGraph, atoms: Float[Tensor, "n_atoms atom_width"]
     ) -> Bonds:
         """Give the bond vectors in the floating point type of the atom vectors."""
-        if self.compiled and can_be_compiled(graph, atoms):
-            return find_near_gaussians(graph, self.bond_vectors)
-        lengths = self.bond_vectors(graph.distance.to(atoms.dtype))
-        if not self.bond_ties:
+        lengths = describe_bonds(graph, atoms, self.bond_vectors, self.compiled)
+        if not (self.bond_ties and isinstance(lengths, Tensor)):
             return lengths
         ties = find_bond_ties(graph)  # from differences of lengths that are not rounded yet
         return torch.cat([lengths, ties.to(atoms.dtype)], dim=1)

@@ -1,4 +1,4 @@
-"""The gated sum as one differentiable operator on compiled loops: float32, on a CPU."""
+"""The gated sum as one differentiable operator on compiled loops: in float32, on a CPU."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int32, Int64
+from jaxtyping import Float, Float32, Int32, Int64
 from torch import Tensor, nn
 
 from xtalgraph.graphs import CrystalGraph
@@ -41,14 +41,9 @@ def has_compiled_form(activation: str, normalisation: str, n_gaussians: int) -> 
     )
 
 
-def can_be_compiled(graph: CrystalGraph, atoms: Tensor) -> bool:
-    """Say whether the compiled operator can take these: float32 on a CPU, fixed distances."""
-    return (
-        atoms.dtype == torch.float32
-        and atoms.device.type == "cpu"
-        and not graph.distance.requires_grad
-        and not torch.compiler.is_compiling()
-    )
+def can_be_compiled(atoms: Tensor) -> bool:
+    """Say whether the compiled operator can take these: float32 on a CPU."""
+    return atoms.dtype == torch.float32 and atoms.device.type == "cpu"
 
 
 def find_near_gaussians(graph: CrystalGraph, basis: GaussianBasis) -> NearGaussians:
@@ -64,28 +59,30 @@ def find_near_gaussians(graph: CrystalGraph, basis: GaussianBasis) -> NearGaussi
 
 
 def compiled_gated_sum(
-    from_centre: Float32[Tensor, "n_atoms width"],
-    from_neighbour: Float32[Tensor, "n_atoms width"],
-    bond_weight: Float32[Tensor, "n_gaussians width"],
+    from_centre: Float[Tensor, "n_atoms width"],
+    from_neighbour: Float[Tensor, "n_atoms width"],
+    bond_weight: Float[Tensor, "n_gaussians width"],
     near: NearGaussians,
     normalise: nn.Module,
     activation: str,
-) -> Float32[Tensor, "n_atoms atom_width"]:
-    """Give the sum of gated messages that each atom receives.
+) -> Float[Tensor, "n_atoms atom_width"]:
+    """Give the sum of gated messages that each atom receives, in the type of `from_centre`.
 
-    `normalise` is a LayerNorm of each edge, a BatchNorm1d over the edges, whose running statistics
-    are updated while training, or an Identity.
+    It is computed in float32 also where mixed precision gives narrower parts. `normalise` is a
+    LayerNorm of each edge, a BatchNorm1d over the edges, whose running statistics are updated while
+    training, or an Identity.
     """
+    parts = from_centre.float(), from_neighbour.float(), bond_weight.float()
     kind = KERNEL_ACTIVATIONS[activation]
     if isinstance(normalise, nn.LayerNorm):
-        parts = from_centre, from_neighbour, bond_weight, normalise.weight, normalise.bias
-        return GatedSumByRow.apply(*parts, near, normalise.eps, kind)
-    is_batch = isinstance(normalise, nn.BatchNorm1d)
-    gain = normalise.weight if is_batch else from_centre.new_ones(from_centre.shape[1])
-    offset = normalise.bias if is_batch else None
-    return GatedSum.apply(
-        from_centre, from_neighbour, bond_weight, gain, offset, near, normalise, kind
-    )
+        scales = normalise.weight, normalise.bias
+        sums = GatedSumByRow.apply(*parts, *scales, near, normalise.eps, kind)
+    else:
+        is_batch = isinstance(normalise, nn.BatchNorm1d)
+        gain = normalise.weight if is_batch else parts[0].new_ones(parts[0].shape[1])
+        offset = normalise.bias if is_batch else None
+        sums = GatedSum.apply(*parts, gain, offset, near, normalise, kind)
+    return sums.to(from_centre.dtype)
 
 
 class GatedSum(torch.autograd.Function):

@@ -9,7 +9,7 @@ from torch.nn.functional import silu
 
 from xtalgraph.graphs import CrystalGraph
 from xtalgraph.models.element_vectors import make_element_vectors
-from xtalgraph.models.gated_sum import Bonds, can_be_compiled, find_near_gaussians, gated_sum
+from xtalgraph.models.gated_sum import Bonds, describe_bonds, gated_sum
 from xtalgraph.models.pooling import find_pooling
 from xtalgraph.models.radial import GaussianBasis
 from xtalgraph.models.residual.config import ResidualConfig
@@ -97,11 +97,7 @@ class ResidualNetwork(nn.Module):
     def atom_vectors(self, graph: CrystalGraph) -> Float[Tensor, "n_atoms width"]:
         """Give one vector an atom, after the last block, and the numbers of its element."""
         atoms = self.element_vectors(graph.atomic_numbers)
-        bonds: Bonds
-        if self.compiled and can_be_compiled(graph, atoms):
-            bonds = find_near_gaussians(graph, self.bond_vectors)
-        else:
-            bonds = self.bond_vectors(graph.distance.to(atoms.dtype))
+        bonds = describe_bonds(graph, atoms, self.bond_vectors, self.compiled)
         for block in self.blocks:
             atoms = block(atoms, bonds, graph)
         return torch.cat([atoms, self.composition(graph.atomic_numbers)], dim=1)
