@@ -1,5 +1,7 @@
 """The loader: order, shares of several processes, and errors from its thread."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from xtalgraph.structures import Crystal, CrystalStore
 
 STORE = CrystalStore.from_crystals([ZOO["NaCl"], ZOO["Si"], ZOO["Cu"], ZOO["SrTiO3"], ZOO["Fe"]])
 MANY = CrystalStore.from_crystals([ZOO["Po"]] * 200)
+MIXED = CrystalStore.from_crystals([crystal for name, crystal in ZOO.items() if name != "large"])
 
 
 def test_batches_are_the_graphs_of_their_rows():
@@ -79,3 +82,30 @@ def test_impossible_shares_are_refused():
         GraphLoader(STORE, GraphConfig(), 2, n_ranks=6)
     with pytest.raises(BadConfig, match="batch_size = 0"):
         GraphLoader(STORE, GraphConfig(), 0)
+
+
+@pytest.mark.parametrize("n_prefetch", [0, 1, 30])
+def test_preparing_ahead_changes_neither_batches_nor_their_order(n_prefetch):
+    """Also where the loop is slower than the thread, as with an accelerator that is busy."""
+    loader = GraphLoader(MIXED, GraphConfig(), 3, shuffle=True, seed=5, n_prefetch=n_prefetch)
+    loader.set_epoch(2)
+    expected = [(build_graphs(MIXED.take(rows)), rows.tolist()) for rows in loader.batches()]
+    found = []
+    for graph, rows in loader:
+        time.sleep(0.002)
+        found.append((graph, rows.tolist()))
+    assert [rows for _, rows in found] == [rows for _, rows in expected]
+    for (graph, _), (same, _) in zip(found, expected, strict=True):
+        for field in ("atomic_numbers", "crystal", "centre", "neighbour", "distance", "weight"):
+            assert torch.equal(getattr(graph, field), getattr(same, field))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no accelerator to copy to")
+def test_pinned_batches_arrive_as_they_are():
+    loader = GraphLoader(MIXED, GraphConfig(), 3, pinned=True)
+    for graph, rows in loader:
+        assert graph.distance.is_pinned()
+        there = graph.to("cuda")
+        same = build_graphs(MIXED.take(rows.numpy()))
+        assert torch.equal(there.distance.cpu(), same.distance)
+        assert torch.equal(there.neighbour.cpu(), same.neighbour)

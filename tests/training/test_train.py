@@ -299,6 +299,24 @@ def test_double_precision_trains(tmp_path) -> None:
     assert next(result.model.network.parameters()).dtype == torch.float64
 
 
+@pytest.mark.parametrize("compiled", [True, False], ids=["numba", "plain torch"])
+def test_bfloat16_learns_what_float32_learns_and_predicts_in_float32(compiled, tmp_path) -> None:
+    activation = "silu" if compiled else "gelu"  # which no compiled form has
+    runs = {}
+    for precision in ("32-true", "bf16-mixed"):
+        config = small_config(f"train.precision={precision}", f"model.activation={activation}")
+        runs[precision] = train(TINY, "energy", out=tmp_path / precision, config=config)
+    full, mixed = (run.history["train_loss"].to_numpy() for run in runs.values())
+    assert np.isfinite(mixed).all()
+    assert mixed == pytest.approx(full, rel=0.03)
+    assert (mixed != full).all()  # so it did compute with fewer digits
+    model = runs["bf16-mixed"].model
+    assert {value.dtype for value in model.network.parameters()} == {torch.float32}
+    assert model.network.compiled == compiled
+    graph = build_graphs(TINY.crystals)
+    assert model.network(graph).dtype == torch.float32
+
+
 def test_reading_an_unfinished_run_is_refused(tmp_path) -> None:
     with pytest.raises(BadConfig, match=r"no finished run, metrics\.json is not there"):
         read_run(tmp_path)

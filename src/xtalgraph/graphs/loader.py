@@ -32,6 +32,9 @@ class GraphLoader:
     crystals: the shares are disjoint, complete, differ by at most one crystal, and there are
     equally many on every rank.
 
+    With `pinned` the batches lie in page-locked memory, from which an accelerator copies them while
+    this side goes on.
+
     >>> from xtalgraph.structures import Crystal
     >>> iron = Crystal([[2.87, 0, 0], [0, 2.87, 0], [0, 0, 2.87]], [[0, 0, 0]], [26])
     >>> store = CrystalStore.from_crystals([iron] * 5)
@@ -52,6 +55,7 @@ class GraphLoader:
         rank: int = 0,
         n_ranks: int = 1,
         n_prefetch: int = 4,
+        pinned: bool = False,
     ) -> None:
         rows = np.arange(len(crystals)) if indices is None else np.asarray(indices, np.int64)
         if batch_size < 1:
@@ -63,6 +67,7 @@ class GraphLoader:
         self.crystals, self.config, self.rows = crystals, config, rows
         self.merged, self.shuffle, self.seed, self.epoch = merged, shuffle, seed, 0
         self.rank, self.n_ranks, self.n_prefetch = rank, n_ranks, n_prefetch
+        self.pinned = pinned
         n_batches = -(-len(rows) // (batch_size * n_ranks))
         self.n_batches = min(n_batches, len(rows) // n_ranks)
 
@@ -100,4 +105,5 @@ class GraphLoader:
 
     def _build(self, rows: np.ndarray) -> Batch:
         graph = build_graphs(self.crystals.take(rows), self.config, merged=self.merged)
+        graph = graph.pin_memory() if self.pinned else graph
         return graph, torch.from_numpy(np.ascontiguousarray(rows))

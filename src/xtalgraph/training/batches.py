@@ -33,7 +33,7 @@ class TrainingBatch:
         graph = self.graph
         if device.type == "mps":  # which has no float64
             graph = replace(graph, distance=graph.distance.float())
-        labels = self.labels.to(device)
+        labels = self.labels.to(device, non_blocking=True)
         return TrainingBatch(graph.to(device), labels, self.rows, self.share, self.n_whole)
 
 
@@ -58,4 +58,5 @@ class LabelledLoader:
             if n_ranks > 1:
                 n_known = count_known(self.learned[torch.from_numpy(whole)])
                 share = count_known(labels) / n_known if n_known else 1 / n_ranks
+            labels = labels.pin_memory() if self.graphs.pinned else labels
             yield TrainingBatch(graph, labels, rows, share, len(whole))

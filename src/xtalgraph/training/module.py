@@ -74,6 +74,7 @@ class TrainingModule(LightningModule):
             seed=self.config.train.seed,
             rank=self.trainer.global_rank,
             n_ranks=n_ranks,
+            pinned=self.trainer.strategy.root_device.type == "cuda",
         )
         return LabelledLoader(graphs, self.problem.learned)
 
@@ -98,7 +99,7 @@ class TrainingModule(LightningModule):
     def training_step(self, batch: TrainingBatch, batch_index: int) -> Tensor:
         """Give this process's part of the loss of a batch; the gradients are averaged over all."""
         loss = self.loss(self.network(batch.graph), batch.labels)
-        n_crystals = loss.new_tensor(batch.share * batch.n_whole)
+        n_crystals = loss.new_full((), batch.share * batch.n_whole)  # no copy to wait for
         self.loss_sum += torch.stack([loss.detach() * n_crystals, n_crystals])
         return loss * (batch.share * self.trainer.world_size)
 

@@ -27,7 +27,14 @@ def predict_rows(
 ) -> Float[Tensor, "n_rows n_outputs"]:
     """Give the network's outputs for rows of the data set, in their order, on the CPU."""
     device = next(network.parameters()).device
-    loader = GraphLoader(problem.dataset.crystals, graph, batch_size, indices=rows, merged=True)
+    loader = GraphLoader(
+        problem.dataset.crystals,
+        graph,
+        batch_size,
+        indices=rows,
+        merged=True,
+        pinned=device.type == "cuda",
+    )
     network.eval()
     with torch.inference_mode():
         outputs = [network(batch.to(device)).cpu() for batch, _ in loader]
