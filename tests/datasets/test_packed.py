@@ -69,8 +69,37 @@ def test_bad_rows_are_refused_or_listed_and_nothing_half_is_left(tmp_path: Path)
         pack_dataset(tmp_path / "a.parquet", folder)
     with pytest.raises(BadDataset, match="no table"):
         pack_dataset(folder / PACKED_NAME / "x", tmp_path / "other")
-    (folder / "lattices.bin").write_bytes(b"x")
-    with pytest.raises(BadDataset, match="the folder is broken"):
+
+
+def spoil(folder: Path, how: str) -> None:
+    """Make a packed folder wrong in one way."""
+    name = how.split()[-1]
+    content = (folder / name).read_bytes()
+    if how.startswith("cut"):
+        (folder / name).write_bytes(content[: len(content) // 2])
+    elif how.startswith("change"):
+        (folder / name).write_bytes(bytes([content[0] ^ 1]) + content[1:])
+    elif how.startswith("lose"):
+        (folder / name).unlink()
+    else:
+        (folder / name).write_text('{"name": "tiny"}')
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("cut lattices.bin", "lattices.bin: not the file that was packed"),
+        ("change atomic_numbers.bin", "atomic_numbers.bin: not the file that was packed"),
+        ("cut columns.parquet", "columns.parquet: not the file that was packed"),
+        ("lose columns.parquet", "columns.parquet: not the file that was packed"),
+        ("cut packed.json", "packed.json: not as `data pack` writes it"),
+        ("empty packed.json", "packed.json: not as `data pack` writes it"),
+    ],
+)
+def test_a_broken_folder_is_refused_with_the_file(tmp_path: Path, how: str, message: str) -> None:
+    folder = pack_dataset(write_parquet(make_tiny(), tmp_path / "a.parquet"), tmp_path / "packed")
+    spoil(folder, how)
+    with pytest.raises(BadDataset, match=message):
         read_dataset(folder)
 
 
