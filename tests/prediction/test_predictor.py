@@ -62,6 +62,38 @@ def test_alone_or_together_in_any_cell_the_result_is_the_same(monkeypatch):
     np.testing.assert_allclose(predictor.predict(variants).values, together, rtol=1e-5, atol=1e-6)
 
 
+def test_batches_are_limited_by_atoms_and_by_edges_and_do_not_change_the_result(monkeypatch):
+    """Four large cells and sixty small ones; equal atoms would be merged, so all are moved."""
+    random = np.random.default_rng(0)
+    crystals = []
+    for number, n in enumerate([1, 60, *[2] * 30, 80, 50, *[3] * 30, 70]):
+        width = int(np.ceil(np.cbrt(n)))
+        grid = np.argwhere(np.ones((width,) * 3))[:n] + random.uniform(-0.1, 0.1, (n, 3))
+        crystals.append(Crystal(2.6 * width * np.eye(3), grid / width, [8] * n, str(number)))
+    predictor = Predictor(make_saved(REGRESSION))
+    whole = predictor.predict(crystals)
+    seen: list[tuple[int, int, int]] = []
+    run = Predictor._run
+
+    def watched(self, graphs):
+        (graph,) = graphs.values()
+        seen.append((graph.n_crystals, len(graph.atomic_numbers), len(graph.centre)))
+        return run(self, graphs)
+
+    monkeypatch.setattr(Predictor, "_run", watched)
+    for name, limit, column in (("ATOMS_PER_BATCH", 100, 1), ("EDGES_PER_BATCH", 1500, 2)):
+        seen.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(predictor_module, name, limit)
+            parts = predictor.predict(crystals)
+        assert parts.ids == whole.ids
+        np.testing.assert_allclose(parts.values, whole.values, rtol=1e-5, atol=1e-6)
+        assert sum(batch[0] for batch in seen) == len(crystals)
+        assert all(batch[column] <= limit for batch in seen)
+        counts = {batch[0] for batch in seen}
+        assert len(counts) > 1  # few large crystals, or many small ones
+
+
 def test_a_bad_crystal_is_left_out_and_the_rest_predicted():
     predictor = Predictor(make_saved(REGRESSION))
     rejected: list[Rejected] = []

@@ -22,6 +22,7 @@ from xtalgraph.prediction.predictions import Predictions
 from xtalgraph.structures import Crystal, CrystalStore, pack
 
 ATOMS_PER_BATCH = 4096  # enough to fill a core's vector units, small enough for its cache
+EDGES_PER_BATCH = 2**18  # 64 an atom: only graphs of large radii have more, and would fill memory
 
 Graphs = Mapping[GraphConfig, CrystalGraph]
 
@@ -77,8 +78,7 @@ class Predictor:
         bad: list[Rejected] = []
         batches = []
         for rows in _batches_by_atoms(store):
-            graphs, kept = self._build(store, rows, bad, n_threads)
-            if len(kept):
+            for graphs, kept in self._split_by_edges(store, rows, bad, n_threads):
                 batches.append(self._observe(store.take(kept), graphs))
         if bad and rejected is None:
             raise BadCrystal(
@@ -189,6 +189,18 @@ class Predictor:
             tuple(chain.from_iterable(batch.domain for batch in batches)),
             tuple(chain.from_iterable(batch.reasons for batch in batches)),
         )
+
+    def _split_by_edges(
+        self, store: CrystalStore, rows: np.ndarray, bad: list[Rejected], n_threads: int
+    ) -> Iterator[tuple[Graphs, np.ndarray]]:
+        """Give the graphs of a batch, in parts where they have too many edges, and their rows."""
+        graphs, kept = self._build(store, rows, bad, n_threads)
+        n_edges = max(len(graph.centre) for graph in graphs.values())
+        if n_edges > EDGES_PER_BATCH and len(kept) > 1:
+            for half in np.array_split(kept, 2):
+                yield from self._split_by_edges(store, half, bad, n_threads)
+        elif len(kept):
+            yield graphs, kept
 
     def _build(
         self, store: CrystalStore, rows: np.ndarray, bad: list[Rejected], n_threads: int
