@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,14 +14,15 @@ from torch import Tensor, nn
 
 from xtalgraph.datasets.splits import PARTS
 from xtalgraph.errors import BadCheckpoint, BadConfig
-from xtalgraph.models import Normaliser, SavedModel, Task, find_model, model_name, read_model
+from xtalgraph.models import Normaliser, SavedModel, Task, find_model, model_name
+from xtalgraph.models.locating import name_network, read_network
 from xtalgraph.models.registry import Network
 from xtalgraph.models.selecting import COMPOSITION, OUTPUT, select_outputs, select_targets
-from xtalgraph.models.shipped import ENSEMBLE, find_shipped, shipped_names
 from xtalgraph.training.config import RunConfig, preset
 from xtalgraph.training.config_toml import config_tables
 from xtalgraph.training.module import TrainingModule
 from xtalgraph.training.problem import Problem
+from xtalgraph.training.references import differ_by_references
 
 START_WEIGHTS = "start_weights"  # in `[data]` of config.toml: the checksum of the source's weights
 
@@ -32,16 +32,16 @@ def start_from(
 ) -> RunConfig:
     """Give the settings of a run that begins with the weights of a trained network.
 
-    `model` is the name of a shipped model, a run folder, a model file, or a checkpoint of the 2018
-    code. Of an ensemble the first member is taken, unless one is named: `NAME/member-2`; the
-    settings say which it is. The settings of network
-    and graph are those of that model; those of the training are those of `base`, the preset
-    `default` where it is left out. `freeze` is `none`, or `convolutions`: then all up to pooling
+    `model` is the name of a shipped model, `hf:OWNER/NAME` for one of the hub, a run folder, a model
+    file, or a checkpoint of the 2018 code. Of an ensemble the first member is taken, unless one is
+    named: `NAME/member-2`; the settings say which it is. The settings of network and graph are
+    those of that model; those of the training are those of `base`, the preset `default` where it is
+    left out. `freeze` is `none`, or `convolutions`: then all up to pooling
     stays as it is, and only the layers after it learn.
     """
     base = base or preset("default")
-    member = _choose_member(str(model))
-    source = _read_network(member)
+    member = name_network(model)
+    source = read_network(member)
     train = replace(base.train, start_from=member, freeze=freeze)
     return RunConfig(source.graph_config, source.model_config, train)
 
@@ -53,7 +53,7 @@ def read_source(config: RunConfig) -> SavedModel | None:
     """
     if not config.train.start_from:
         return None
-    source = _read_network(_choose_member(config.train.start_from))
+    source = read_network(name_network(config.train.start_from))
     theirs = config_tables(RunConfig(source.graph_config, source.model_config, config.train))
     ours = config_tables(config)
     conflicts = [
@@ -90,8 +90,10 @@ def start_network(source: SavedModel, task: Task, normaliser: Normaliser | None)
     """Give a new network with the source's weights, for a task and its normaliser.
 
     What the source has learned of the task's targets is taken, of several the right ones, and
-    predicts the same in the new normaliser; so is its single output of the same kind for another
-    target. Else the last layer is new, begun at random, and the hidden layers before it are taken.
+    predicts the same in the new normaliser. So are outputs for other targets of the same units,
+    where these may differ by the references of elements, and so is, as standardised values, a
+    single output of the same kind for any other target. Else the last layer is new, begun at
+    random, and the hidden layers before it are taken.
     """
     outputs = _find_outputs(source.task, task)
     names = [target.name for target in task.targets]
@@ -102,6 +104,8 @@ def start_network(source: SavedModel, task: Task, normaliser: Normaliser | None)
             _restate(state, source.network, source.normaliser, normaliser)
     else:
         state = select_outputs(source.network, outputs or [])
+        if normaliser and source.normaliser and differ_by_references(source, task):
+            _restate(state, source.network, source.normaliser, normaliser)
     if outputs is None:
         state = {name: value for name, value in state.items() if len(value.flatten())}
     kind = find_model(model_name(source.model_config))
@@ -165,39 +169,6 @@ class Frozen(Callback):
         """Take the frozen parts out of training mode, into which each epoch puts all."""
         for part in self.parts:
             part.eval()
-
-
-def _choose_member(model: str) -> str:
-    """Give the name or path of a single network: of an ensemble, its first."""
-    return f"{model}/member-1" if (_find_folder(model) / ENSEMBLE).is_file() else model
-
-
-def _read_network(model: str) -> SavedModel:
-    """Read a single network, of an ensemble's member what predicts the ensemble's targets.
-
-    Members can lie elsewhere than in the ensemble's folder, which says where.
-    """
-    folder = _find_folder(model)
-    ensemble = folder.parent / ENSEMBLE
-    number = folder.name.removeprefix("member-")
-    if not (ensemble.is_file() and number.isdecimal()):
-        return read_model(folder)
-    description = json.loads(ensemble.read_text(encoding="utf-8"))
-    members = description["members"]
-    if not 1 <= int(number) <= len(members):
-        raise BadConfig(f"{model}: the ensemble has {len(members)} members, from member-1 on.")
-    saved = read_model(folder.parent / members[int(number) - 1])
-    return select_targets(saved, description["targets"])
-
-
-def _find_folder(model: str) -> Path:
-    """Give the path of a model that is named by a path, or as `NAME` or `NAME/MEMBER`."""
-    path = Path(model)
-    if path.exists() or not (len(path.parts) == 1 or path.parts[0] in shipped_names()):
-        return path
-    if path.suffix:  # the name of a file
-        return path
-    return find_shipped(path.parts[0]).joinpath(*path.parts[1:])
 
 
 def _checksum_weights(network: nn.Module) -> str:

@@ -22,6 +22,7 @@ from xtalgraph.training.history import History
 from xtalgraph.training.module import TrainingModule
 from xtalgraph.training.problem import Problem, pose_problem, refuse_bad_crystals
 from xtalgraph.training.progress import Progress, ProgressReporter
+from xtalgraph.training.references import differ_by_references, fit_references
 from xtalgraph.training.run_folder import (
     CHECKPOINT,
     SPLITS,
@@ -132,6 +133,8 @@ def _run(
     else:
         network = find_model(config.model_kind).build(config.model, problem.task.n_outputs)
     refuse_bad_crystals(problem, network.known_elements, config.graph)
+    if source is not None and differ_by_references(source, problem.task):
+        fit_references(network, problem, config.graph)
     history = History(folder, config.train.tensorboard)
     best = BestAndLast(folder, config.train.patience)
     # told last: an epoch after which `on_progress` breaks the run off is in the checkpoint
