@@ -29,7 +29,7 @@ class Run:
     table: str  # a file of the data folder, or one that `make_table` makes
     target: str
     options: tuple[str, ...]  # of `xtalgraph train`
-    n_seeds: int = 2
+    n_seeds: int = 3
     start: str = ""  # another run, whose weights it begins with
 
 
@@ -89,12 +89,11 @@ RUNS = {
         ("--task", "classification", "--split", BY_FORMULA, *SMALL, "--epochs", "16"),
         n_seeds=1,
     ),
-    "hull": Run("castelli_perovskites.parquet", "energy_above_hull", HULL),
+    "hull": Run("castelli_perovskites.parquet", "energy_above_hull", HULL, n_seeds=1),
     "sites": Run(
         "castelli_perovskites.parquet",
         "energy_above_hull",
         (*HULL, "--set", "model.n_hidden=0"),
-        n_seeds=3,
     ),
 }
 
@@ -105,9 +104,15 @@ MODELS = {
     "total-energy": Model("energies", "materials_project.md", "energy_per_atom", "_energies"),
     "band-gap": Model("electronic", "materials_project.md", "band_gap", "_electronic"),
     "fermi-energy": Model("electronic", "materials_project.md", "fermi_energy", "_electronic"),
-    "bulk-modulus": Model("several", "materials_project.md", "log10_K_VRH", "_several"),
-    "shear-modulus": Model("several", "materials_project.md", "log10_G_VRH", "_several"),
-    "poisson-ratio": Model("several", "materials_project.md", "poisson_ratio", "_several"),
+    "bulk-modulus": Model(
+        "several", "materials_project.md", "log10_K_VRH", "_several", n_members=2
+    ),
+    "shear-modulus": Model(
+        "several", "materials_project.md", "log10_G_VRH", "_several", n_members=2
+    ),
+    "poisson-ratio": Model(
+        "several", "materials_project.md", "poisson_ratio", "_several", n_members=2
+    ),
     "is-metal": Model(
         "is_metal", "materials_project.md", baselines="most_common,composition_boosting"
     ),
@@ -117,8 +122,8 @@ MODELS = {
     "is-perovskite": Model(
         "is_perovskite", "oxides.md", baselines="most_common,composition_boosting"
     ),
-    "perovskite-hull": Model("hull", "castelli.md", also="sites"),
-    "perovskite-sites": Model("sites", "castelli.md", n_members=1),
+    "perovskite-hull": Model("sites", "castelli.md", members="_perovskites", also="hull"),
+    "perovskite-sites": Model("sites", "castelli.md", members="_perovskites", n_members=1),
 }
 
 

@@ -16,7 +16,7 @@ from xtalgraph.errors import BadConfig, BadDataset
 from xtalgraph.evaluation.calibrating import coverage_curve, fit_calibration, fit_domain
 from xtalgraph.evaluation.evaluate import evaluate
 from xtalgraph.evaluation.figures import calibration_figure
-from xtalgraph.evaluation.figures.style import save_png
+from xtalgraph.evaluation.figures.style import save_small_png
 from xtalgraph.evaluation.labels import labelled_rows, read_labels
 from xtalgraph.evaluation.model_card import CALIBRATION_FIGURE, describe_facts, write_card
 from xtalgraph.metrics import calibration_curve
@@ -83,7 +83,7 @@ def pack_ensemble(
     facts = describe_facts(dataset, split, records[0], trained, evaluation, unseen, unseen_labels)
     ensemble = replace(ensemble, facts=facts)
     curve = _find_curve(known, known_labels, unseen, unseen_labels)
-    save_png(_draw(curve, ensemble, unseen, unseen_labels), out / CALIBRATION_FIGURE)
+    save_small_png(_draw(curve, ensemble, unseen, unseen_labels), out / CALIBRATION_FIGURE)
     (out / CARD).write_text(write_card(out.name, ensemble, notes), encoding="utf-8")
     save_description(ensemble, out)  # last: a folder with it is whole
     return read_ensemble(out)

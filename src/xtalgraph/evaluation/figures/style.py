@@ -119,9 +119,12 @@ def save_figure(figure: "Figure", path_without_suffix: str | Path) -> list[Path]
     return written
 
 
-def save_png(figure: "Figure", path: str | Path) -> None:
-    """Write the figure as PNG alone, 120 dots an inch, where the space counts."""
-    Path(path).write_bytes(_render(figure, "png", 120))
+def save_small_png(figure: "Figure", path: str | Path) -> None:
+    """Write the figure as PNG alone, 120 dots an inch and 64 colours, where the space counts."""
+    from PIL import Image
+
+    image = Image.open(io.BytesIO(_render(figure, "png", 120))).convert("RGB")
+    image.quantize(64, dither=Image.Dither.NONE).save(path, "png", optimize=True)
 
 
 @styled
