@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Float64, Int64
 
 from xtalgraph.models import element_table
 from xtalgraph.screening.judging import PASSED, SITES
@@ -30,9 +30,9 @@ MOST_MAPS = 8
 class Distribution:
     """How many candidates are predicted to lie where, in bins of one width."""
 
-    edges: Float64[np.ndarray, "n_edges"]
-    counts: Int64[np.ndarray, "n_bins"]
-    passed: Int64[np.ndarray, "n_bins"]  # of them
+    edges: Float64[np.ndarray, "n_points"]  # one more than there are bins
+    counts: Int64[np.ndarray, "n_rows"]
+    passed: Int64[np.ndarray, "n_rows"]  # of them
     n_beyond: int  # outside the bins
 
 
@@ -43,8 +43,8 @@ class SiteMap:
     anions: str
     a_elements: tuple[str, ...]  # as the periodic table has them, group by group
     b_elements: tuple[str, ...]
-    values: Float64[np.ndarray, "n_b n_a"]  # NaN where nothing was predicted
-    passed: Bool[np.ndarray, "n_b n_a"]
+    values: np.ndarray  # a row for each B, a column for each A; NaN where nothing was predicted
+    passed: np.ndarray  # likewise, true or false
 
     def to_frame(self, quantity: str) -> pd.DataFrame:
         """Give a row for each pair that was predicted."""

@@ -100,14 +100,20 @@ def _name_axes(axes: Axes, site_map: SiteMap) -> None:
     axes.grid(False)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    for axis, elements in ((axes.xaxis, site_map.a_elements), (axes.yaxis, site_map.b_elements)):
-        axis.set_ticks(range(len(elements)), elements, fontsize=6.5)
-        axis.set_tick_params(length=0, pad=1.5)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    turn = 90 if len(site_map.a_elements) > SMALLEST else 0
+    for place, symbol in enumerate(site_map.a_elements):  # ticks would take twice as long
+        axes.text(place, -0.6, symbol, fontsize=6.5, ha="center", va="top", rotation=turn)
+    for place, symbol in enumerate(site_map.b_elements):
+        axes.text(-0.7, place, symbol, fontsize=6.5, ha="right", va="center")
+    for line, elements in (
+        (axes.axvline, site_map.a_elements),
+        (axes.axhline, site_map.b_elements),
+    ):
         groups = np.array([group_of(symbol) for symbol in elements])
-        line = axes.axvline if axis is axes.xaxis else axes.axhline
         for place in np.flatnonzero(np.diff(groups)).tolist():
             line(place + 0.5, color="white", linewidth=0.5)
-    axes.tick_params(axis="x", rotation=90 if len(site_map.a_elements) > SMALLEST else 0)
-    axes.set_xlabel("A")
-    axes.set_ylabel("B")
+    axes.set_xlabel("A", labelpad=16)
+    axes.set_ylabel("B", labelpad=16)
     axes.set_title(f"AB{site_map.anions}")
