@@ -5,9 +5,14 @@ import copy
 import pytest
 import torch
 
+from tests.models.gated_sum_cases import BASIS, GRAPHS, relative_error
 from tests.zoo import ZOO
 from xtalgraph.graphs import GraphConfig, build_graphs
 from xtalgraph.models import Cgcnn, CgcnnConfig, ResidualConfig, ResidualNetwork
+from xtalgraph.models.gated_sum import describe_bonds
+from xtalgraph.models.gated_sum.compiled import NearGaussians
+from xtalgraph.models.gated_sum.kernel import N_NEAR
+from xtalgraph.models.gated_sum.triton_form import place_bonds
 from xtalgraph.structures import Crystal
 
 CRYSTALS = [crystal for name, crystal in ZOO.items() if name != "large"]
@@ -47,11 +52,6 @@ def test_the_residual_network_is_the_same_in_both_forms():
         results.append([output, *(parameter.grad.clone() for parameter in network.parameters())])
     for found, expected in zip(*results, strict=True):
         assert relative_error(found, expected) < 1e-4
-
-
-def relative_error(found: torch.Tensor, expected: torch.Tensor) -> float:
-    found, expected = found.detach(), expected.detach()
-    return float((found - expected).norm() / (expected.norm() + 1e-12))
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
@@ -138,3 +138,29 @@ def test_atoms_without_edges_and_a_single_edge():
     assert relative_error(compiled(graph), plain(graph)) < 1e-5
     one_way = build_graphs([helium], GraphConfig(cutoff=2.0, isolated="ignore"))
     assert torch.isfinite(compiled.train()(one_way)).all()
+
+
+@pytest.mark.parametrize("graph", ["merged", "one pair", "no edges"])
+def test_bonds_as_triton_takes_them_are_the_bonds(graph):
+    """A place gives the bond vector, and each edge is found by both its ends."""
+    graph = GRAPHS[graph]
+    bonds = place_bonds(graph, BASIS)
+    component = torch.arange(BASIS.n_gaussians) - bonds.first[:, None]
+    near = torch.exp(-((bonds.place[:, None] - component) ** 2)) * (component >= 0)
+    vectors = near * (component < N_NEAR)
+    torch.testing.assert_close(vectors, BASIS(graph.distance).float(), rtol=1e-5, atol=2e-7)
+    order, starts = bonds.by_neighbour
+    for atom in range(graph.n_atoms):
+        mine = torch.arange(int(bonds.starts[atom]), int(bonds.starts[atom + 1]))
+        assert torch.equal(mine, (graph.centre == atom).nonzero()[:, 0])
+        towards = order[starts[atom] : starts[atom + 1]]
+        assert torch.equal(towards, (graph.neighbour == atom).nonzero()[:, 0])
+
+
+def test_the_form_is_chosen_by_device_and_type(monkeypatch):
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    graph, atoms = GRAPHS["merged"], torch.zeros(GRAPHS["merged"].n_atoms, 4)
+    assert isinstance(describe_bonds(graph, atoms, BASIS, True), NearGaussians)
+    assert isinstance(describe_bonds(graph, atoms, BASIS, False), torch.Tensor)
+    assert describe_bonds(graph, atoms.double(), BASIS, True).dtype == torch.float64
+    assert describe_bonds(graph, atoms.bfloat16(), BASIS, True).dtype == torch.bfloat16

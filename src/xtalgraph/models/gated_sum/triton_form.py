@@ -190,6 +190,7 @@ class Launches:
         total, squares = self._pieces(), self._pieces()
         sizes = self.half, self.n_edges, self.n_each
         block = {"block_edges": BLOCK_EDGES, "block_width": _block(2 * self.half)}
+        block["num_warps"] = _warps(self.half)
         with torch.cuda.device_of(total):
             self.kernels.sum_arguments[(self.n_programs,)](
                 *self.read, total, squares, *sizes, **block
@@ -251,8 +252,8 @@ class Launches:
 
     def _form(self) -> dict[str, Any]:
         block = {"block_edges": BLOCK_EDGES, "block_width": _block(self.half)}
-        n_warps = 4 if self.half <= 64 else 8
-        return {"kind": self.kind, "by_row": self.by_row, **block, "num_warps": n_warps}
+        form = {"kind": self.kind, "by_row": self.by_row, "num_warps": _warps(self.half)}
+        return {**form, **block}
 
     def _pieces(self) -> Tensor:
         return self._new(self.n_programs, 2 * self.half)
@@ -264,6 +265,11 @@ class Launches:
 def _block(n: int) -> int:
     """Give the power of two that n fits in; `tl.dot` takes no fewer than 16."""
     return max(16, 1 << (n - 1).bit_length())
+
+
+def _warps(width: int) -> int:
+    """Give so many that the numbers of a tile fit in their registers, but for those of `tl.dot`."""
+    return min(16, _block(width) // 8)
 
 
 def _add_up(pieces: Tensor) -> Tensor:
