@@ -202,6 +202,23 @@ def test_a_network_takes_part(dataset: Dataset, tmp_path: Path) -> None:
     assert tested == {str(id) for id in dataset.ids[result.folds[1].test]}
 
 
+def test_each_network_is_the_one_that_is_named(dataset: Dataset, tmp_path: Path) -> None:
+    """Also where the settings are of another: they have its graph and training."""
+    from xtalgraph.models import read_model
+    from xtalgraph.training import apply_overrides, preset
+
+    small = ["model.kind=residual", "train.epochs=1", "model.atom_width=8", "graph.n_neighbours=6"]
+    config = apply_overrides(preset("default"), small)
+    names = ["residual", "cgcnn"]
+    cross_validate(dataset, ["gap"], names, n_folds=2, out=tmp_path, config=config)
+    models = {name: read_model(tmp_path / name / "fold_0") for name in names}
+    assert type(models["residual"].network).__name__ == "ResidualNetwork"
+    assert type(models["cgcnn"].network).__name__ == "Cgcnn"
+    assert models["residual"].model_config.atom_width == 8
+    assert models["cgcnn"].graph_config.n_neighbours == 6
+    assert "Of cgcnn: the defaults" in (tmp_path / "report.html").read_text()
+
+
 def test_a_leak_planted_in_given_folds_stops_it_before_any_work(
     dataset: Dataset, tmp_path: Path
 ) -> None:

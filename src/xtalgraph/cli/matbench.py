@@ -17,7 +17,7 @@ def matbench(
     *,
     data: str | None = None,
     target: str | None = None,
-    model: str = "cgcnn",
+    model: str | None = None,
     preset: str = "default",
     config: Path | None = None,
     set: Settings = None,
@@ -39,7 +39,7 @@ def matbench(
     target: str
         The column to learn, where the task is not one of matbench's own.
     model: str
-        A network or a baseline.
+        A network or a baseline; the network of the settings where not given.
     preset: str
         default or paper: settings of the network.
     config: Path
@@ -64,7 +64,7 @@ def matbench(
     result = run_matbench(
         name,
         dataset,
-        out=out or Path("runs") / f"{name}-{model}",
+        out=out or Path("runs") / f"{name}-{model or settings.model_kind}",
         model=model,
         target=target,
         config=settings,

@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,9 +54,10 @@ def cross_validate(
     """Train and test each model on the same folds, and leave scores, predictions and a page.
 
     `models` are names of `BASELINES` or of networks; `config` sets the graph, the network and its
-    training. Folds are made by `make_folds`, are matbench's (`n_folds="matbench"`), or are given;
-    a fold that tests what it learned is refused. Classes with fewer than `min_class_size` crystals
-    have no label. Under `out` each finished (model, fold) has a JSON file, and is not done again; a
+    training, and a network of another kind has its own defaults with this graph and training.
+    Folds are made by `make_folds`, are matbench's (`n_folds="matbench"`), or are given; a fold that
+    tests what it learned is refused. Classes with fewer than `min_class_size` crystals have no
+    label. Under `out` each finished (model, fold) has a JSON file, and is not done again; a
     network's run that was broken off is resumed. Another data set, other folds or settings in the
     same folder are refused. `on_fold` is called with model, fold and main metric.
     """
@@ -76,7 +77,7 @@ def cross_validate(
     options |= {"group": group} if group else {}
     options |= {"min-class-size": min_class_size} if min_class_size > 1 else {}
     networks = any(model in MODELS for model in models)
-    settings = job.run_config() if networks else None
+    settings = job.settings() if networks else None
     write_cross_validation_page(finished, dataset, models, options, settings)
     return finished
 
@@ -176,7 +177,7 @@ class _Job:
             [target.name for target in self.task.targets],
             out=folder,
             task=self.task.kind,
-            config=self.run_config(),
+            config=self.run_config(model),
             split=Split(np.sort(learned), np.sort(validation), np.sort(fold.test)),
             resume=(folder / "config.toml").is_file(),
         )
@@ -189,18 +190,25 @@ class _Job:
             return None
         return read_labels(self.dataset, self.task, np.arange(len(self.dataset)))
 
-    def run_config(self) -> "RunConfig":
-        """Give the settings of the networks."""
+    def settings(self) -> "RunConfig":
+        """Give the settings of graph, network and training."""
         from xtalgraph.training import preset
 
         return preset("default") if self.config is None else self.config
+
+    def run_config(self, model: str) -> "RunConfig":
+        """Give the settings of one network: its own defaults, where those given are of another."""
+        settings = self.settings()
+        if model == settings.model_kind:
+            return settings
+        return replace(settings, model=MODELS[model].config())
 
     def _fingerprint(self, model: str, fold: Fold) -> str:
         """Give a text that differs where the result would."""
         parts = [self.dataset.checksum, repr(self.task), model, str(self.seed)]
         parts += ["\n".join(self.dataset.ids[rows].tolist()) for rows in (fold.train, fold.test)]
         if model not in BASELINES:
-            parts.append(repr(self.run_config()))
+            parts.append(repr(self.run_config(model)))
         return hashlib.sha256("|".join(parts).encode()).hexdigest()
 
 

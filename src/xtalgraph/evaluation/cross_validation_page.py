@@ -21,6 +21,7 @@ from xtalgraph.evaluation.report import (
     write_report,
 )
 from xtalgraph.metrics import class_indices
+from xtalgraph.models import MODELS
 from xtalgraph.units import Target
 
 if TYPE_CHECKING:
@@ -148,7 +149,10 @@ def _describe_settings(
         text = format_config(config)
         (result.folder / CONFIG).write_text(text, encoding="utf-8")
         options = {**options, "config": result.folder / CONFIG}
-        words += " Below it the settings of the networks, which are also beside this page."
+        words += " Below it the settings of the network, which are also beside this page."
+        others = [name for name in models if name in MODELS and name != config.model_kind]
+        if others:
+            words += f" Of {', '.join(others)}: the defaults, with this graph and training."
     source, task = name_source(dataset), result.task
     command = write_command(source, task.targets, task.kind, models, options)
     verbatim = "\n".join([command, "", text] if text else [command])

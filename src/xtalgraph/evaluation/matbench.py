@@ -49,7 +49,7 @@ def run_matbench(
     dataset: Dataset,
     *,
     out: str | Path,
-    model: str = "cgcnn",
+    model: str | None = None,
     target: str | None = None,
     config: "RunConfig | None" = None,
     seed: int = 0,
@@ -57,13 +57,15 @@ def run_matbench(
 ) -> MatbenchResult:
     """Train and test a model on the five folds of a task, and write `results.json.gz` into `out`.
 
-    A network chooses its best epoch on a tenth of each fold's training part; the test part is seen
+    The model is a network or a baseline by name; the network of `config` where none is named. A
+    network chooses its best epoch on a tenth of each fold's training part; the test part is seen
     once, by the finished model. Broken off, it goes on where it was. The rows must have the
     published order, and each its label: without that the folds are others. For a task of
     matbench's own the target is known; a data set of another name needs `target`, and its file has
     the leaderboard's form but no place there, which a note says.
     """
     task = official_name(name)
+    model = model or (config.model_kind if config else "cgcnn")
     dataset = take_our_names(task, dataset)
     column = find_target(task, dataset, target)
     kind = guess_task(dataset, [column])
@@ -153,7 +155,7 @@ def _find_notes(task: str, dataset: Dataset) -> tuple[str, ...]:
 
 def _describe_settings(model: str, config: "RunConfig | None", seed: int) -> dict[str, Any]:
     settings: dict[str, Any] = {"model": model, "seed": seed, "xtalgraph": __version__}
-    if config is not None:
+    if config is not None and model == config.model_kind:
         settings |= {part: asdict(getattr(config, part)) for part in ("graph", "model", "train")}
         settings["kind"] = model
     return settings
