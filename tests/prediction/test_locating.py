@@ -13,15 +13,19 @@ import numpy as np
 import pytest
 
 from tests.prediction.hub_on_loopback import Hub, serve_hub
+from tests.training.tiny import make_tiny, small_config
 from tests.zoo import ZOO
 from xtalgraph.errors import BadCheckpoint, BadConfig, MissingExtra, UnknownName
 from xtalgraph.models import shipped
+from xtalgraph.models.hub import fetch_model
+from xtalgraph.models.locating import locate_model
 from xtalgraph.prediction import load_model
 from xtalgraph.prediction.catalogue import describe_shipped
 from xtalgraph.prediction.ensemble import count_bytes
-from xtalgraph.prediction.hub import fetch_model, publish_model
-from xtalgraph.prediction.locating import locate_model
+from xtalgraph.prediction.publishing import publish_model
 from xtalgraph.structures.crystal import Crystal
+from xtalgraph.training import resume_run, start_from, train
+from xtalgraph.training.progress import Progress
 
 SHIPPED = [shipped.SHIPPED / name for name in shipped.shipped_names()]
 LARGEST = 15e6  # bytes in the wheel, all models together
@@ -55,6 +59,46 @@ def test_a_path_that_exists_wins_over_a_name(
 def test_what_looks_like_a_path_is_one(shelf: Path, text: str) -> None:
     assert locate_model(text) == Path(text)
     assert locate_model(Path("tiny-energy")) == Path("tiny-energy")
+
+
+@pytest.fixture
+def public(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Hub:
+    """The same in the place of the public one, for what takes no other address."""
+    constants = huggingface_hub.constants
+    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, hub.address)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(constants, "ENDPOINT", hub.address)
+    return hub
+
+
+def test_a_member_is_a_model_wherever_its_ensemble_lies(public: Hub, shelf: Path) -> None:
+    publish_model(shelf / "tiny-energy", "me/mine")
+    expected = load_model(shelf / "tiny-energy" / "member-2").predict(ZOO["NaCl"]).values
+    for name in ("tiny-energy/member-2", "hf:me/mine/member-2", "hf://me/mine/member-2"):
+        assert np.array_equal(load_model(name).predict(ZOO["NaCl"]).values, expected)
+    assert not np.array_equal(load_model("hf:me/mine").predict(ZOO["NaCl"]).values, expected)
+    for name in ("tiny-energy/member-3", "hf:me/mine/member-0"):
+        with pytest.raises(BadConfig, match="the ensemble has 2 members"):
+            load_model(name)
+
+
+def test_a_run_starts_from_a_model_of_the_hub_and_is_resumed(
+    public: Hub, packed: Path, tmp_path: Path
+) -> None:
+    publish_model(packed, "me/mine")
+    config = start_from("hf:me/mine", small_config("train.epochs=2"))
+    assert config.train.start_from == "hf:me/mine/member-1"
+    local = start_from(packed, small_config("train.epochs=2"))
+    expected = train(make_tiny(), "energy", out=tmp_path / "local", config=local)
+
+    def stop(progress: Progress) -> None:
+        if progress.is_epoch_end:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(make_tiny(), "energy", out=tmp_path / "run", config=config, on_progress=stop)
+    run = resume_run(tmp_path / "run", dataset=make_tiny())
+    assert {**run.metrics, "seconds": 0} == {**expected.metrics, "seconds": 0}
 
 
 def test_the_catalogue_says_what_a_model_is_for(shelf: Path) -> None:

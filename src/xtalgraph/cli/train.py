@@ -69,8 +69,9 @@ def train(
         group:crystal_system[:ratios] | element:Sr.
     start_from: str
         A trained model whose weights the run begins with: fine-tuning. The name of a shipped
-        model, a run folder, a model file, or a checkpoint of the 2018 code (.pth.tar); of an
-        ensemble the first member, or NAME/member-2. Network and graph are that model's.
+        model, hf:OWNER/NAME, a run folder, a model file, or a checkpoint of the 2018 code
+        (.pth.tar); of an ensemble the first member, or NAME/member-2. Network and graph are
+        that model's.
     freeze: str
         What of those weights stays as it is: none, where not given, or convolutions: all but the
         layers after pooling.

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from xtalgraph.errors import BadConfig, BadCrystal, Rejected, summarise
 from xtalgraph.graphs import CrystalGraph, GraphConfig, build_graphs
-from xtalgraph.models import SavedModel, Task, read_model, refuse_unknown_elements
+from xtalgraph.models import SavedModel, Task, refuse_unknown_elements
+from xtalgraph.models.locating import locate_model, read_network
 from xtalgraph.prediction.calibration import ClassCalibration, IntervalCalibration
 from xtalgraph.prediction.ensemble import Ensemble, is_ensemble, read_ensemble
-from xtalgraph.prediction.locating import locate_model
 from xtalgraph.prediction.predictions import Predictions
 from xtalgraph.structures import Crystal, CrystalStore, pack
 
@@ -236,11 +236,11 @@ def load_model(model: str | Path, *, device: str | torch.device = "cpu") -> Pred
 
     `model` is the path of a run folder, of an ensemble's folder or of a model file; the name of a
     shipped model (`xtalgraph models` lists them), where there is no such path; or `hf:OWNER/NAME`,
-    which is fetched from the Hugging Face hub once (extra `hub`). Only safetensors and JSON are
-    read; no pickled code is ever run.
+    which is fetched from the Hugging Face hub once (extra `hub`); `…/member-2` is one network of an
+    ensemble. Only safetensors and JSON are read; no pickled code is ever run.
     """
     path = locate_model(model)
-    return Predictor(read_ensemble(path) if is_ensemble(path) else read_model(path), device)
+    return Predictor(read_ensemble(path) if is_ensemble(path) else read_network(path), device)
 
 
 def _restore(member: SavedModel, outputs: Tensor) -> np.ndarray:

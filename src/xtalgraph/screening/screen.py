@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from xtalgraph.errors import BadConfig, BadDataset, UnknownName
-from xtalgraph.prediction.locating import locate_model
+from xtalgraph.models.locating import locate_model
 from xtalgraph.screening.candidates import Source
 from xtalgraph.screening.judging import Judge, Question, Verdict
 from xtalgraph.screening.local_engine import count_cores, judge_here, judge_in_processes

@@ -32,12 +32,12 @@ def start_from(
 ) -> RunConfig:
     """Give the settings of a run that begins with the weights of a trained network.
 
-    `model` is the name of a shipped model, `hf:OWNER/NAME` for one of the hub, a run folder, a model
-    file, or a checkpoint of the 2018 code. Of an ensemble the first member is taken, unless one is
-    named: `NAME/member-2`; the settings say which it is. The settings of network and graph are
-    those of that model; those of the training are those of `base`, the preset `default` where it is
-    left out. `freeze` is `none`, or `convolutions`: then all up to pooling
-    stays as it is, and only the layers after it learn.
+    `model` is the name of a shipped model, `hf:OWNER/NAME` for one of the hub, a run folder, a
+    model file, or a checkpoint of the 2018 code. Of an ensemble the first member is taken, unless
+    one is named: `NAME/member-2`; the settings say which it is. The settings of network and graph
+    are those of that model; those of the training are those of `base`, the preset `default` where
+    it is left out. `freeze` is `none`, or `convolutions`: then all up to pooling stays as it is,
+    and only the layers after it learn.
     """
     base = base or preset("default")
     member = name_network(model)

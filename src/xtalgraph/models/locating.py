@@ -1,0 +1,61 @@
+"""Where a model lies: a path, a name of those that come with the package, or the hub."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from xtalgraph.errors import BadConfig
+from xtalgraph.models.hub import fetch_model, is_on_hub
+from xtalgraph.models.saved import read_model
+from xtalgraph.models.saved_model import SavedModel
+from xtalgraph.models.selecting import select_targets
+from xtalgraph.models.shipped import ENSEMBLE, find_shipped, shipped_names
+
+_NAME = re.compile(r"[A-Za-z0-9]+([-_][A-Za-z0-9]+)*")  # no separator and no suffix: not a file
+_MEMBER = re.compile(r"(?P<ensemble>.+)/member-(?P<number>\d+)/?")
+
+
+def locate_model(model: str | Path) -> Path:
+    """Give the path of a model, which may be named, as a text, in four ways.
+
+    By a path; where there is none, by the name of a shipped model; by `hf:OWNER/NAME`, an address
+    of the hub; by any of these and `/member-2`, for one network of an ensemble, whose folder need
+    not be there, because ensembles share networks: `read_network` knows where it lies. Raises
+    `UnknownName` with the nearest name for a word that is neither path nor name.
+    """
+    if isinstance(model, Path):
+        return model
+    member = _MEMBER.fullmatch(model)
+    if member and not Path(model).exists():
+        ensemble = member["ensemble"]
+        if is_on_hub(ensemble) or ensemble in shipped_names():
+            return locate_model(ensemble) / f"member-{member['number']}"
+    if is_on_hub(model):
+        return fetch_model(model)
+    if _NAME.fullmatch(model) and not Path(model).exists():
+        return find_shipped(model)
+    return Path(model)
+
+
+def name_network(model: str | Path) -> str:
+    """Give the name of a single network: of an ensemble, that of its first member."""
+    name = str(model)
+    return f"{name.rstrip('/')}/member-1" if (locate_model(model) / ENSEMBLE).is_file() else name
+
+
+def read_network(model: str | Path) -> SavedModel:
+    """Read a single network, of an ensemble's member what predicts the ensemble's targets."""
+    path = locate_model(model)
+    ensemble = path.parent / ENSEMBLE
+    number = path.name.removeprefix("member-")
+    if not (ensemble.is_file() and number.isdecimal()):
+        return read_model(path)
+    description = json.loads(ensemble.read_text(encoding="utf-8"))
+    members = description["members"]
+    if not 1 <= int(number) <= len(members):
+        raise BadConfig(f"{model}: the ensemble has {len(members)} members, from member-1 on.")
+    return select_targets(
+        read_model(path.parent / members[int(number) - 1]), description["targets"]
+    )
