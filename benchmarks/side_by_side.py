@@ -8,7 +8,8 @@ PYTHON is the python of an environment that has the program. Parts: (a) CIF file
 whole process, (f) a folder to a trained model as a whole process; (e), peak memory, stands with
 each. `--parts ad` measures these again and keeps the rest of the table. Processor seconds of one
 thread, medians of `--rounds`; whole processes that take over a minute are run once. Results go to
-`benchmarks/results/side_by_side.json` and `.md`.
+`benchmarks/results/side_by_side.json` and `.md`, those of `--parts c --device cuda` to
+`side_by_side_cuda`. A part of which nothing could be measured leaves its table as it is.
 """
 
 import argparse
@@ -98,6 +99,7 @@ def measure_steps(servers: list[Server], data: Path, rounds: int, device: str) -
             "device": device,
         }
         n_atoms = count_atoms(data / name)
+        form = servers[0].ask("form", options, only_value=True).get("value")
         found = measure_in_turn(servers, ways, options, rounds)
         ours = {
             way: servers[0].ask(task.replace("step", "losses"), options, only_value=True)
@@ -111,6 +113,8 @@ def measure_steps(servers: list[Server], data: Path, rounds: int, device: str) -
                 task = ways[row["way"]].replace("step", "losses")
                 answer = server.ask(task, options, only_value=True)
                 row["losses_differ"] = compare_losses(answer, ours[row["way"]])
+            if row["program"] == OURS and form:
+                row["form"] = form
             rows.append({"crystals": crystals, "n": n, "n_atoms": n_atoms, **row})
     return rows
 
@@ -250,6 +254,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10, help="of part f")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="of part c")
     options = parser.parse_args()
+    if options.device == "cuda" and options.parts != "c":
+        parser.error("only part c is measured on an accelerator: --parts c --device cuda")
     programs = name_programs(options.reference, options.peer)
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
@@ -262,7 +268,13 @@ def main() -> None:
         data = data.resolve()
         for part in options.parts:
             print(f"part {part}", file=sys.stderr, flush=True)
-            store(part, describe_run(), *measure_part(part, programs, data, options, work))
+            rows, versions = measure_part(part, programs, data, options, work)
+            if all("error" in row for row in rows):
+                reasons = dict.fromkeys(row["error"] for row in rows)
+                print(f"part {part}: not measured: {'; '.join(reasons)}", file=sys.stderr)
+                continue
+            name = "side_by_side" if options.device == "cpu" else "side_by_side_cuda"
+            store(name, part, describe_run(), rows, versions)
 
 
 def measure_part(
@@ -291,14 +303,14 @@ def measure_part(
     return rows, {name: answer.get("versions", answer) for name, answer in answers.items()}
 
 
-def store(part: str, run: dict, rows: list[dict], versions: dict) -> None:
+def store(name: str, part: str, run: dict, rows: list[dict], versions: dict) -> None:
     """Put a part in the stored results, and write the table anew."""
-    path = RESULTS / "side_by_side.json"
+    path = RESULTS / f"{name}.json"
     content = json.loads(path.read_text()) if path.exists() else {"versions": {}, "parts": {}}
     content["versions"] |= versions
     content["parts"][part] = {**run, "rows": rows}
     content["parts"] = dict(sorted(content["parts"].items()))
-    write_table(content)
+    write_table(name, content)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ TITLES = {
 HEAD = "| part | crystals | program | value | times xtalgraph | peak MB | rounds | remark |"
 
 
-def write_table(content: dict) -> None:
+def write_table(name: str, content: dict) -> None:
     """Write the parts as one Markdown table and as JSON."""
     lines = [f"({part}) {TITLES[part]}." for part in content["parts"]]
     lines = [" ".join(lines), "", HEAD, "|---|---|---|---|---|---|---|---|"]
@@ -22,7 +22,7 @@ def write_table(content: dict) -> None:
     lines += [""] + [f"({part}) {say_run(run)}" for part, run in content["parts"].items()]
     for name, packages in content["versions"].items():
         lines.append(f"{name}: " + ", ".join(f"{key} {value}" for key, value in packages.items()))
-    write_files("side_by_side", lines, content)
+    write_files(name, lines, content)
 
 
 def format_row(part: str, row: dict, rows: list[dict]) -> str:
@@ -32,6 +32,8 @@ def format_row(part: str, row: dict, rows: list[dict]) -> str:
     if "error" in row:
         remark.append(f"not measured: {row['error'].replace('|', ' ')}")
         return _line([*cells, "", "", "", "", "; ".join(remark)])
+    if "form" in row:
+        remark.append(f"computed by {row['form']}")
     if "losses_differ" in row:
         remark.append(f"losses within {row['losses_differ']:.0e}")
     if "wall_seconds" in row:

@@ -21,9 +21,13 @@ from xtalgraph.graphs import CrystalGraph, GraphConfig, GraphLoader, build_graph
 from xtalgraph.models import Cgcnn
 from xtalgraph.models.cgcnn import NETWORK_OF_2018
 from xtalgraph.models.cgcnn.weights_2018 import from_2018_state
+from xtalgraph.models.gated_sum import describe_bonds
+from xtalgraph.models.gated_sum.compiled import NearGaussians
+from xtalgraph.models.gated_sum.triton_form import PlacedBonds
 from xtalgraph.structures import read_crystal
 
 RULE = GraphConfig("nearest", 12)
+FORMS = {PlacedBonds: "Triton", NearGaussians: "numba", torch.Tensor: "plain torch"}
 WITHOUT_NORMALISATION = replace(
     NETWORK_OF_2018, normalisation="none", activate_residual=False
 )  # as the layer of PyG
@@ -72,6 +76,16 @@ def merged_step(options: dict) -> Callable[[], float]:
     return _make_step(WITHOUT_NORMALISATION, options, graph)
 
 
+def form(options: dict) -> Callable[[], str]:
+    """What computes the sums over edges, and where: the steps are measured with it."""
+    network = Cgcnn(NETWORK_OF_2018, 1).to(options["device"])
+    graph = _graph_of_batch(options)
+    atoms = network.element_vectors(graph.atomic_numbers)
+    bonds = describe_bonds(graph, atoms, network.bond_vectors, network.compiled)
+    card = torch.cuda.get_device_name() if options["device"] == "cuda" else "the processor"
+    return lambda: f"{FORMS[type(bonds)]} on {card}"
+
+
 def _make_step(config: object, options: dict, graph: CrystalGraph) -> Callable[[], float]:
     network = Cgcnn(config, 1)
     network.load_state_dict(from_2018_state(read_weights(options)), strict=False)
@@ -98,6 +112,7 @@ def _graph_of_batch(options: dict) -> CrystalGraph:
 
 if __name__ == "__main__":
     tasks = {"graphs": graphs, "graphs_of_texts": graphs_of_texts, "first_batch": first_batch}
+    tasks["form"] = form
     for name, task in (("step", step), ("plain_step", plain_step), ("merged_step", merged_step)):
         tasks[name] = task
         losses = name.replace("step", "losses")

@@ -75,3 +75,8 @@ def test_a_whole_process_is_measured_or_its_last_words_are_told(tmp_path: Path):
     assert done["peak_MB"] > 1
     failed = run_whole([sys.executable, "-c", "raise SystemExit('no model')"], tmp_path)
     assert failed["error"] == "no model"
+
+
+def test_what_computed_our_sums_is_a_remark():
+    row = {**ROWS[0], "n_atoms": 5, "form": "numba on the processor"}
+    assert "plain; computed by numba on the processor" in format_row("c", row, [row])
