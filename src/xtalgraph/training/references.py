@@ -60,11 +60,11 @@ def fit_references(network: Network, problem: Problem, graph: GraphConfig) -> No
 
 
 def count_fractions(
-    crystals: CrystalStore, rows: Int64[np.ndarray, "n_rows"], n_numbers: int
-) -> Float64[np.ndarray, "n_rows n_numbers"]:
+    crystals: CrystalStore, rows: Int64[np.ndarray, "n_rows"], n_elements: int
+) -> Float64[np.ndarray, "n_rows n_elements"]:
     """Give the fraction of each atomic number in each crystal."""
-    fractions = np.zeros((len(rows), n_numbers))
+    fractions = np.zeros((len(rows), n_elements))
     for place, row in enumerate(rows.tolist()):
         numbers = crystals[row].atomic_numbers
-        fractions[place] = np.bincount(numbers, minlength=n_numbers) / len(numbers)
+        fractions[place] = np.bincount(numbers, minlength=n_elements) / len(numbers)
     return fractions
