@@ -161,6 +161,54 @@ def test_no_room_ties_knots() -> None:
     ]
 
 
+def imported_files(text: str, files: set[str]) -> set[str]:
+    """Give the modules among `files` that a text imports: above, in functions, or for types."""
+    found = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= names & files or {node.module}
+    return found & files
+
+
+def find_import_cycle(texts: dict[str, str]) -> list[str]:
+    """Give modules of which each imports the next and the last the first; none where all is well.
+
+    What imports nothing that is left is taken away until all are gone, or only cycles are left.
+    """
+    left = {name: imported_files(text, set(texts)) - {name} for name, text in texts.items()}
+    while ends := [name for name, imported in left.items() if not imported & set(left)]:
+        left = {name: imported for name, imported in left.items() if name not in ends}
+    path = list(left)[:1]
+    while path and path.count(path[-1]) == 1:
+        path.append(min(left[path[-1]] & set(left)))
+    return path[path.index(path[-1]) : -1] if path else []
+
+
+def test_no_file_is_imported_by_what_it_imports() -> None:
+    names = {
+        path: ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts) for path in FILES
+    }
+    texts = {
+        name.removesuffix(".__init__"): path.read_text(encoding="utf-8")
+        for path, name in names.items()
+    }
+    assert find_import_cycle(texts) == []
+
+
+def test_a_cycle_of_imports_is_found() -> None:
+    texts = {
+        "x.a": "from x.b import f",
+        "x.b": "def f():\n    from x import c",
+        "x.c": "if TYPE_CHECKING:\n    import x.b",
+        "x.d": "from x import a",
+    }
+    assert find_import_cycle(texts) == ["x.b", "x.c"]
+    assert find_import_cycle(texts | {"x.c": "from x.e import f", "x.e": ""}) == []
+
+
 def error_classes() -> set[str]:
     return {
         name

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from tests.training.tiny import make_tiny, small_config
 from xtalgraph.errors import BadConfig
 from xtalgraph.evaluation import points
-from xtalgraph.evaluation.comparison import Comparison, compare
+from xtalgraph.evaluation.comparison import compare
+from xtalgraph.evaluation.comparison_result import Comparison
 from xtalgraph.evaluation.grid import make_grid, read_variations
 from xtalgraph.evaluation.points import LONGEST_NAME, Outcome, name_folder, run_points
 from xtalgraph.training import Progress, RunConfig

@@ -20,7 +20,8 @@ from xtalgraph.evaluation.search_space import (
     read_space,
     refuse_impossible,
 )
-from xtalgraph.evaluation.tuning import Tuning, tune
+from xtalgraph.evaluation.tuning import tune
+from xtalgraph.evaluation.tuning_result import Tuning
 from xtalgraph.training import read_config, resume_run, train
 from xtalgraph.training.problem import Problem
 

@@ -72,7 +72,7 @@ def tune(
     from xtalgraph.evaluation.labels import guess_task
     from xtalgraph.evaluation.search_space import read_space
     from xtalgraph.evaluation.tuning import tune as run
-    from xtalgraph.evaluation.tuning_page import BEST
+    from xtalgraph.evaluation.tuning_result import BEST
 
     chosen = choose_config(preset, config, set or [])
     searched = None if space is None else read_space(space)

@@ -19,7 +19,7 @@ from xtalgraph.evaluation.page_parts import (
 from xtalgraph.evaluation.report import Picture, Report, Section, file_name, write_report
 
 if TYPE_CHECKING:
-    from xtalgraph.evaluation.comparison import Comparison
+    from xtalgraph.evaluation.comparison_result import Comparison
     from xtalgraph.training import RunConfig
 
 BELOW_ALL = "Means over seeds and their deviation; seconds of one run."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from xtalgraph.datasets.splits import DEFAULT_SPLIT
 from xtalgraph.errors import BadConfig
 from xtalgraph.evaluation.cross_validation_result import MAIN_METRIC
 from xtalgraph.evaluation.learning_curve_page import write_learning_curve_page
+from xtalgraph.evaluation.learning_curve_result import LearningCurve
 from xtalgraph.evaluation.point_tables import (
     SEED,
     as_errors,
@@ -22,7 +22,7 @@ from xtalgraph.evaluation.point_tables import (
     summarise_seeds,
     tabulate_outcomes,
 )
-from xtalgraph.evaluation.points import OnPoint, Outcome, Point, name_folder, run_points
+from xtalgraph.evaluation.points import OnPoint, Point, name_folder, run_points
 from xtalgraph.training import RunConfig, apply_overrides, preset
 from xtalgraph.training.problem import Problem, pose_problem
 from xtalgraph.training.train import GIVEN_SPLIT
@@ -34,27 +34,6 @@ BASELINES = {
     "classification": ("most_common", "composition_forest"),
 }
 EPOCH_FACTOR = 4.0
-
-
-@dataclass(frozen=True, eq=False)
-class LearningCurve:
-    """What networks and baselines learned from training parts of several sizes.
-
-    `runs` has a row for each model, size, seed and target, `summary` one for each model, size and
-    target; `slopes` has the power of the size with which each model's mean error changes.
-    """
-
-    problem: Problem
-    folder: Path
-    outcomes: tuple[Outcome, ...]
-    runs: pd.DataFrame
-    summary: pd.DataFrame
-    slopes: pd.DataFrame
-
-    @property
-    def n_failed(self) -> int:
-        """How many points gave no run."""
-        return sum(outcome.run is None for outcome in self.outcomes)
 
 
 def learning_curve(

@@ -19,7 +19,7 @@ from xtalgraph.evaluation.point_tables import as_errors
 from xtalgraph.evaluation.report import Picture, Report, Section, file_name, write_report
 
 if TYPE_CHECKING:
-    from xtalgraph.evaluation.learning_curve import LearningCurve
+    from xtalgraph.evaluation.learning_curve_result import LearningCurve
     from xtalgraph.training import RunConfig
     from xtalgraph.units import Target
 

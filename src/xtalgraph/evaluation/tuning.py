@@ -5,11 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from xtalgraph.datasets import Dataset, Split
 from xtalgraph.datasets.splits import DEFAULT_SPLIT
@@ -17,27 +15,11 @@ from xtalgraph.errors import BadConfig, MissingExtra
 from xtalgraph.evaluation.points import refuse_several_processes
 from xtalgraph.evaluation.search_space import DEFAULT_SPACE, Space, refuse_impossible
 from xtalgraph.evaluation.tuning_page import write_tuning_page
+from xtalgraph.evaluation.tuning_result import Tuning
 from xtalgraph.evaluation.tuning_search import OnTrial, Search
 from xtalgraph.training import RunConfig, preset
 from xtalgraph.training.problem import Problem, pose_problem
 from xtalgraph.training.train import GIVEN_SPLIT
-
-
-@dataclass(frozen=True, eq=False)
-class Tuning:
-    """What a search found: the best settings, their score on validation, and every trial.
-
-    Smaller scores are better. They are the mean absolute error in the unit of the target; for
-    several targets the mean of error / standard deviation; for classes the log-loss.
-    """
-
-    problem: Problem
-    folder: Path
-    config: RunConfig
-    space: Space
-    trials: pd.DataFrame
-    best: RunConfig
-    best_score: float
 
 
 def tune(

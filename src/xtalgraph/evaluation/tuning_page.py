@@ -21,13 +21,13 @@ from xtalgraph.evaluation.page_parts import (
 from xtalgraph.evaluation.point_tables import score_baselines
 from xtalgraph.evaluation.report import Picture, Report, Section, Table, write_report
 from xtalgraph.evaluation.search_space import Range, format_space, get_value
+from xtalgraph.evaluation.tuning_result import BEST, Tuning
 from xtalgraph.training.run_folder import write_text
 
 if TYPE_CHECKING:
-    from xtalgraph.evaluation.tuning import Tuning
     from xtalgraph.training.problem import Problem
 
-SPACE, BEST = "space.toml", "best.toml"
+SPACE = "space.toml"
 
 
 def write_tuning_page(result: Tuning, searched: Problem, options: Mapping[str, object]) -> None:

@@ -15,7 +15,7 @@ from xtalgraph.datasets.splits import checksum_split
 from xtalgraph.errors import BadConfig, XtalgraphError
 from xtalgraph.evaluation.points import RUNS, run_or_resume
 from xtalgraph.evaluation.search_space import Space, get_value, set_values
-from xtalgraph.evaluation.tuning_page import BEST
+from xtalgraph.evaluation.tuning_result import BEST
 from xtalgraph.training import Progress, RunConfig, format_config
 from xtalgraph.training.problem import Problem
 from xtalgraph.training.run_folder import HISTORY, write_text

@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     import numpy as np
     from ase import Atoms
 
-    from xtalgraph.structures.crystal import Crystal
-
 
 def from_ase(atoms: Any, id: str = "") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Give lattice, fractional positions and atomic numbers of an ASE `Atoms`.
@@ -29,15 +27,10 @@ def from_ase(atoms: Any, id: str = "") -> tuple[np.ndarray, np.ndarray, np.ndarr
     return atoms.cell.array, positions, atoms.numbers
 
 
-def to_ase(crystal: Crystal) -> Atoms:
-    """Give the ASE `Atoms` of a crystal, periodic in three directions (needs the extra `ase`)."""
+def to_ase(lattice: np.ndarray, positions: np.ndarray, numbers: np.ndarray) -> Atoms:
+    """Give the ASE `Atoms` of fractional positions, periodic in three directions (extra `ase`)."""
     try:
         from ase import Atoms
     except ImportError:
         raise MissingExtra("Crystal.to_ase", "ase") from None
-    return Atoms(
-        numbers=crystal.atomic_numbers,
-        scaled_positions=crystal.fractional_positions,
-        cell=crystal.lattice,
-        pbc=True,
-    )
+    return Atoms(numbers=numbers, scaled_positions=positions, cell=lattice, pbc=True)

@@ -135,7 +135,7 @@ class Crystal:
         """Give the pymatgen `Structure` of this crystal."""
         from xtalgraph.structures.pymatgen_border import to_pymatgen
 
-        return to_pymatgen(self)
+        return to_pymatgen(self.lattice, self.fractional_positions, self.atomic_numbers)
 
     @classmethod
     def from_ase(cls, atoms: Any, id: str = "") -> Crystal:
@@ -148,7 +148,7 @@ class Crystal:
         """Give the ASE `Atoms` of this crystal (needs the extra `ase`)."""
         from xtalgraph.structures.ase_border import to_ase
 
-        return to_ase(self)
+        return to_ase(self.lattice, self.fractional_positions, self.atomic_numbers)
 
 
 def refuse_bad_arrays(

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     import numpy as np
     from pymatgen.core import Structure
 
-    from xtalgraph.structures.crystal import Crystal
-
 
 def from_pymatgen(structure: Any, id: str = "") -> tuple[np.ndarray, np.ndarray, list[int]]:
     """Give lattice, fractional positions and atomic numbers of an ordered pymatgen `Structure`.
@@ -45,10 +43,8 @@ def from_pymatgen(structure: Any, id: str = "") -> tuple[np.ndarray, np.ndarray,
     return lattice.matrix, structure.frac_coords, numbers
 
 
-def to_pymatgen(crystal: Crystal) -> Structure:
-    """Give the pymatgen `Structure` of a crystal, positions as given."""
+def to_pymatgen(lattice: np.ndarray, positions: np.ndarray, numbers: np.ndarray) -> Structure:
+    """Give the pymatgen `Structure` of fractional positions, as they are given."""
     from pymatgen.core import Lattice, Structure
 
-    return Structure(
-        Lattice(crystal.lattice), crystal.atomic_numbers.tolist(), crystal.fractional_positions
-    )
+    return Structure(Lattice(lattice), numbers.tolist(), positions)
