@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from xtalgraph.datasets import read_dataset
-from xtalgraph.evaluation.figures.style import COLOURS, MARKERS, PAGE_WIDTH, save_png, styled
+from xtalgraph.evaluation.figures.style import COLOURS, MARKERS, PAGE_WIDTH, save_small_png, styled
 from xtalgraph.graphs import CrystalGraph, GraphConfig, build_graphs
 from xtalgraph.models import Cgcnn, CgcnnConfig, Normaliser, SavedModel, Task
 from xtalgraph.prediction import Predictor
@@ -195,7 +195,7 @@ def draw(rows: list[dict], fits: list[dict]) -> None:
         grid[0, column].set_ylim(low, high * (high / low) ** 0.25)  # room for the legend
     grid[0, 0].set_ylabel("processor time (ms)")
     grid[1, 0].set_ylabel("rise of the peak of memory (MB)")
-    save_png(figure, FIGURE)
+    save_small_png(figure, FIGURE)
 
 
 def main() -> None:
