@@ -55,7 +55,7 @@ def ionic() -> Dataset:
 def few(ionic: Dataset, monkeypatch: pytest.MonkeyPatch) -> Dataset:
     """Sixty crystals, in the place of the embedded data set."""
     dataset = draw(ionic, 60)
-    for room in ("xtalgraph.datasets", "xtalgraph.datasets.ionic"):
+    for room in ("xtalgraph.datasets", "xtalgraph.datasets.ionic.making"):
         monkeypatch.setattr(f"{room}.make_ionic_dataset", lambda: dataset)
     return dataset
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from xtalgraph.datasets import Dataset, read_dataset
-from xtalgraph.datasets.perovskites import CUBIC, octahedral_factor, tolerance_factor
+from xtalgraph.datasets.ionic.perovskites import CUBIC, octahedral_factor, tolerance_factor
 from xtalgraph.datasets.shannon import Ion
 from xtalgraph.errors import BadConfig, BadDataset, UnknownName
 from xtalgraph.screening import PerovskiteSpace, learn_cells, list_anions, list_elements

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from xtalgraph.datasets.check import check_dataset
     from xtalgraph.datasets.dataset import Dataset, draw_sample, join_datasets
-    from xtalgraph.datasets.fetch import fetch_dataset
-    from xtalgraph.datasets.ionic import make_ionic_dataset
-    from xtalgraph.datasets.materials_project import fetch_materials_project
+    from xtalgraph.datasets.ionic.making import make_ionic_dataset
     from xtalgraph.datasets.packed import pack_dataset
-    from xtalgraph.datasets.public import PUBLIC_SETS, PublicFile, PublicSet, find_public_set
+    from xtalgraph.datasets.public.fetch import fetch_dataset
+    from xtalgraph.datasets.public.materials_project import fetch_materials_project
+    from xtalgraph.datasets.public.sets import PUBLIC_SETS, PublicFile, PublicSet, find_public_set
     from xtalgraph.datasets.read import read_dataset
     from xtalgraph.datasets.report import CheckReport
     from xtalgraph.datasets.splits import (
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 _FILES = {
     "check": "check_dataset",
     "dataset": "Dataset draw_sample join_datasets",
-    "fetch": "fetch_dataset",
-    "ionic": "make_ionic_dataset",
-    "materials_project": "fetch_materials_project",
+    "ionic.making": "make_ionic_dataset",
     "packed": "pack_dataset",
-    "public": "PUBLIC_SETS PublicFile PublicSet find_public_set",
+    "public.fetch": "fetch_dataset",
+    "public.materials_project": "fetch_materials_project",
+    "public.sets": "PUBLIC_SETS PublicFile PublicSet find_public_set",
     "read": "read_dataset",
     "report": "CheckReport",
     "splits": "Split checksum_split make_split read_split write_split",

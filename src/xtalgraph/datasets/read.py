@@ -63,7 +63,7 @@ def read_dataset(
     if not isinstance(source, (str, Path)):
         return _read_several([Path(one) for one in source], rejected)
     if source == EMBEDDED and not Path(source).exists():
-        from xtalgraph.datasets.ionic import make_ionic_dataset
+        from xtalgraph.datasets.ionic.making import make_ionic_dataset
 
         return make_ionic_dataset()
     path = Path(source).expanduser()

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from xtalgraph.datasets.orbits import Point, find_orbit, primitive_lattice
+from xtalgraph.datasets.ionic.orbits import Point, find_orbit, primitive_lattice
 from xtalgraph.datasets.shannon import Ion
 from xtalgraph.errors import BadCrystal
 from xtalgraph.structures.crystal import Crystal, lattice_from_parameters

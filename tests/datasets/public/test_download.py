@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.datasets.loopback import Publisher, serve
-from xtalgraph.datasets.download import checksums, download, verify
-from xtalgraph.datasets.public import PublicFile
+from xtalgraph.datasets.public.download import checksums, download, verify
+from xtalgraph.datasets.public.sets import PublicFile
 from xtalgraph.errors import BadDataset
 
 CONTENT = bytes(range(256)) * 4000  # about a megabyte: several chunks

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from xtalgraph.datasets import PUBLIC_SETS, PublicSet, find_public_set
-from xtalgraph.datasets.public import COMPOSITION_TASKS
+from xtalgraph.datasets.public.sets import COMPOSITION_TASKS
 from xtalgraph.errors import BadDataset, UnknownName
 
 # The leaderboard's tasks; the four others have compositions only.

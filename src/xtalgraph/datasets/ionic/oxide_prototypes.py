@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 
-from xtalgraph.datasets.orbits import Point
-from xtalgraph.datasets.prototypes import Prototype, Shape, Sites, balance_bonds
+from xtalgraph.datasets.ionic.orbits import Point
+from xtalgraph.datasets.ionic.prototypes import Prototype, Shape, Sites, balance_bonds
 from xtalgraph.datasets.shannon import Ion, find_ion, list_cations
 
 _ORIGIN: Point = (0.0, 0.0, 0.0)

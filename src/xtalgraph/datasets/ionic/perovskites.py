@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from itertools import product
 
-from xtalgraph.datasets.prototypes import Prototype, Shape
+from xtalgraph.datasets.ionic.prototypes import Prototype, Shape
 from xtalgraph.datasets.shannon import Ion
 
 TOLERANCE_WINDOW = (0.84, 1.05)  # outside, other structures win (Goldschmidt 1926)

@@ -15,7 +15,7 @@ from functools import cache
 
 import numpy as np
 
-from xtalgraph.datasets.ewald import COULOMB, Pairs, ewald_energy, find_pairs
+from xtalgraph.datasets.ionic.ewald import COULOMB, Pairs, ewald_energy, find_pairs
 from xtalgraph.datasets.shannon import Ion
 from xtalgraph.errors import BadCrystal
 from xtalgraph.structures.crystal import Crystal

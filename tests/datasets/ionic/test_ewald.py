@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.zoo import BODY_CENTRED, FACE_CENTRED, ZOO, transformed
-from xtalgraph.datasets.ewald import COULOMB, ewald_energy, find_pairs
+from xtalgraph.datasets.ionic.ewald import COULOMB, ewald_energy, find_pairs
 from xtalgraph.errors import BadCrystal
 from xtalgraph.structures import Crystal
 

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from xtalgraph.datasets import Dataset, make_ionic_dataset, read_dataset
-from xtalgraph.datasets.born import (
+from xtalgraph.datasets.ionic.born import (
     born_repulsion,
     ionic_energy_per_atom,
     measure_energy,
     relax_size,
 )
-from xtalgraph.datasets.ewald import find_pairs
-from xtalgraph.datasets.orbits import find_orbit
-from xtalgraph.datasets.oxide_prototypes import (
+from xtalgraph.datasets.ionic.ewald import find_pairs
+from xtalgraph.datasets.ionic.orbits import find_orbit
+from xtalgraph.datasets.ionic.oxide_prototypes import (
     DELAFOSSITE,
     LAYERED_ROCK_SALT,
     OXIDES,
@@ -20,7 +20,7 @@ from xtalgraph.datasets.oxide_prototypes import (
     SPINEL,
     list_oxides,
 )
-from xtalgraph.datasets.perovskites import (
+from xtalgraph.datasets.ionic.perovskites import (
     CUBIC,
     OCTAHEDRAL_WINDOW,
     ORTHORHOMBIC,

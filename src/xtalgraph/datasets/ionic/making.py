@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from xtalgraph.datasets.born import relax_size
 from xtalgraph.datasets.dataset import Dataset
-from xtalgraph.datasets.oxide_prototypes import list_oxides
-from xtalgraph.datasets.perovskites import list_perovskites
-from xtalgraph.datasets.prototypes import Prototype
+from xtalgraph.datasets.ionic.born import relax_size
+from xtalgraph.datasets.ionic.oxide_prototypes import list_oxides
+from xtalgraph.datasets.ionic.perovskites import list_perovskites
+from xtalgraph.datasets.ionic.prototypes import Prototype
 from xtalgraph.datasets.shannon import Ion
 from xtalgraph.structures.crystal import Crystal
 from xtalgraph.structures.store import CrystalStore

@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 
 from xtalgraph.datasets.dataset import Dataset, join_datasets
-from xtalgraph.datasets.download import Progress, download, verify
-from xtalgraph.datasets.public import PublicFile, PublicSet, find_public_set
+from xtalgraph.datasets.public.download import Progress, download, verify
+from xtalgraph.datasets.public.sets import PublicFile, PublicSet, find_public_set
 from xtalgraph.datasets.read import read_dataset
 from xtalgraph.datasets.write import write_parquet
 from xtalgraph.errors import BadDataset, Rejected

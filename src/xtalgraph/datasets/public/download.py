@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from xtalgraph.datasets.public import PublicFile
+from xtalgraph.datasets.public.sets import PublicFile
 from xtalgraph.errors import BadDataset
 
 Progress = Callable[[int, int | None], None]

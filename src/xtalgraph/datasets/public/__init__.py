@@ -1,0 +1,1 @@
+"""Data sets of others: what is known of each, and how it is fetched."""
