@@ -54,7 +54,7 @@ SMALL = ("--config", str(HERE / "castelli.toml"))
 HULL = (*CASTELLI, *SMALL)
 OXIDES, BY_FORMULA = "perovskite_or_oxide.parquet", "group:formula:0.8,0.1,0.1"
 SYMMETRY = ("--set", "model.bond_ties=true", "--set", "model.n_convolutions=3")
-SYMMETRY += ("--set", "model.dropout=0.3", "--set", "train.weight_decay=0.3")
+SYMMETRY += ("--set", "model.dropout=0.1", "--set", "train.weight_decay=0.05")
 
 RUNS = {
     "several": Run(JOINED, SEVERAL, (*SPLIT, "--config", str(HERE / "materials_project.toml"))),
@@ -80,7 +80,7 @@ RUNS = {
     "crystal_system": Run(
         "materials_project_36k.parquet",
         "crystal_system",
-        ("--task", "classification", "--split", BY_FORMULA, *SYMMETRY, "--epochs", "15"),
+        ("--task", "classification", "--split", BY_FORMULA, *SYMMETRY, "--epochs", "25"),
         n_seeds=1,
     ),
     "is_perovskite": Run(
