@@ -18,10 +18,11 @@ from tests.zoo import ZOO
 from xtalgraph.errors import BadCheckpoint, BadConfig, MissingExtra, UnknownName
 from xtalgraph.models import shipped
 from xtalgraph.models.hub import fetch_model
-from xtalgraph.models.locating import locate_model
+from xtalgraph.models.locating import find_weights, locate_model
+from xtalgraph.models.shipped import ENSEMBLE
 from xtalgraph.prediction import load_model
 from xtalgraph.prediction.catalogue import describe_shipped
-from xtalgraph.prediction.ensemble import count_bytes
+from xtalgraph.prediction.ensemble import count_bytes, read_ensemble
 from xtalgraph.prediction.publishing import publish_model
 from xtalgraph.structures.crystal import Crystal
 from xtalgraph.training import resume_run, start_from, train
@@ -162,6 +163,19 @@ def test_networks_that_are_shared_are_counted_and_published(
     publish_model(mine, "me/mine", endpoint=hub.address)
     fetched = fetch_model("hf:me/mine", endpoint=hub.address)
     assert np.array_equal(load_model(fetched).predict(ZOO["NaCl"]).values, expected)
+
+
+def test_the_weights_of_a_model_are_found_wherever_they_lie(tmp_path: Path) -> None:
+    """Networks that are shared as well, so that what is checksummed is what predicts."""
+    for folder in SHIPPED:
+        files = find_weights(folder)
+        members = len(read_ensemble(folder).members)
+        assert [file.name for file in files] == [ENSEMBLE] + ["model.safetensors"] * members
+        assert all(file.is_file() for file in files)
+        assert find_weights(folder / ENSEMBLE) == files
+    checkpoint = tmp_path / "net.pth.tar"
+    checkpoint.write_bytes(b"numbers")
+    assert find_weights(checkpoint) == [checkpoint]
 
 
 def test_a_model_goes_to_the_hub_and_comes_back(hub: Hub, packed: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import chain
 from pathlib import Path
 
 from xtalgraph.errors import BadConfig
@@ -59,3 +60,21 @@ def read_network(model: str | Path) -> SavedModel:
     return select_targets(
         read_model(path.parent / members[int(number) - 1]), description["targets"]
     )
+
+
+def find_weights(path: Path) -> list[Path]:
+    """Give the files with the numbers of a model that lies at a path.
+
+    Of an ensemble they are its description, which has the calibration, and the weights of its
+    networks, which may lie in a folder that several ensembles share.
+    """
+    if path.is_file() and path.suffix not in (".json", ".safetensors"):
+        return [path]
+    folder = path if path.is_dir() else path.parent
+    if not (folder / ENSEMBLE).is_file():
+        return sorted(folder.glob("*.safetensors"))
+    members = json.loads((folder / ENSEMBLE).read_text(encoding="utf-8"))["members"]
+    networks = [
+        file for place in members for file in sorted((folder / place).glob("*.safetensors"))
+    ]
+    return [folder / ENSEMBLE, *networks]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from xtalgraph.errors import BadConfig, BadDataset, UnknownName
-from xtalgraph.models.locating import locate_model
+from xtalgraph.models.locating import find_weights, locate_model
 from xtalgraph.screening.candidates import Source
 from xtalgraph.screening.judging import Judge, Question, Verdict
 from xtalgraph.screening.local_engine import count_cores, judge_here, judge_in_processes
@@ -103,11 +103,9 @@ def describe(source: Source, question: Question) -> dict[str, Any]:
 
 
 def checksum_model(name: str) -> str:
-    """Give the SHA-256 of the weights of a model, all members of an ensemble together."""
-    path = locate_model(name)
-    folder = path if path.is_dir() else path.parent
+    """Give the SHA-256 of a model's weights, all networks of an ensemble together."""
     total = hashlib.sha256()
-    for file in sorted(folder.rglob("*.safetensors")):
+    for file in find_weights(locate_model(name)):
         total.update(file.read_bytes())
     return total.hexdigest()
 
