@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from xtalgraph.cli.output import print_json, print_lines, report_rejected, say
+from xtalgraph.cli.opening import open_study
+from xtalgraph.cli.output import print_json, print_lines, say
 from xtalgraph.cli.train import Settings, choose_config
-from xtalgraph.errors import BadConfig, Rejected
+from xtalgraph.errors import BadConfig
 
 if TYPE_CHECKING:
     from xtalgraph.evaluation.points import Outcome
@@ -72,16 +73,11 @@ def compare(
     json: bool
         Print the table for a program.
     """
-    from xtalgraph.datasets import read_dataset
     from xtalgraph.evaluation.comparison import compare as run
     from xtalgraph.evaluation.labels import guess_task
 
     chosen, numbers = choose_config(preset, config, set or []), read_numbers(seeds, "--seeds")
-    rejected: list[Rejected] | None = [] if skip_bad else None
-    dataset = read_dataset(data, rejected=rejected)
-    names = target.split(",")
-    out = out or Path("runs") / f"{dataset.name}-{'+'.join(names)}-compare"
-    report_rejected(rejected or [], out)
+    dataset, names, out = open_study(data, target, skip_bad, out, "compare")
     result = run(
         dataset,
         names,

@@ -8,9 +8,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from xtalgraph.cli.compare import read_numbers, say_outcome
-from xtalgraph.cli.output import print_json, print_lines, report_rejected, say
+from xtalgraph.cli.opening import open_study
+from xtalgraph.cli.output import print_json, print_lines, say
 from xtalgraph.cli.train import Settings, choose_config
-from xtalgraph.errors import Rejected
 
 
 def learning_curve(
@@ -74,17 +74,12 @@ def learning_curve(
     json: bool
         Print the table for a program.
     """
-    from xtalgraph.datasets import read_dataset
     from xtalgraph.evaluation.labels import guess_task
     from xtalgraph.evaluation.learning_curve import learning_curve as run
 
     chosen, numbers = choose_config(preset, config, set or []), read_numbers(sizes, "--sizes")
     seed_numbers = read_numbers(seeds, "--seeds")
-    rejected: list[Rejected] | None = [] if skip_bad else None
-    dataset = read_dataset(data, rejected=rejected)
-    names = target.split(",")
-    out = out or Path("runs") / f"{dataset.name}-{'+'.join(names)}-curve"
-    report_rejected(rejected or [], out)
+    dataset, names, out = open_study(data, target, skip_bad, out, "curve")
     result = run(
         dataset,
         names,

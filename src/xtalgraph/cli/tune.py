@@ -8,9 +8,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from xtalgraph.cli.output import print_json, print_lines, report_rejected, say
+from xtalgraph.cli.opening import open_study
+from xtalgraph.cli.output import print_json, print_lines, say
 from xtalgraph.cli.train import Settings, choose_config
-from xtalgraph.errors import Rejected
 
 
 def tune(
@@ -68,7 +68,6 @@ def tune(
     json: bool
         Print the trials for a program.
     """
-    from xtalgraph.datasets import read_dataset
     from xtalgraph.evaluation.labels import guess_task
     from xtalgraph.evaluation.search_space import read_space
     from xtalgraph.evaluation.tuning import tune as run
@@ -76,11 +75,7 @@ def tune(
 
     chosen = choose_config(preset, config, set or [])
     searched = None if space is None else read_space(space)
-    rejected: list[Rejected] | None = [] if skip_bad else None
-    dataset = read_dataset(data, rejected=rejected)
-    names = target.split(",")
-    out = out or Path("runs") / f"{dataset.name}-{'+'.join(names)}-tune"
-    report_rejected(rejected or [], out)
+    dataset, names, out = open_study(data, target, skip_bad, out, "tune")
     result = run(
         dataset,
         names,

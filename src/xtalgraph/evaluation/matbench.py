@@ -10,13 +10,13 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float64
 
-from xtalgraph import __version__
 from xtalgraph.datasets import PUBLIC_SETS, Dataset
 from xtalgraph.errors import BadDataset, UnknownName
 from xtalgraph.evaluation.cross_validation import MATBENCH, cross_validate
@@ -154,7 +154,7 @@ def _find_notes(task: str, dataset: Dataset) -> tuple[str, ...]:
 
 
 def _describe_settings(model: str, config: "RunConfig | None", seed: int) -> dict[str, Any]:
-    settings: dict[str, Any] = {"model": model, "seed": seed, "xtalgraph": __version__}
+    settings: dict[str, Any] = {"model": model, "seed": seed, "xtalgraph": version("xtalgraph")}
     if config is not None and model == config.model_kind:
         settings |= {part: asdict(getattr(config, part)) for part in ("graph", "model", "train")}
         settings["kind"] = model
@@ -189,7 +189,7 @@ def make_record(
         "version": FORMAT_VERSION,
         "benchmark_name": BENCHMARK,
         "datestamp": (made or datetime.now(UTC)).strftime("%Y.%m.%d %H:%M.%S"),
-        "user_metadata": {"program": f"xtalgraph {__version__}", "notes": list(notes)},
+        "user_metadata": {"program": f"xtalgraph {version('xtalgraph')}", "notes": list(notes)},
         "tasks": {
             task: {
                 "@module": "matbench.task",
