@@ -20,8 +20,10 @@ def write_table(name: str, content: dict) -> None:
     for part, measured in content["parts"].items():
         lines += [format_row(part, row, measured["rows"]) for row in measured["rows"]]
     lines += [""] + [f"({part}) {say_run(run)}" for part, run in content["parts"].items()]
-    for name, packages in content["versions"].items():
-        lines.append(f"{name}: " + ", ".join(f"{key} {value}" for key, value in packages.items()))
+    for program, packages in content["versions"].items():
+        lines.append(
+            f"{program}: " + ", ".join(f"{key} {value}" for key, value in packages.items())
+        )
     write_files(name, lines, content)
 
 

@@ -9,6 +9,8 @@ from benchmarks.peers.serving import serve
 from benchmarks.programs import Program, Server, run_whole
 from benchmarks.side_by_side_table import compare, format_row
 
+from benchmarks import side_by_side, timing
+
 ROWS = [
     {"program": "xtalgraph", "crystals": "5 atoms", "way": "plain", "seconds": 2.0, "n": 1},
     {"program": "PyG", "crystals": "5 atoms", "way": "plain", "seconds": 6.0, "n": 1},
@@ -20,6 +22,21 @@ def test_a_ratio_is_to_ours_on_the_same_crystals_and_work():
     assert compare(ROWS[1], ROWS) == 3.0
     assert compare(ROWS[2], ROWS) is None
     assert compare({**ROWS[1], "way": "other"}, ROWS) is None
+
+
+def test_parts_are_stored_one_after_another_in_the_same_table(tmp_path, monkeypatch):
+    monkeypatch.setattr(timing, "RESULTS", tmp_path)
+    monkeypatch.setattr(side_by_side, "RESULTS", tmp_path)
+    row = {"program": "xtalgraph", "crystals": "homework", "seconds": 1.0, "n": 1}
+    for part in "ba":
+        side_by_side.store(
+            "side_by_side", part, timing.describe_run(), [row], {"PyG": {"torch": "2"}}
+        )
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "side_by_side.json",
+        "side_by_side.md",
+    ]
+    assert list(json.loads((tmp_path / "side_by_side.json").read_text())["parts"]) == ["a", "b"]
 
 
 def test_a_failure_is_a_row_of_the_table():
