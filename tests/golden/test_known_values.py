@@ -39,7 +39,7 @@ def test_predictions_are_those_that_were_shipped(name: str, found: dict) -> None
         np.testing.assert_allclose(found[crystal][name], values[name], rtol=1e-3, atol=2e-4)
 
 
-@pytest.mark.parametrize("name", [name for name in NEAR if name in KNOWN["NaCl"]])
+@pytest.mark.parametrize("name", NEAR)
 def test_predictions_are_near_what_dft_gives(name: str, found: dict) -> None:
     for crystal, values in DFT.items():
         if name in values:
@@ -48,8 +48,6 @@ def test_predictions_are_near_what_dft_gives(name: str, found: dict) -> None:
 
 @pytest.mark.parametrize("name", ["bulk-modulus", "shear-modulus"])
 def test_moduli_are_within_a_third_of_what_dft_gives(name: str, found: dict) -> None:
-    if name not in KNOWN["NaCl"]:
-        pytest.skip(f"{name} is not shipped")
     for crystal, values in DFT.items():
         if name in values:
             assert 0.67 < found[crystal][name] / values[name] < 1.5, crystal
