@@ -68,7 +68,7 @@ def add_output(saved: SavedModel, references: np.ndarray, std: float) -> SavedMo
     network.load_state_dict(state)
     return replace(
         saved,
-        network=network.eval(),
+        weights=network.eval(),
         task=Task("regression", (*saved.task.targets, replace(saved.task.targets[0], name=TOTAL))),
         normaliser=Normaliser((mean, mean), (first_std, std)),
     )

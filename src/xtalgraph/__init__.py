@@ -7,10 +7,10 @@ The public names, each loaded when it is first used, so that `import xtalgraph` 
 True
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xtalgraph.errors import UnknownName, XtalgraphError
+from xtalgraph.lazy import load_when_used
 
 __version__ = "0.1.0"
 
@@ -48,7 +48,7 @@ _ROOMS = {
     "structures": "Crystal CrystalStore read_crystal read_crystals write_crystal",
     "training": "RunConfig TrainConfig preset start_from train",
 }
-_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names.split()}
+__getattr__, __dir__ = load_when_used(__name__, _ROOMS)
 
 __all__ = [
     "CgcnnConfig",
@@ -83,13 +83,3 @@ __all__ = [
     "train",
     "write_crystal",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _ROOM_OF:
-        raise AttributeError(f"module 'xtalgraph' has no attribute {name!r}")
-    return getattr(import_module(f"xtalgraph.{_ROOM_OF[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})

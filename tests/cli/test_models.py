@@ -84,19 +84,29 @@ def test_a_shipped_name_is_predicted_with_and_what_is_out_of_its_domain_is_told(
     assert len(pd.read_csv(io.StringIO(outcome.out))) == 2
 
 
-def test_one_crystal_is_predicted_without_what_only_training_and_figures_need(
-    packed: Path, salt: Path
-) -> None:
+def modules_loaded_to_predict(model: str | Path, crystals: Path) -> set[str]:
     code = (
         "import sys; from xtalgraph.cli.app import run; "
-        f"assert run(['predict', {str(packed)!r}, {str(salt)!r}]) == 0; print(*sys.modules)"
+        f"assert run(['predict', {str(model)!r}, {str(crystals)!r}]) == 0; print(*sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    heavy = {"lightning", "matplotlib", "sklearn", "torchmetrics", "optuna", "huggingface_hub"}
-    heavy |= {"pandas", "pyarrow", "pymatgen", "ase", "moyopy"}
-    loaded = set(done.stdout.split())
-    assert "torch" in loaded
-    assert not heavy & loaded
+    return set(done.stdout.split())
+
+
+def test_crystals_are_predicted_without_torch_and_what_only_tables_and_training_need(
+    packed: Path, salt: Path
+) -> None:
+    heavy = {"torch", "lightning", "matplotlib", "sklearn", "torchmetrics", "optuna"}
+    heavy |= {"huggingface_hub", "pandas", "pyarrow", "pymatgen", "ase", "moyopy"}
+    (salt.parent / "id_prop.csv").write_text(f"{salt.stem},1.0\n")
+    for crystals in (salt, salt.parent):
+        loaded = modules_loaded_to_predict(packed, crystals)
+        assert "numba" in loaded
+        assert not heavy & loaded
+
+
+def test_shown_to_fail_a_network_that_has_no_form_in_numpy_loads_torch(salt: Path) -> None:
+    assert "torch" in modules_loaded_to_predict("crystal-system", salt)
 
 
 def test_an_unknown_name_is_answered_with_the_nearest(call: Call, shelf: Path, salt: Path) -> None:

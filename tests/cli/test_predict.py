@@ -75,7 +75,7 @@ def test_every_kind_of_input_gives_the_same(
         model = inputs.pop(0) if kind == "the model's own file" else trained
         outcome = call("predict", model, *inputs)
         assert outcome.status == 0, kind
-        found = table_of(outcome.out).drop_duplicates().set_index("id")[COLUMN]
+        found = table_of(outcome.out).drop_duplicates("id").set_index("id")[COLUMN]
         common = [id for id in expected.index if id in found.index]
         assert common, kind
         np.testing.assert_allclose(found[common], expected[common], atol=1e-4, err_msg=kind)

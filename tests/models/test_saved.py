@@ -33,7 +33,7 @@ def make_saved(config: CgcnnConfig = CONFIG) -> SavedModel:
     network = Cgcnn(config, 2)
     network(GRAPH)  # moves the running statistics
     return SavedModel(
-        network=network.eval(),
+        weights=network.eval(),
         model_config=config,
         graph_config=GraphConfig(rule="shell", n_neighbours=10, cutoff=7.0),
         task=Task("regression", (Target("gap", "eV"), Target("energy", "eV/atom", "atom"))),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from xtalgraph.errors import BadConfig, BadDataset, UnknownName
 from xtalgraph.models import Normaliser, Task
@@ -42,13 +41,10 @@ def test_normaliser_leaves_out_missing_labels_and_goes_back() -> None:
     normaliser = Normaliser.fit(values, ["a", "b"])
     assert normaliser.mean == pytest.approx((3.0, 20.0))
     assert normaliser.std == pytest.approx((np.std([1, 2, 6]), np.std([10, 30, 20])))
-    standardised = normaliser.normalise(torch.from_numpy(values))
-    assert standardised.isnan().equal(torch.from_numpy(np.isnan(values)))
-    assert standardised.nanmean(0).abs().max() < 1e-12
-    back = normaliser.restore(standardised)
-    torch.testing.assert_close(back, torch.from_numpy(values), equal_nan=True)
-    spread = normaliser.restore_spread(torch.ones(1, 2))
-    torch.testing.assert_close(spread, torch.tensor([normaliser.std]))
+    standardised = normaliser.normalise(values)
+    assert np.array_equal(np.isnan(standardised), np.isnan(values))
+    assert np.abs(np.nanmean(standardised, axis=0)).max() < 1e-12
+    np.testing.assert_allclose(normaliser.restore(standardised), values)
 
 
 @pytest.mark.parametrize(

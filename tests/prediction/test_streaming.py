@@ -12,7 +12,7 @@ import pytest
 
 from tests.training.tiny import make_tiny
 from tests.zoo import ZOO
-from xtalgraph.datasets import folder, read_dataset, tables, write_parquet
+from xtalgraph.datasets import folder_index, read_dataset, tables, write_parquet
 from xtalgraph.prediction import load_model, predict_source
 from xtalgraph.structures import reading, write_crystal
 from xtalgraph.structures.extended_xyz import format_extended_xyz
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a piece be of seven crystals."""
     monkeypatch.setattr(tables, "_ROWS", 7)
-    monkeypatch.setattr(folder, "_ROWS", 7)
+    monkeypatch.setattr(folder_index, "_ROWS", 7)
     monkeypatch.setattr(reading, "_AT_ONCE", 7)
     monkeypatch.setattr(reading, "_LARGE", 100)
 

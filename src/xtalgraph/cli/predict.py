@@ -54,11 +54,10 @@ def predict(
         raise WrongUse("nothing to predict. Name structure files, folders, globs or tables.")
     refuse_table(out)
     hide_scipy_from_numba()
-    import torch
-
     from xtalgraph.prediction import load_model, predict_source
+    from xtalgraph.threads import limit_threads
 
-    torch.set_num_threads(threads)
+    limit_threads(threads)
     predictor = load_model(model, device=device)
     source = list(inputs) if len(inputs) > 1 else inputs[0]
     outside = DomainWarning()

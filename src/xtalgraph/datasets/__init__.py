@@ -3,8 +3,9 @@
 Each name is loaded when it is first used, so that what needs no table does not wait for pandas.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from xtalgraph.lazy import load_when_used
 
 if TYPE_CHECKING:
     from xtalgraph.datasets.check import check_dataset
@@ -46,7 +47,7 @@ _FILES = {
     "symmetry_labels": "SYMMETRY_LABELS SymmetryLabels find_symmetry_labels",
     "write": "make_dataset_folder write_parquet",
 }
-_FILE_OF = {name: file for file, names in _FILES.items() for name in names.split()}
+__getattr__, __dir__ = load_when_used(__name__, _FILES)
 
 __all__ = [
     "PUBLIC_SETS",
@@ -75,13 +76,3 @@ __all__ = [
     "write_parquet",
     "write_split",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _FILE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_FILE_OF[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})

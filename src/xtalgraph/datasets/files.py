@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import hashlib
-from collections.abc import Iterable, Sequence
+import sys
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 
@@ -43,6 +47,32 @@ def refuse_other_separator(path: Path) -> None:
                 f"{path}: its cells are separated by {word}, {first.strip()[:60]!r}. Write it with "
                 "commas between cells and points in numbers."
             )
+
+
+@contextmanager
+def explain_unreadable(path: Path) -> Iterator[None]:
+    """Turn what the readers of files raise into an error of ours."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise BadDataset(
+            f"{path}: it is not text in UTF-8 (byte {error.start}). Save it as UTF-8."
+        ) from error
+    except _errors_of_readers() as error:
+        reason = str(error).strip()
+        raise BadDataset(f"{path}: it cannot be read ({reason}). Is the file complete?") from error
+
+
+def _errors_of_readers() -> tuple[type[Exception], ...]:
+    """Give what pandas and pyarrow may raise only where they were loaded: they take long to."""
+    errors: list[type[Exception]] = [OSError, EOFError, zlib.error, csv.Error]
+    if "pyarrow" in sys.modules:
+        errors.append(sys.modules["pyarrow"].ArrowException)
+    if "pandas" in sys.modules:
+        from pandas.errors import EmptyDataError, ParserError
+
+        errors += [EmptyDataError, ParserError]
+    return tuple(errors)
 
 
 def open_text(path: Path) -> TextIOWrapper:

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import glob
-import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
-import pandas as pd
-import pyarrow as pa
-
-from xtalgraph.datasets.columns import find_structure_columns
+from xtalgraph.datasets.column_names import find_structure_columns
 from xtalgraph.datasets.dataset import Dataset, join_datasets
-from xtalgraph.datasets.files import refuse_other_separator
+from xtalgraph.datasets.files import explain_unreadable, refuse_other_separator
 from xtalgraph.datasets.folder import read_folder, read_structure_files
 from xtalgraph.datasets.sources import (
     PACKED_NAME,
     SPREADSHEETS,
     TABLE_NAME,
     TABLE_SUFFIXES,
-    find_crystal_files,
     group_sources,
     is_one_structure,
     plain_name,
+    require_crystal_files,
     table_suffix,
 )
 from xtalgraph.datasets.tables import MEND, iterate_crystals, read_header, read_table
@@ -32,15 +27,6 @@ from xtalgraph.structures import CrystalStore
 
 EMBEDDED = "ionic"
 """The name of the data set that the package makes itself."""
-
-_UNREADABLE = (
-    OSError,
-    EOFError,
-    zlib.error,
-    pa.ArrowException,
-    pd.errors.EmptyDataError,
-    pd.errors.ParserError,
-)
 
 
 def read_dataset(
@@ -91,18 +77,6 @@ def _read_folder(folder: Path, rejected: list[Rejected] | None) -> Dataset:
     return read_structure_files(files, str(folder), plain_name(folder), rejected)
 
 
-def require_crystal_files(folder: Path) -> list[Path]:
-    """Give the structure files of a folder, or say what else is there."""
-    files = find_crystal_files(folder)
-    if not files:
-        tables = sorted(path.name for path in folder.iterdir() if table_suffix(path))
-        hint = f" It has tables: {', '.join(tables[:5])}; name one of them." if tables else ""
-        raise BadDataset(
-            f"{folder}: neither {TABLE_NAME} nor a structure file in this folder.{hint}"
-        )
-    return files
-
-
 def iterate_table(path: Path) -> Iterator[tuple[CrystalStore, list[Rejected]]]:
     """Give the crystals of a table piece by piece, as `iterate_crystals` does, with our errors."""
     with explain_unreadable(path):
@@ -112,20 +86,6 @@ def iterate_table(path: Path) -> Iterator[tuple[CrystalStore, list[Rejected]]]:
 def _read_file(path: Path, rejected: list[Rejected] | None) -> Dataset:
     with explain_unreadable(path):
         return _read_known(path, rejected)
-
-
-@contextmanager
-def explain_unreadable(path: Path) -> Iterator[None]:
-    """Turn what the readers of files raise into an error of ours."""
-    try:
-        yield
-    except UnicodeDecodeError as error:
-        raise BadDataset(
-            f"{path}: it is not text in UTF-8 (byte {error.start}). Save it as UTF-8."
-        ) from error
-    except _UNREADABLE as error:
-        reason = str(error).strip()
-        raise BadDataset(f"{path}: it cannot be read ({reason}). Is the file complete?") from error
 
 
 def _read_known(path: Path, rejected: list[Rejected] | None) -> Dataset:

@@ -7,6 +7,7 @@ from itertools import groupby
 from pathlib import Path
 
 from xtalgraph.datasets.json_stream import sniff_json
+from xtalgraph.errors import BadDataset
 from xtalgraph.structures.reading import format_of, is_structure_file, list_structure_files
 
 TABLE_NAME = "id_prop.csv"
@@ -56,6 +57,18 @@ def find_crystal_files(folder: Path) -> list[Path]:
     """
     files = find_structure_files(folder)
     return [path for path in files if format_of(path) != "json"] or files
+
+
+def require_crystal_files(folder: Path) -> list[Path]:
+    """Give the structure files of a folder, or say what else is there."""
+    files = find_crystal_files(folder)
+    if not files:
+        tables = sorted(path.name for path in folder.iterdir() if table_suffix(path))
+        hint = f" It has tables: {', '.join(tables[:5])}; name one of them." if tables else ""
+        raise BadDataset(
+            f"{folder}: neither {TABLE_NAME} nor a structure file in this folder.{hint}"
+        )
+    return files
 
 
 def group_sources(sources: Sequence[Path]) -> Iterator[list[Path]]:

@@ -11,12 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
+from xtalgraph.datasets.files import explain_unreadable, refuse_other_separator
+from xtalgraph.datasets.folder_index import iterate_folder
 from xtalgraph.datasets.sources import (
     PACKED_NAME,
     SPREADSHEETS,
     TABLE_NAME,
     group_sources,
     is_one_structure,
+    require_crystal_files,
     table_suffix,
 )
 from xtalgraph.errors import BadDataset, Rejected, summarise
@@ -54,8 +57,6 @@ def _iterate_source(source: str | Path) -> Iterator[Piece]:
         for first in range(0, len(store), _AT_ONCE):
             yield store.take(np.arange(first, min(first + _AT_ONCE, len(store)))), []
     elif path.is_dir() and not (path / TABLE_NAME).is_file():
-        from xtalgraph.datasets.read import require_crystal_files
-
         yield from iterate_files(require_crystal_files(path))
     elif path.is_dir():
         yield from _iterate_file(path / TABLE_NAME)
@@ -78,12 +79,14 @@ def _iterate_file(path: Path) -> Iterator[Piece]:
     if not table_suffix(path) or is_one_structure(path):
         yield from iterate_files([path])
         return
-    from xtalgraph.datasets.folder import iterate_folder
-    from xtalgraph.datasets.read import explain_unreadable, iterate_table, names_structure_files
-
     with explain_unreadable(path):
-        is_folder = names_structure_files(path)
-        yield from iterate_folder(path) if is_folder else iterate_table(path)
+        if path.name == TABLE_NAME:
+            refuse_other_separator(path)
+            yield from iterate_folder(path)
+            return
+        from xtalgraph.datasets.read import iterate_table, names_structure_files
+
+        yield from iterate_folder(path) if names_structure_files(path) else iterate_table(path)
 
 
 def _iterate_several(sources: Sequence[Path]) -> Iterator[Piece]:

@@ -15,13 +15,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from xtalgraph.datasets.columns import (
-    ID_NAMES,
-    find_id_column,
-    find_structure_columns,
-    read_columns,
-    read_ids,
-)
+from xtalgraph.datasets.column_names import ID_NAMES, find_structure_columns
+from xtalgraph.datasets.columns import find_id_column, read_columns, read_ids
 from xtalgraph.datasets.dataset import Dataset
 from xtalgraph.datasets.files import checksum_files, open_text
 from xtalgraph.datasets.flat_crystals import (

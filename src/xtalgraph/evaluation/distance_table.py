@@ -16,7 +16,7 @@ import pandas as pd
 from jaxtyping import Float64, Int64
 
 from xtalgraph.datasets import Dataset, read_dataset
-from xtalgraph.datasets.columns import find_structure_columns
+from xtalgraph.datasets.column_names import find_structure_columns
 from xtalgraph.datasets.files import checksum_files, open_text
 from xtalgraph.datasets.sources import find_structure_files, plain_name, table_suffix
 from xtalgraph.errors import BadDataset, Rejected, UnknownName, summarise

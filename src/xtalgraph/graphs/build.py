@@ -1,4 +1,4 @@
-"""From crystals to graphs."""
+"""From crystals to graphs, in numpy."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import torch
 from jaxtyping import Float64
 
 from xtalgraph.compiling import compiled
 from xtalgraph.errors import BadCrystal
+from xtalgraph.graphs.arrays import GraphArrays
 from xtalgraph.graphs.config import GraphConfig
-from xtalgraph.graphs.graph import CrystalGraph
 from xtalgraph.graphs.merging import merge_alike
 from xtalgraph.structures import Crystal, CrystalStore, pack
 from xtalgraph.structures.neighbours import NEAREST, RADIUS, SHELL, find_neighbours
@@ -24,27 +23,14 @@ NEGLIGIBLE = 1e-6  # weight below which an edge of the rule `smooth` is left out
 SHORTEST_BOND = 0.5  # Å; atoms nearer than this are an error of the file, not a bond
 
 
-def build_graphs(
+def build_arrays(
     crystals: Crystal | Iterable[Crystal] | CrystalStore,
     config: GraphConfig | None = None,
     *,
     merged: bool = False,
     n_threads: int = 1,
-) -> CrystalGraph:
-    """Give the neighbour graphs of crystals as one batch, distances in Å and float64.
-
-    With `merged`, atoms of a crystal that no distance tells apart are one node, and their equal
-    edges one edge, see `merging.py`: less work for a network, with the same result.
-
-    Raises `BadCrystal` where two atoms are nearer than 0.5 Å, and, unless `config.isolated` says
-    otherwise, where a site has no neighbour within the cutoff.
-
-    >>> from xtalgraph.structures import Crystal
-    >>> polonium = Crystal([[3.36, 0, 0], [0, 3.36, 0], [0, 0, 3.36]], [[0, 0, 0]], [84])
-    >>> graph = build_graphs(polonium, GraphConfig(n_neighbours=6))
-    >>> graph.n_edges, graph.distance.unique().tolist()
-    (6, [3.36])
-    """
+) -> GraphArrays:
+    """Give the neighbour graphs of crystals as one batch, as `build_graphs` does, without torch."""
     config = config or GraphConfig()
     store = pack(crystals)
     neighbour, image, distance, counts = _search(store, config, n_threads)
@@ -66,15 +52,15 @@ def build_graphs(
             numbers, starts, neighbour, distance, weight, store.offsets
         )
         numbers, crystal, image = numbers[first], crystal[first], image[source]
-    return CrystalGraph(
-        atomic_numbers=torch.from_numpy(numbers),
-        crystal=torch.from_numpy(crystal),
-        centre=torch.from_numpy(np.repeat(np.arange(len(counts)), counts)),
-        neighbour=torch.from_numpy(neighbour),
-        image=torch.from_numpy(image),
-        distance=torch.from_numpy(distance),
-        weight=torch.from_numpy(weight),
-        multiplicity=torch.from_numpy(multiplicity),
+    return GraphArrays(
+        atomic_numbers=numbers,
+        crystal=crystal,
+        centre=np.repeat(np.arange(len(counts)), counts),
+        neighbour=neighbour,
+        image=image,
+        distance=distance,
+        weight=weight,
+        multiplicity=multiplicity,
         n_crystals=len(store),
     )
 
@@ -180,4 +166,4 @@ def _report_isolated(store: CrystalStore, counts: np.ndarray, config: GraphConfi
     )
     if config.isolated == "error":
         raise error
-    warnings.warn(str(error), stacklevel=3)
+    warnings.warn(str(error), stacklevel=4)

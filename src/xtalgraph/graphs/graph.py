@@ -1,13 +1,18 @@
-"""The crystal graph: geometry only, for a batch of crystals."""
+"""The crystal graph as a network takes it: geometry only, for a batch of crystals."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
 
 import torch
 from jaxtyping import Float, Int, Int64
 from torch import Tensor
+
+from xtalgraph.graphs.arrays import GraphArrays
+from xtalgraph.graphs.build import build_arrays
+from xtalgraph.graphs.config import GraphConfig
+from xtalgraph.structures import Crystal, CrystalStore
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,13 +61,44 @@ class CrystalGraph:
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> CrystalGraph:
         return CrystalGraph(
-            change(self.atomic_numbers),
-            change(self.crystal),
-            change(self.centre),
-            change(self.neighbour),
-            change(self.image),
-            change(self.distance),
-            change(self.weight),
-            change(self.multiplicity),
-            self.n_crystals,
+            **{name: change(getattr(self, name)) for name in ARRAYS}, n_crystals=self.n_crystals
         )
+
+    def to_arrays(self) -> GraphArrays:
+        """Give the same graph in numpy."""
+        arrays = {name: getattr(self, name).detach().cpu().numpy() for name in ARRAYS}
+        return GraphArrays(**arrays, n_crystals=self.n_crystals)
+
+    @classmethod
+    def from_arrays(cls, graph: GraphArrays) -> CrystalGraph:
+        """Take the arrays of a graph as they lie in memory, without copying them."""
+        tensors = {name: torch.from_numpy(getattr(graph, name)) for name in ARRAYS}
+        return cls(**tensors, n_crystals=graph.n_crystals)
+
+
+ARRAYS = tuple(field.name for field in fields(GraphArrays) if field.name != "n_crystals")
+
+
+def build_graphs(
+    crystals: Crystal | Iterable[Crystal] | CrystalStore,
+    config: GraphConfig | None = None,
+    *,
+    merged: bool = False,
+    n_threads: int = 1,
+) -> CrystalGraph:
+    """Give the neighbour graphs of crystals as one batch, distances in Å and float64.
+
+    With `merged`, atoms of a crystal that no distance tells apart are one node, and their equal
+    edges one edge, see `merging.py`: less work for a network, with the same result.
+
+    Raises `BadCrystal` where two atoms are nearer than 0.5 Å, and, unless `config.isolated` says
+    otherwise, where a site has no neighbour within the cutoff.
+
+    >>> polonium = Crystal([[3.36, 0, 0], [0, 3.36, 0], [0, 0, 3.36]], [[0, 0, 0]], [84])
+    >>> graph = build_graphs(polonium, GraphConfig(n_neighbours=6))
+    >>> graph.n_edges, graph.distance.unique().tolist()
+    (6, [3.36])
+    """
+    return CrystalGraph.from_arrays(
+        build_arrays(crystals, config, merged=merged, n_threads=n_threads)
+    )

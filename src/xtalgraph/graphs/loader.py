@@ -12,9 +12,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from xtalgraph.errors import BadConfig
-from xtalgraph.graphs.build import build_graphs
 from xtalgraph.graphs.config import GraphConfig
-from xtalgraph.graphs.graph import CrystalGraph
+from xtalgraph.graphs.graph import CrystalGraph, build_graphs
 from xtalgraph.structures import CrystalStore
 
 Batch = tuple[CrystalGraph, Int[Tensor, "n_crystals"]]

@@ -147,10 +147,11 @@ def explain_sites(
 
 
 def _explain(
-    saved: SavedModel, store: CrystalStore, output: int, device: torch.device
+    saved: SavedModel, store: CrystalStore, output: int, device: str
 ) -> tuple[Float64[np.ndarray, "n_atoms"], Float64[np.ndarray, "n_crystals"]]:
     """Give the contributions by one network and what it states, a batch after another."""
     readout, offset = _read_out(saved, output)
+    saved.network.to(device).eval()
     values, stated = [np.empty(0)], [np.empty(0)]
     for first in range(0, len(store), CRYSTALS_PER_BATCH):
         batch = store.take(range(first, min(first + CRYSTALS_PER_BATCH, len(store))))

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from xtalgraph.errors import BadCheckpoint
 from xtalgraph.graphs import GraphConfig
-from xtalgraph.models.cgcnn import Cgcnn, CgcnnConfig
+from xtalgraph.models.cgcnn.config import SUFFIX_OF_2018, CgcnnConfig
+from xtalgraph.models.cgcnn.network import Cgcnn
 from xtalgraph.models.cgcnn.weights_2018 import config_of_2018_state, from_2018_state
 from xtalgraph.models.element_properties import N_COMPONENTS
 from xtalgraph.models.normaliser import Normaliser
@@ -29,7 +30,6 @@ from xtalgraph.models.task import Task
 from xtalgraph.structures.elements import SYMBOLS
 from xtalgraph.units import KNOWN_TARGETS, Target
 
-SUFFIX_OF_2018 = ".pth.tar"
 CITATION = "T. Xie and J. C. Grossman, Phys. Rev. Lett. 120, 145301 (2018)"
 
 TARGETS_OF_2018 = {

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from torch import Tensor
 
 from xtalgraph.errors import BadDataset
 
@@ -21,8 +20,7 @@ class Normaliser:
     >>> normaliser = Normaliser.fit(np.array([[1.0], [3.0], [np.nan]]), ["band_gap"])
     >>> normaliser
     Normaliser(mean=(2.0,), std=(1.0,))
-    >>> import torch
-    >>> normaliser.restore(torch.tensor([[-1.0]])).item()
+    >>> normaliser.restore(np.array([[-1.0]])).item()
     1.0
     """
 
@@ -58,19 +56,13 @@ class Normaliser:
         return cls(tuple(mean), tuple(std))
 
     def normalise(
-        self, values: Float[Tensor, "n_rows n_targets"]
-    ) -> Float[Tensor, "n_rows n_targets"]:
+        self, values: Float[np.ndarray, "n_rows n_targets"]
+    ) -> Float[np.ndarray, "n_rows n_targets"]:
         """Give the standardised values; NaN stays NaN."""
-        return (values - values.new_tensor(self.mean)) / values.new_tensor(self.std)
+        return (values - np.array(self.mean, values.dtype)) / np.array(self.std, values.dtype)
 
     def restore(
-        self, values: Float[Tensor, "n_rows n_targets"]
-    ) -> Float[Tensor, "n_rows n_targets"]:
+        self, values: Float[np.ndarray, "n_rows n_targets"]
+    ) -> Float[np.ndarray, "n_rows n_targets"]:
         """Give standardised values their unit back."""
-        return values * values.new_tensor(self.std) + values.new_tensor(self.mean)
-
-    def restore_spread(
-        self, spread: Float[Tensor, "n_rows n_targets"]
-    ) -> Float[Tensor, "n_rows n_targets"]:
-        """Give differences or standard deviations of standardised values their unit back."""
-        return spread * spread.new_tensor(self.std)
+        return values * np.array(self.std, values.dtype) + np.array(self.mean, values.dtype)

@@ -2,35 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from importlib import import_module
+from typing import Any
+
+import numpy as np
 
 from xtalgraph.errors import UnknownName
-from xtalgraph.models.cgcnn import Cgcnn, CgcnnConfig
-from xtalgraph.models.residual import ResidualConfig, ResidualNetwork
-
-Network: TypeAlias = Cgcnn | ResidualNetwork
+from xtalgraph.models.cgcnn.config import CgcnnConfig
+from xtalgraph.models.cgcnn.in_numpy import CgcnnInNumpy
+from xtalgraph.models.residual.config import ResidualConfig
+from xtalgraph.models.residual.in_numpy import ResidualInNumpy
 
 
 @dataclass(frozen=True)
 class ModelKind:
-    """One kind of model: its config's class, and how to build a network from a config.
+    """One kind of model: its config's class, its network in torch, and the same in numpy.
 
-    `build(config, n_outputs, element_vectors)` gives a network with `forward`, `fingerprint` and
-    `atom_vectors`, each a function of a `CrystalGraph`, and with `known_elements` and
-    `learns_from_merged`. Its `output` is an `nn.Sequential` from the fingerprint to the outputs:
-    what fine-tuning learns anew. The last argument may be left out; a saved model gives its own
-    vectors through it.
+    The network has `forward`, `fingerprint` and `atom_vectors`, each a function of a
+    `CrystalGraph`, and `known_elements` and `learns_from_merged`. Its `output` is an
+    `nn.Sequential` from the fingerprint to the outputs: what fine-tuning learns anew. That in numpy
+    has `fingerprint`, a function of `GraphArrays`, `output` and `known_elements`, and gives the
+    same numbers; `can_compute` says for which settings it is there.
     """
 
     config: type[Any]
-    build: Callable[..., Network]
+    network: str  # its module and class: loaded when one is built, because torch takes long to load
+    in_numpy: type[CgcnnInNumpy] | type[ResidualInNumpy]
+
+    def build(self, config: Any, n_outputs: int, element_vectors: Any = None) -> Any:
+        """Build a network from its settings; a saved model gives its own element vectors."""
+        module, name = self.network.rsplit(".", 1)
+        return getattr(import_module(module), name)(config, n_outputs, element_vectors)
+
+    def build_in_numpy(
+        self, config: Any, n_outputs: int, numbers: Mapping[str, np.ndarray]
+    ) -> CgcnnInNumpy | ResidualInNumpy | None:
+        """Give the network in numpy, or nothing where it has not what the settings ask for."""
+        is_single = all(value.dtype != np.float64 for value in numbers.values())
+        if not is_single or not self.in_numpy.can_compute(config):
+            return None
+        return self.in_numpy(config, n_outputs, numbers)
 
 
 MODELS: dict[str, ModelKind] = {
-    "cgcnn": ModelKind(CgcnnConfig, Cgcnn),
-    "residual": ModelKind(ResidualConfig, ResidualNetwork),
+    "cgcnn": ModelKind(CgcnnConfig, "xtalgraph.models.cgcnn.network.Cgcnn", CgcnnInNumpy),
+    "residual": ModelKind(
+        ResidualConfig, "xtalgraph.models.residual.network.ResidualNetwork", ResidualInNumpy
+    ),
 }
 
 

@@ -18,14 +18,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-import safetensors.torch
-import torch
+import numpy as np
+import safetensors.numpy
 from safetensors import SafetensorError
-from torch import nn
 
 from xtalgraph.errors import BadCheckpoint, XtalgraphError
-from xtalgraph.graphs import GraphConfig
-from xtalgraph.models.checkpoint_2018 import SUFFIX_OF_2018, read_checkpoint_2018
+from xtalgraph.graphs.config import GraphConfig
+from xtalgraph.models.cgcnn.config import SUFFIX_OF_2018
 from xtalgraph.models.normaliser import Normaliser
 from xtalgraph.models.registry import find_model, model_name
 from xtalgraph.models.saved_model import SavedModel
@@ -34,6 +33,9 @@ from xtalgraph.units import Target
 
 FORMAT = 1  # raised whenever a file of today could not be read by the code of yesterday
 DESCRIPTION, WEIGHTS = "model.json", "model.safetensors"
+NOT_LEARNED = (".vectors", ".refusal", ".running_mean", ".running_var", ".num_batches_tracked")
+"""How the names of numbers end that a network has, but does not learn by its gradient."""
+
 PICKLES = {".pt", ".pth", ".tar", ".ckpt", ".pkl", ".pickle", ".bin", ".joblib"}
 
 Settings = TypeVar("Settings")
@@ -48,12 +50,11 @@ def save_model(saved: SavedModel, folder: str | Path, *, half: bool = False) -> 
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    numbers = saved.network.state_dict()
-    state = {name: value.detach().cpu().contiguous() for name, value in numbers.items()}
+    # safetensors takes the memory as it lies: a transposed array would come back scrambled
+    state = {name: np.asarray(value, order="C") for name, value in saved.numbers.items()}
     if half:
-        learned = {name for name, _ in saved.network.named_parameters()}
-        state = {name: _halve(name, value, name in learned) for name, value in state.items()}
-    weights = safetensors.torch.save(state)
+        state = {name: _halve(name, value) for name, value in state.items()}
+    weights = safetensors.numpy.save(state)
     description = {
         "format": FORMAT,
         "model": model_name(saved.model_config),
@@ -79,14 +80,17 @@ def read_model(path: str | Path) -> SavedModel:
     """
     path = Path(path)
     if path.name.endswith(SUFFIX_OF_2018):
+        from xtalgraph.models.checkpoint_2018 import read_checkpoint_2018  # torch reads these
+
         return read_checkpoint_2018(path)
     folder = _find_folder(path)
     file = folder / DESCRIPTION
     description = _read_description(file)
     state = _read_weights(folder / WEIGHTS, description["weights_sha256"])
     try:
-        kind = find_model(description["model"])
-        model_config = _rebuild(kind.config, description["model_config"])
+        model_config = _rebuild(
+            find_model(description["model"]).config, description["model_config"]
+        )
         graph_config = _rebuild(GraphConfig, description["graph"])
         task = _rebuild_task(description["task"])
         normaliser = description["normaliser"]
@@ -96,10 +100,8 @@ def read_model(path: str | Path) -> SavedModel:
         raise BadCheckpoint(
             f"{file}: {error} It was written by another version of xtalgraph, or changed by hand."
         ) from error
-    network = kind.build(model_config, task.n_outputs, state.get("element_vectors.vectors"))
-    _load_state(network, state, folder / WEIGHTS)
-    return SavedModel(
-        network.eval(),
+    saved = SavedModel(
+        state,
         model_config,
         graph_config,
         task,
@@ -107,6 +109,13 @@ def read_model(path: str | Path) -> SavedModel:
         tuple(description["elements"]),
         description["provenance"],
     )
+    try:
+        _ = saved.in_numpy or saved.network  # each refuses numbers that are not its own
+    except BadCheckpoint as error:
+        raise BadCheckpoint(
+            f"{folder / WEIGHTS} does not fit the settings in {DESCRIPTION}: {error}"
+        ) from None
+    return saved
 
 
 def _find_folder(path: Path) -> Path:
@@ -159,10 +168,10 @@ def _read_description(file: Path) -> dict[str, Any]:
     return description
 
 
-def _read_weights(file: Path, expected_sha256: str) -> dict[str, torch.Tensor]:
+def _read_weights(file: Path, expected_sha256: str) -> dict[str, np.ndarray]:
     content = file.read_bytes()
     try:
-        state = safetensors.torch.load(content)
+        state = safetensors.numpy.load(content)
     except SafetensorError as error:
         raise BadCheckpoint(
             f"{file} is broken ({error}; {len(content)} bytes). Copy it again."
@@ -174,41 +183,22 @@ def _read_weights(file: Path, expected_sha256: str) -> dict[str, torch.Tensor]:
         )
     # float16 is a way to store; networks compute in float32
     return {
-        name: value.float() if value.dtype == torch.float16 else value
+        name: value.astype(np.float32) if value.dtype == np.float16 else value
         for name, value in state.items()
     }
 
 
-def _halve(name: str, value: torch.Tensor, is_learned: bool) -> torch.Tensor:
+def _halve(name: str, value: np.ndarray) -> np.ndarray:
     """Give weights as float16; other numbers, as the places of Gaussians, where it is exact."""
-    if not value.is_floating_point():
+    if not np.issubdtype(value.dtype, np.floating):
         return value
-    rounded = value.half()
-    if not is_learned:
-        return rounded if torch.equal(rounded.to(value).nan_to_num(), value.nan_to_num()) else value
-    if rounded.isinf().any():
+    with np.errstate(over="ignore"):
+        rounded = value.astype(np.float16)
+    if name.endswith(NOT_LEARNED):
+        return rounded if np.array_equal(rounded, value, equal_nan=True) else value
+    if np.isinf(rounded).any():
         raise BadCheckpoint(f"{name} has numbers that float16 cannot hold. Save it with float32.")
     return rounded
-
-
-def _load_state(network: nn.Module, state: dict[str, torch.Tensor], file: Path) -> None:
-    """Load the numbers into the network in their own floating point type."""
-    expected = network.state_dict()
-    problems = [f"{name} is missing" for name in expected if name not in state]
-    problems += [f"{name} is not known" for name in state if name not in expected]
-    problems += [
-        f"{name} is {tuple(state[name].shape)}, expected {tuple(value.shape)}"
-        for name, value in expected.items()
-        if name in state and state[name].shape != value.shape
-    ]
-    if problems:
-        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise BadCheckpoint(
-            f"{file} does not fit the settings in {DESCRIPTION}: {'; '.join(problems[:3])}{more}."
-        )
-    floating = [value.dtype for value in state.values() if value.is_floating_point()]
-    network.to(floating[0])
-    network.load_state_dict(state)
 
 
 def _rebuild(kind: type[Settings], values: Mapping[str, Any]) -> Settings:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-
-from torch import Tensor
+from typing import Any
 
 from xtalgraph.errors import UnknownName
 from xtalgraph.models.normaliser import Normaliser
-from xtalgraph.models.registry import Network, find_model, model_name
 from xtalgraph.models.saved_model import SavedModel
 from xtalgraph.models.task import Task
 
@@ -30,27 +28,30 @@ def select_targets(saved: SavedModel, names: Sequence[str]) -> SavedModel:
         return saved
     outputs = [theirs.index(name) for name in names]
     task = Task(saved.task.kind, tuple(saved.task.targets[place] for place in outputs))
-    state = select_outputs(saved.network, outputs)
-    kind = find_model(model_name(saved.model_config))
-    network = kind.build(saved.model_config, task.n_outputs, state.get("element_vectors.vectors"))
-    network.load_state_dict(state)
     normaliser = saved.normaliser
     if normaliser is not None:
         mean, std = normaliser.mean, normaliser.std
         normaliser = Normaliser(
             tuple(mean[place] for place in outputs), tuple(std[place] for place in outputs)
         )
-    return replace(saved, network=network.eval(), task=task, normaliser=normaliser)
+    numbers = select_outputs(saved.numbers, outputs)
+    return replace(saved, weights=numbers, task=task, normaliser=normaliser)
 
 
-def select_outputs(network: Network, outputs: Sequence[int]) -> dict[str, Tensor]:
-    """Give the state of a network with only these of its outputs."""
+def select_outputs(state: Mapping[str, Any], outputs: Sequence[int]) -> dict[str, Any]:
+    """Give the numbers of a network, arrays or tensors by name, with only these of its outputs."""
     places = list(outputs)
-    last = f"{OUTPUT}{len(network.output) - 1}."
-    state = dict(network.state_dict())
+    last = last_layer(state)
+    chosen = dict(state)
     for name, value in state.items():
         if name.startswith(last):
-            state[name] = value[places]
+            chosen[name] = value[places]
         elif name.startswith(COMPOSITION):
-            state[name] = value[:, places]
-    return state
+            chosen[name] = value[:, places]
+    return chosen
+
+
+def last_layer(names: Iterable[str]) -> str:
+    """Give how the names of the last layer's numbers begin."""
+    found = [name.split(".")[1] for name in names if name.startswith(OUTPUT)]
+    return f"{OUTPUT}{max(map(int, found))}."

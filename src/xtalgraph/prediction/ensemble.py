@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import safetensors.numpy
-import torch
 from safetensors import SafetensorError
 
 from xtalgraph.errors import BadCheckpoint, BadConfig
@@ -87,9 +86,9 @@ def save_members(members: Sequence[SavedModel], folder: Path) -> list[Path]:
 
 def _equal(stored: SavedModel, member: SavedModel) -> bool:
     """Say whether what is stored is the member, rounded to float16."""
-    theirs, ours = stored.network.state_dict(), member.network.state_dict()
+    theirs, ours = stored.numbers, member.numbers
     return theirs.keys() == ours.keys() and all(
-        torch.allclose(value, ours[name], rtol=2**-10, atol=1e-6, equal_nan=True)
+        np.allclose(value, ours[name], rtol=2**-10, atol=1e-6, equal_nan=True)
         for name, value in theirs.items()
     )
 

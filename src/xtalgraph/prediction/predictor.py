@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
-from jaxtyping import Float32, Float64
-from torch import Tensor
+from jaxtyping import Float, Float64
 
 from xtalgraph.errors import BadConfig, BadCrystal, Rejected, summarise
-from xtalgraph.graphs import CrystalGraph, GraphConfig, build_graphs
+from xtalgraph.graphs import GraphArrays, GraphConfig, build_arrays
 from xtalgraph.models import SavedModel, Task, refuse_unknown_elements
 from xtalgraph.models.locating import locate_model, read_network
 from xtalgraph.prediction.calibration import ClassCalibration, IntervalCalibration
 from xtalgraph.prediction.ensemble import Ensemble, is_ensemble, read_ensemble
+from xtalgraph.prediction.in_numpy import NetworksInNumpy
 from xtalgraph.prediction.predictions import Predictions
 from xtalgraph.structures import Crystal, CrystalStore, pack
 
 ATOMS_PER_BATCH = 4096  # enough to fill a core's vector units, small enough for its cache
 EDGES_PER_BATCH = 2**18  # 64 an atom: only graphs of large radii have more, and would fill memory
 
-Graphs = Mapping[GraphConfig, CrystalGraph]
+Graphs = Mapping[GraphConfig, GraphArrays]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,18 +41,16 @@ class _Batch:
 class Predictor:
     """One trained network or several, ready to predict crystals; `load_model` gives one.
 
-    The answer of several is the mean of their values, or of their class probabilities. `saved` and
-    `network` are those of the first.
+    The answer of several is the mean of their values, or of their class probabilities. `saved` is
+    the first. On a CPU they are computed without torch, where all of them can be.
     """
 
-    def __init__(self, saved: SavedModel | Ensemble, device: str | torch.device = "cpu") -> None:
+    def __init__(self, saved: SavedModel | Ensemble, device: str = "cpu") -> None:
         self.ensemble = saved if isinstance(saved, Ensemble) else Ensemble((saved,))
-        self.device = _find_device(device)
         self.saved = self.ensemble.members[0]
-        self.networks = [member.network.to(self.device).eval() for member in self.ensemble.members]
-        self.network = self.networks[0]
-        known = (set(network.known_elements) for network in self.networks)
-        self.known_elements = sorted(set.intersection(*known))
+        self.networks = _find_networks(self.ensemble.members, str(device))
+        self.device = self.networks.device
+        self.known_elements = sorted(set.intersection(*map(set, self.networks.known_elements)))
         configs = [member.graph_config for member in self.ensemble.members]
         self.graph_configs = tuple(dict.fromkeys(configs))  # each graph is built once
 
@@ -89,8 +87,8 @@ class Predictor:
             rejected += bad
         return self._conclude(self._join(batches), tuple(bad))
 
-    def predict_graph(self, graph: CrystalGraph) -> Float64[np.ndarray, "n_crystals n_outputs"]:
-        """Predict a batch of graphs: values in the targets' units, or class probabilities.
+    def predict_graph(self, graph: Any) -> Float64[np.ndarray, "n_crystals n_outputs"]:
+        """Predict a `CrystalGraph` or `GraphArrays`: values in their units, or probabilities.
 
         Refused: an ensemble whose members see different graphs; give that one crystals.
         """
@@ -99,19 +97,19 @@ class Predictor:
                 "the members of this ensemble were trained on different graphs, so one graph is "
                 "not enough. Predict crystals (Predictor.predict)."
             )
-        members, _ = self._run({self.graph_configs[0]: graph})
+        arrays = graph if isinstance(graph, GraphArrays) else graph.to_arrays()
+        members, _ = self._run({self.graph_configs[0]: arrays})
         return self._calibrate(members.mean(axis=0))
 
     def fingerprints(
         self, crystals: CrystalStore, *, n_threads: int = 1
-    ) -> Float32[np.ndarray, "n_crystals width"]:
+    ) -> Float[np.ndarray, "n_crystals width"]:
         """Give one vector a crystal: what the first network pools its atoms to."""
         config = self.saved.graph_config
         vectors = [np.empty((0, 0), np.float32)]
-        with torch.inference_mode():
-            for rows in _batches_by_atoms(crystals):
-                graph = build_graphs(crystals.take(rows), config, merged=True, n_threads=n_threads)
-                vectors.append(_as_numbers(self.network.fingerprint(graph.to(self.device))))
+        for rows in _batches_by_atoms(crystals):
+            graph = build_arrays(crystals.take(rows), config, merged=True, n_threads=n_threads)
+            vectors.append(self.networks.fingerprint(0, self.networks.take(graph)))
         return np.concatenate(vectors[1:] or vectors)
 
     def _observe(self, crystals: CrystalStore, graphs: Graphs) -> _Batch:
@@ -132,18 +130,15 @@ class Predictor:
         self, graphs: Graphs
     ) -> tuple[
         Float64[np.ndarray, "n_members n_crystals n_outputs"],
-        Float32[np.ndarray, "n_crystals width"],
+        Float[np.ndarray, "n_crystals width"],
     ]:
         """Give what each member states, and the pooled vectors of the first."""
-        there = {config: graph.to(self.device) for config, graph in graphs.items()}
-        stated = []
-        with torch.inference_mode():
-            pooled = self.network.fingerprint(there[self.saved.graph_config])
-            for member, network in zip(self.ensemble.members, self.networks, strict=True):
-                first = network is self.network
-                outputs = network.output(pooled) if first else network(there[member.graph_config])
-                stated.append(_restore(member, outputs))
-        return np.stack(stated), _as_numbers(pooled)
+        there = {config: self.networks.take(graph) for config, graph in graphs.items()}
+        stated, pooled = [], []
+        for number, member in enumerate(self.ensemble.members):
+            pooled.append(self.networks.fingerprint(number, there[member.graph_config]))
+            stated.append(_restore(member, self.networks.output(number, pooled[-1])))
+        return np.stack(stated), pooled[0]
 
     def _calibrate(
         self, stated: Float64[np.ndarray, "n_crystals n_outputs"]
@@ -181,7 +176,7 @@ class Predictor:
         )
 
     def _join(self, batches: list[_Batch]) -> _Batch:
-        nothing = np.empty((len(self.networks), 0, self.task.n_outputs))
+        nothing = np.empty((len(self.ensemble.members), 0, self.task.n_outputs))
         return _Batch(
             tuple(chain.from_iterable(batch.ids for batch in batches)),
             np.concatenate([nothing, *(batch.members for batch in batches)], axis=1),
@@ -216,7 +211,7 @@ class Predictor:
 
     def _build_each(self, store: CrystalStore, n_threads: int) -> Graphs:
         return {
-            config: build_graphs(store, config, merged=True, n_threads=n_threads)
+            config: build_arrays(store, config, merged=True, n_threads=n_threads)
             for config in self.graph_configs
         }
 
@@ -224,14 +219,14 @@ class Predictor:
         try:
             refuse_unknown_elements(store, self.known_elements)
             for config in self.graph_configs:
-                build_graphs(store, config)
+                build_arrays(store, config)
         except BadCrystal as error:
             bad.append(Rejected(str(store.ids[0]), str(error)))
             return False
         return True
 
 
-def load_model(model: str | Path, *, device: str | torch.device = "cpu") -> Predictor:
+def load_model(model: str | Path, *, device: str = "cpu") -> Predictor:
     """Load a model, ready to predict: a run, an ensemble, a shipped one, or one of the hub.
 
     `model` is the path of a run folder, of an ensemble's folder or of a model file; the name of a
@@ -243,26 +238,24 @@ def load_model(model: str | Path, *, device: str | torch.device = "cpu") -> Pred
     return Predictor(read_ensemble(path) if is_ensemble(path) else read_network(path), device)
 
 
-def _restore(member: SavedModel, outputs: Tensor) -> np.ndarray:
+def _find_networks(members: Sequence[SavedModel], device: str) -> Any:
+    """Give the networks in numpy, where a CPU is asked and all have that form, or in torch."""
+    if device == "cpu" and all(member.in_numpy is not None for member in members):
+        return NetworksInNumpy(members)
+    from xtalgraph.prediction.in_torch import NetworksInTorch
+
+    return NetworksInTorch(members, device)
+
+
+def _restore(
+    member: SavedModel, outputs: Float[np.ndarray, "n_crystals n_outputs"]
+) -> Float64[np.ndarray, "n_crystals n_outputs"]:
     """Give values in the targets' units, or class probabilities."""
-    outputs = outputs.cpu().double()
-    if member.normaliser is None:
-        return outputs.softmax(dim=1).numpy()
-    return member.normaliser.restore(outputs).numpy()
-
-
-def _as_numbers(vectors: Tensor) -> np.ndarray:
-    return vectors.float().cpu().numpy()
-
-
-def _find_device(device: str | torch.device) -> torch.device:
-    try:
-        return torch.zeros(1, device=device).device
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise BadConfig(
-            f"device {str(device)!r} cannot be used here ({reason}). Use cpu, or mend the driver."
-        ) from error
+    outputs = outputs.astype(np.float64)
+    if member.normaliser is not None:
+        return member.normaliser.restore(outputs)
+    powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def _batches_by_atoms(store: CrystalStore) -> Iterator[np.ndarray]:

@@ -11,11 +11,10 @@ from functools import cache
 from multiprocessing import get_context, parent_process
 from multiprocessing.process import BaseProcess
 
-import torch
-
 from xtalgraph.errors import LostWorkers
 from xtalgraph.screening.candidates import Chunk
 from xtalgraph.screening.judging import Judge, Question, Verdict
+from xtalgraph.threads import limit_threads
 
 AHEAD = 2  # chunks a worker has been given and not finished: it need not wait for the next
 MOST_LOSSES = 3  # times in a row that workers die before any chunk is finished
@@ -105,7 +104,7 @@ def _begin_worker(question: Question) -> None:
     parent = parent_process()
     if parent is not None:  # a killed parent would leave its workers waiting for ever
         threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
-    torch.set_num_threads(1)
+    limit_threads(1)
     _asked.append(question)
 
 

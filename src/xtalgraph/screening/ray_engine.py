@@ -17,12 +17,12 @@ from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
-import torch
 
 from xtalgraph.errors import BadConfig, LostWorkers, MissingExtra, XtalgraphError
 from xtalgraph.screening.candidates import Chunk, Source
 from xtalgraph.screening.judging import Judge, Question, Verdict
 from xtalgraph.screening.local_engine import AHEAD, MOST_LOSSES
+from xtalgraph.threads import limit_threads
 
 ITEM = "item"  # the one column
 
@@ -32,7 +32,7 @@ class RayWorker:
 
     def __init__(self, question: Question, here: str) -> None:
         _go_to(here)
-        torch.set_num_threads(1)
+        limit_threads(1)
         self.question = question
 
     @cached_property

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from xtalgraph.datasets import Dataset, read_dataset
-from xtalgraph.datasets.columns import find_structure_columns
+from xtalgraph.datasets.column_names import find_structure_columns
 from xtalgraph.datasets.files import checksum_texts
 from xtalgraph.datasets.read import EMBEDDED, iterate_table
 from xtalgraph.datasets.sources import (

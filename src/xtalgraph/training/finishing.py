@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from xtalgraph.models import SavedModel, save_model
-from xtalgraph.models.registry import Network
+from xtalgraph.models.network import Network
 from xtalgraph.training.config import RunConfig
 from xtalgraph.training.problem import PARTS, Problem
 from xtalgraph.training.run_folder import CHECKPOINT, METRICS, PREDICTIONS, write_text

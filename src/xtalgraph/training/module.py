@@ -13,7 +13,7 @@ from torch import Tensor
 
 from xtalgraph.errors import BadConfig
 from xtalgraph.graphs import CrystalGraph, GraphLoader
-from xtalgraph.models.registry import Network
+from xtalgraph.models.network import Network
 from xtalgraph.training.batches import LabelledLoader, TrainingBatch
 from xtalgraph.training.config import RunConfig
 from xtalgraph.training.losses import find_loss

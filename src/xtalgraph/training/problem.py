@@ -55,8 +55,9 @@ class Problem:
     @cached_property
     def learned(self) -> Tensor:
         """What the network's outputs are compared with: standardised values, or class numbers."""
-        labels = torch.from_numpy(self.labels)
-        return labels if self.normaliser is None else self.normaliser.normalise(labels).float()
+        if self.normaliser is None:
+            return torch.from_numpy(self.labels)
+        return torch.from_numpy(self.normaliser.normalise(self.labels)).float()
 
     @property
     def elements(self) -> tuple[str, ...]:

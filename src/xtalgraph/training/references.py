@@ -8,7 +8,7 @@ from jaxtyping import Float64, Int64
 
 from xtalgraph.graphs import GraphConfig
 from xtalgraph.models import SavedModel, Task
-from xtalgraph.models.registry import Network
+from xtalgraph.models.network import Network
 from xtalgraph.models.selecting import COMPOSITION
 from xtalgraph.structures import CrystalStore
 from xtalgraph.training.problem import Problem

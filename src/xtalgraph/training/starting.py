@@ -16,7 +16,7 @@ from xtalgraph.datasets.splits import PARTS
 from xtalgraph.errors import BadCheckpoint, BadConfig
 from xtalgraph.models import Normaliser, SavedModel, Task, find_model, model_name
 from xtalgraph.models.locating import name_network, read_network
-from xtalgraph.models.registry import Network
+from xtalgraph.models.network import Network
 from xtalgraph.models.selecting import COMPOSITION, OUTPUT, select_outputs, select_targets
 from xtalgraph.training.config import RunConfig, preset
 from xtalgraph.training.config_toml import config_tables
@@ -103,7 +103,7 @@ def start_network(source: SavedModel, task: Task, normaliser: Normaliser | None)
         if normaliser is not None and source.normaliser is not None:
             _restate(state, source.network, source.normaliser, normaliser)
     else:
-        state = select_outputs(source.network, outputs or [])
+        state = select_outputs(source.network.state_dict(), outputs or [])
         if normaliser and source.normaliser and differ_by_references(source, task):
             _restate(state, source.network, source.normaliser, normaliser)
     if outputs is None:

@@ -3,10 +3,7 @@
 from dataclasses import dataclass
 
 from xtalgraph.errors import BadConfig, UnknownName
-from xtalgraph.models.activations import ACTIVATIONS
-from xtalgraph.models.cgcnn.bond_ties import N_COMPONENTS
-from xtalgraph.models.normalisation import NORMALISATIONS
-from xtalgraph.models.pooling import POOLINGS
+from xtalgraph.models.names import ACTIVATION_NAMES, NORMALISATION_NAMES, POOLING_NAMES
 
 CONVOLUTION_NAMES = ("none", "shared", "gated")
 
@@ -38,9 +35,9 @@ class CgcnnConfig:
     def __post_init__(self) -> None:
         for kind, name, legal in (
             ("convolution", self.convolution, CONVOLUTION_NAMES),
-            ("activation", self.activation, ACTIVATIONS),
-            ("normalisation", self.normalisation, NORMALISATIONS),
-            ("pooling", self.pooling, POOLINGS),
+            ("activation", self.activation, ACTIVATION_NAMES),
+            ("normalisation", self.normalisation, NORMALISATION_NAMES),
+            ("pooling", self.pooling, POOLING_NAMES),
         ):
             if name not in legal:
                 raise UnknownName(kind, name, legal)
@@ -64,10 +61,17 @@ class CgcnnConfig:
     @property
     def bond_width(self) -> int:
         """Components of a bond vector."""
-        return self.n_gaussians + (N_COMPONENTS if self.bond_ties else 0)
+        if not self.bond_ties:
+            return self.n_gaussians
+        from xtalgraph.models.cgcnn.bond_ties import N_COMPONENTS  # torch: settings do without
+
+        return self.n_gaussians + N_COMPONENTS
 
 
 NETWORK_OF_2018 = CgcnnConfig(
     n_convolutions=3, activation="softplus", normalisation="batch", activate_residual=True
 )
 """The network of the code of 2018, with that code's default sizes."""
+
+SUFFIX_OF_2018 = ".pth.tar"
+"""How the names of that code's checkpoints end."""

@@ -12,7 +12,8 @@ from xtalgraph.models.cgcnn.bond_ties import find_bond_ties
 from xtalgraph.models.cgcnn.config import CgcnnConfig
 from xtalgraph.models.cgcnn.convolutions import CONVOLUTIONS
 from xtalgraph.models.element_vectors import make_element_vectors
-from xtalgraph.models.gated_sum import Bonds, describe_bonds, has_compiled_form
+from xtalgraph.models.gated_sum import Bonds, describe_bonds
+from xtalgraph.models.gated_sum.kinds import has_compiled_form
 from xtalgraph.models.pooling import find_pooling
 from xtalgraph.models.radial import GaussianBasis
 

@@ -12,9 +12,8 @@ from torch import Tensor, nn
 
 from xtalgraph.graphs import CrystalGraph
 from xtalgraph.models.gated_sum import kernel
+from xtalgraph.models.gated_sum.kinds import KERNEL_ACTIVATIONS
 from xtalgraph.models.radial import GaussianBasis
-
-KERNEL_ACTIVATIONS = {"softplus": kernel.SOFTPLUS, "silu": kernel.SILU, "relu": kernel.RELU}
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,15 +29,6 @@ class NearGaussians:
     starts: Int64[np.ndarray, "n_offsets"]
     neighbour: Int64[np.ndarray, "n_edges"]
     share: Float32[np.ndarray, "n_edges"]  # the weights of the edges
-
-
-def has_compiled_form(activation: str, normalisation: str, n_gaussians: int) -> bool:
-    """Say whether the compiled operator has what these settings of a network ask for."""
-    return (
-        activation in KERNEL_ACTIVATIONS
-        and normalisation in ("batch", "layer", "none")
-        and n_gaussians >= kernel.N_NEAR
-    )
 
 
 def can_be_compiled(atoms: Tensor) -> bool:

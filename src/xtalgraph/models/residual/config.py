@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from xtalgraph.errors import BadConfig, UnknownName
-from xtalgraph.models.pooling import POOLINGS
+from xtalgraph.models.names import POOLING_NAMES
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class ResidualConfig:
     dropout: float = 0.0  # probability, of each block's update
 
     def __post_init__(self) -> None:
-        if self.pooling not in POOLINGS:
-            raise UnknownName("pooling", self.pooling, POOLINGS)
+        if self.pooling not in POOLING_NAMES:
+            raise UnknownName("pooling", self.pooling, POOLING_NAMES)
         for field, least in (
             ("n_blocks", 1),
             ("atom_width", 1),
