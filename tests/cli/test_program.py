@@ -45,7 +45,7 @@ def test_help_and_import_load_nothing_heavy() -> None:
 
 
 def test_the_probe_for_heavy_packages_finds_them() -> None:
-    assert "torch" in heavy_after("import xtalgraph; xtalgraph.GraphConfig")
+    assert "torch" in heavy_after("import xtalgraph; xtalgraph.CrystalGraph")
 
 
 def test_help_names_the_commands_and_says_what_each_option_is(call: Call) -> None:

@@ -1,5 +1,5 @@
 """`python -m xtalgraph.cli`, for where the command is not on the path."""
 
-from xtalgraph.cli.app import main
+from xtalgraph.cli import main
 
 main()

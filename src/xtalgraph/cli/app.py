@@ -10,25 +10,6 @@ from cyclopts import App, CycloptsError
 from rich.console import Console
 
 from xtalgraph import __version__
-from xtalgraph.cli import (
-    check,
-    compare,
-    convert,
-    cross_validate,
-    data,
-    demo,
-    ensemble,
-    evaluate,
-    explain,
-    learning_curve,
-    matbench,
-    models,
-    predict,
-    publish,
-    screen,
-    train,
-    tune,
-)
 from xtalgraph.cli.wrong_use import WrongUse
 from xtalgraph.errors import XtalgraphError
 
@@ -47,23 +28,14 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,  # `run` says how to go on
 )
-app.command(check.check)
-app.command(train.train)
-app.command(predict.predict)
-app.command(models.models)
-app.command(convert.convert)
-app.command(evaluate.evaluate)
-app.command(ensemble.ensemble)
-app.command(publish.publish)
-app.command(explain.explain)
-app.command(cross_validate.cross_validate)
-app.command(matbench.matbench)
-app.command(compare.compare)
-app.command(learning_curve.learning_curve)
-app.command(tune.tune)
-app.command(screen.app)
-app.command(data.app)
-app.command(demo.demo)
+COMMANDS = (  # a file is loaded when its command is called, or the help lists them all
+    "check train predict models convert evaluate ensemble publish explain cross_validate matbench "
+    "compare learning_curve tune screen data demo"
+)
+OF_SEVERAL = ("screen", "data")  # commands that have commands of their own
+for _name in COMMANDS.split():
+    _function = "app" if _name in OF_SEVERAL else _name
+    app.command(f"xtalgraph.cli.{_name}:{_function}", name=_name.replace("_", "-"))
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -77,6 +49,8 @@ def run(arguments: list[str]) -> int:
     """Run the program and give its exit status."""
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
+        if not arguments or arguments[0].startswith("-"):
+            app.resolved_commands()  # each says what it does
         boxes = Console(stderr=True)
         status = app(arguments, exit_on_error=False, print_error=True, error_console=boxes)
         sys.stdout.flush()  # here, so that what goes wrong with it is reported as the rest
