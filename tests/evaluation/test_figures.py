@@ -14,6 +14,7 @@ from xtalgraph import metrics
 from xtalgraph.errors import BadDataset
 from xtalgraph.evaluation import figures
 from xtalgraph.evaluation.figures.errors_by import LARGEST_NUMBER, table_position
+from xtalgraph.evaluation.figures.parity import count_near
 from xtalgraph.evaluation.figures.style import new_figure
 from xtalgraph.structures.crystal import Crystal
 from xtalgraph.structures.store import CrystalStore
@@ -197,6 +198,25 @@ def test_points_crowded_together_are_drawn_as_density(drawn: dict[str, Figure]) 
         "crystals a hexagon"
     ]
     assert len(drawn["parity of three"].axes) == 1
+
+
+def test_points_nearby_are_counted_as_a_tree_counts_them() -> None:
+    from sklearn.neighbors import KDTree
+
+    generator = np.random.default_rng(0)
+    true = generator.normal(size=300).round(1)  # rounded, so that many lie on one another
+    predicted = (true + 0.2 * generator.normal(size=300)).round(1)
+    tree = KDTree(np.column_stack([true, predicted]), metric="chebyshev")
+    limits = (-4.1, 4.1)  # no difference of rounded numbers is the reach of 0.164
+
+    def count(reach: float) -> list[int]:
+        points = np.column_stack([true, predicted])
+        return tree.query_radius(points, reach, count_only=True).tolist()
+
+    found = count_near(true, predicted, limits).tolist()
+    assert found == count(0.164)
+    assert found != count(0.264)
+    assert count_near(np.zeros(3), np.zeros(3), (-1.0, 1.0)).tolist() == [3, 3, 3]
 
 
 def test_saving_writes_both_kinds_and_the_same_bytes_twice(tmp_path, drawn) -> None:

@@ -1,6 +1,8 @@
 """The program: its commands, and what its exit status means."""
 
+import atexit
 import errno
+import gc
 import os
 import sys
 import traceback
@@ -34,6 +36,7 @@ from xtalgraph.errors import XtalgraphError
 
 DONE, BAD_INPUT, WRONG_USE, OUR_FAULT = 0, 1, 2, 3
 _PACKAGE = Path(__file__).resolve().parents[1]
+_OBJECTS_BETWEEN = 50_000  # made before Python looks for rings among them; its own 700 are few
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _TOO_LARGE = (
     "the memory does not suffice. Take fewer neighbours or a smaller cutoff, batch or network, or "
@@ -68,9 +71,20 @@ app.command(demo.demo)
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the program and leave with its exit status."""
+    _collect_seldom()
     for stream in (sys.stdout, sys.stderr):  # a terminal that has no Å shows \xc5, and no error
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def _collect_seldom() -> None:
+    """Let Python look for rings of dead objects seldom, and not among all when the program ends.
+
+    While torch and its like are imported, a fifth of the time is such looking, which finds nothing;
+    and at the end the system takes the memory back by itself.
+    """
+    gc.set_threshold(_OBJECTS_BETWEEN)
+    atexit.register(gc.freeze)
 
 
 def run(arguments: list[str]) -> int:
