@@ -1,5 +1,8 @@
 """Every figure drawn once with plausible numbers, and read as a reader would: nothing cut off."""
 
+import io
+import pickle
+import re
 import subprocess
 import sys
 
@@ -9,10 +12,12 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from PIL import Image
 
 from xtalgraph import metrics
 from xtalgraph.errors import BadDataset
 from xtalgraph.evaluation import figures
+from xtalgraph.evaluation.figures import style
 from xtalgraph.evaluation.figures.errors_by import LARGEST_NUMBER, table_position
 from xtalgraph.evaluation.figures.parity import count_near
 from xtalgraph.evaluation.figures.style import new_figure
@@ -229,6 +234,34 @@ def test_saving_writes_both_kinds_and_the_same_bytes_twice(tmp_path, drawn) -> N
         for name in ("first", "second")
     )
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+
+
+def save_with_matplotlib(figure: Figure, kind: str, dots: int) -> bytes:
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(style.SETTINGS):
+        figure.savefig(buffer, format=kind, dpi=dots)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("name", ["folds", "parity of few", "parity of many", "elements"])
+def test_a_saved_figure_is_what_matplotlib_saves(tmp_path, drawn, name: str) -> None:
+    def read(png: bytes) -> np.ndarray:
+        return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+
+    def list_tags(svg: str) -> list[str]:
+        return re.findall(r"<[a-z]+", svg.split("</metadata>")[1])
+
+    # a layout begins with the one before it, so each is made of a copy
+    figure, same, larger, vectors = (pickle.loads(pickle.dumps(drawn[name])) for _ in range(4))
+    before = figure.dpi, figure.canvas, figure.get_layout_engine()
+    png, svg = figures.save_figure(figure, tmp_path / "saved")
+    assert before == (figure.dpi, figure.canvas, figure.get_layout_engine())
+    assert np.array_equal(read(png.read_bytes()), read(save_with_matplotlib(same, "png", 200)))
+    other = read(save_with_matplotlib(larger, "png", 201))
+    assert not np.array_equal(read(png.read_bytes()), other)
+    # the layout was rounded to other dots, so the numbers are not the same to the last digit
+    expected = save_with_matplotlib(vectors, "svg", 200).decode()
+    assert list_tags(svg.read_text()) == list_tags(expected)
 
 
 def test_the_users_own_settings_stay_as_they_were() -> None:
