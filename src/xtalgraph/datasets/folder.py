@@ -10,13 +10,13 @@ import pandas as pd
 
 from xtalgraph.datasets.columns import ID_NAMES, find_id_column, read_columns, read_ids
 from xtalgraph.datasets.dataset import Dataset
-from xtalgraph.datasets.files import checksum_files, open_text
+from xtalgraph.datasets.files import FilesChecksum, checksum_files, open_text
 from xtalgraph.datasets.flat_crystals import describe_problem
-from xtalgraph.datasets.sources import TABLE_NAME, find_structure_files, plain_name
+from xtalgraph.datasets.sources import TABLE_NAME, find_structure_names, plain_name
 from xtalgraph.datasets.tables import settle
 from xtalgraph.errors import BadCrystal, BadDataset, Rejected
-from xtalgraph.structures import Crystal, CrystalStore, read_crystal, read_crystals
-from xtalgraph.structures.reading import stem_of
+from xtalgraph.structures import Crystal, CrystalStore, read_crystals
+from xtalgraph.structures.reading import only_one, read_bytes, read_file, stem_of_name
 
 _ROWS = 2048  # read at a time
 
@@ -30,12 +30,10 @@ def read_folder(table: Path, rejected: list[Rejected] | None = None) -> Dataset:
     be read, are collected: added to `rejected`, or refused together.
     """
     frame, id_column, ids, files = _read_index(table)
-    crystals, found, good = _read_rows(ids, files, table.parent)
+    crystals, found, good, checksum = _read_with_checksum(ids, files, table)
     settle(found, rejected, table, len(ids))
     columns, targets = read_columns(frame.drop(columns=id_column)[good], texts=True)
     name = plain_name(table.parent if table.name == TABLE_NAME else table)
-    used = dict.fromkeys(files[id] for id in ids.tolist() if id in files)
-    checksum = checksum_files([table, *used])
     store = CrystalStore.from_crystals(crystals)
     return Dataset(name, store, columns, targets, str(table), checksum)
 
@@ -59,7 +57,7 @@ def read_structure_files(
     return Dataset(name, store, columns, {}, source, checksum_files(files))
 
 
-def _read_index(table: Path) -> tuple[pd.DataFrame, str, np.ndarray, dict[str, Path]]:
+def _read_index(table: Path) -> tuple[pd.DataFrame, str, np.ndarray, dict[str, str]]:
     """Give the table, its column of ids, the ids, and the files beside it by their names."""
     frame = _read_table(table)
     files = _index_files(table.parent)
@@ -75,28 +73,75 @@ def _read_index(table: Path) -> tuple[pd.DataFrame, str, np.ndarray, dict[str, P
     return frame, id_column, ids, files
 
 
+def _read_with_checksum(
+    ids: np.ndarray, files: dict[str, str], table: Path
+) -> tuple[list[Crystal], list[Rejected], np.ndarray, str]:
+    """Give what `_read_rows` does, and the checksum of the table and of the files that it names.
+
+    The files are read in the order in which they are summed, so that each is read once.
+    """
+    rows_of: dict[str, list[int]] = {}
+    for row, id in enumerate(ids.tolist()):
+        rows_of.setdefault(files.get(id, ""), []).append(row)
+    read: dict[int, Crystal | Rejected] = {}
+    for row in rows_of.pop("", ()):
+        read[row] = _tell_missing(ids[row], table.parent)
+    checksum = FilesChecksum()
+    for name in sorted([*rows_of, table.name]):
+        if name == table.name:
+            checksum.add(name, table.read_bytes())
+            continue
+        content = _read_content(table.parent, name)
+        if content is not None:
+            checksum.add(name, content)
+        for row in rows_of[name]:
+            read[row] = _read_row(ids[row], table.parent, name, content)
+    return *_part([read[row] for row in range(len(ids))]), checksum.give()
+
+
 def _read_rows(
-    ids: np.ndarray, files: dict[str, Path], folder: Path
+    ids: np.ndarray, files: dict[str, str], folder: Path
 ) -> tuple[list[Crystal], list[Rejected], np.ndarray]:
     """Give the crystals of some rows, what is wrong with the others, and which are good."""
-    crystals, found, good = [], [], np.zeros(len(ids), dtype=bool)
-    for row, id in enumerate(ids.tolist()):
-        path = files.get(id)
-        if path is None:
-            found.append(Rejected(id, f"no structure file {id}.cif in {folder}"))
-            continue
-        try:
-            crystals.append(read_crystal(path, id=id))
-            good[row] = True
-        except BadCrystal as error:
-            found.append(Rejected(id, f"{path.name}: {describe_problem(error)}"))
-    return crystals, found, good
+    return _part(
+        [
+            _read_row(id, folder, files[id]) if id in files else _tell_missing(id, folder)
+            for id in ids.tolist()
+        ]
+    )
 
 
-def _index_files(folder: Path) -> dict[str, Path]:
-    """Structure files by their names, and by their names without suffixes."""
-    files = find_structure_files(folder)[::-1]
-    return {stem_of(path): path for path in files} | {path.name: path for path in files}
+def _read_row(id: str, folder: Path, name: str, content: bytes | None = None) -> Crystal | Rejected:
+    try:
+        return only_one(read_file(f"{folder}/{name}", id, content=content), id)
+    except BadCrystal as error:
+        return Rejected(id, f"{name}: {describe_problem(error)}")
+
+
+def _read_content(folder: Path, name: str) -> bytes | None:
+    """Give the bytes of a file, or None: reading it as a crystal then says what is wrong."""
+    try:
+        return read_bytes(f"{folder}/{name}")
+    except BadCrystal:
+        return None
+
+
+def _tell_missing(id: str, folder: Path) -> Rejected:
+    return Rejected(id, f"no structure file {id}.cif in {folder}")
+
+
+def _part(
+    rows: list[Crystal | Rejected],
+) -> tuple[list[Crystal], list[Rejected], np.ndarray]:
+    good = np.array([isinstance(row, Crystal) for row in rows], dtype=bool)
+    crystals = [row for row in rows if isinstance(row, Crystal)]
+    return crystals, [row for row in rows if isinstance(row, Rejected)], good
+
+
+def _index_files(folder: Path) -> dict[str, str]:
+    """Give the names of structure files by themselves, and without their suffixes."""
+    names = find_structure_names(folder)[::-1]
+    return {stem_of_name(name): name for name in names} | {name: name for name in names}
 
 
 def _read_table(table: Path) -> pd.DataFrame:
@@ -104,7 +149,7 @@ def _read_table(table: Path) -> pd.DataFrame:
         return pd.read_csv(file, header=None, dtype=str, keep_default_na=False)
 
 
-def _name_columns(frame: pd.DataFrame, table: Path, files: dict[str, Path]) -> pd.DataFrame:
+def _name_columns(frame: pd.DataFrame, table: Path, files: dict[str, str]) -> pd.DataFrame:
     """Take the header off, if there is one, or give the columns names."""
     first = [str(cell).strip() for cell in frame.iloc[0]]
     if _is_header(first, files):
@@ -122,7 +167,7 @@ def _name_columns(frame: pd.DataFrame, table: Path, files: dict[str, Path]) -> p
     return frame
 
 
-def _is_header(first: Sequence[str], files: dict[str, Path]) -> bool:
+def _is_header(first: Sequence[str], files: dict[str, str]) -> bool:
     """A header names no file, and has a word where the rows below it have numbers."""
     if first[0] in files:
         return False
