@@ -177,7 +177,7 @@ def reach_error(program: Program, folder: str, aim: float, learned: int, work: P
     """Train ours with its own recipe, longer each time, until it is as good."""
     row = {"program": OURS, "way": f"to a validation error of {aim:.3f}", "n": learned}
     row["crystals"] = f"{learned:,} Castelli"
-    for epochs in (2, 3, 5, 8, 12, 20, 30):
+    for epochs in (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 30):
         command = program.train(folder, epochs, str(work / f"run_to_{epochs}"))
         command[command.index("paper")] = "default"
         result = run_whole(command, work)

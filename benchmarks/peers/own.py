@@ -24,7 +24,7 @@ from xtalgraph.models.cgcnn.weights_2018 import from_2018_state
 from xtalgraph.models.gated_sum import describe_bonds
 from xtalgraph.models.gated_sum.compiled import NearGaussians
 from xtalgraph.models.gated_sum.triton_form import PlacedBonds
-from xtalgraph.structures import read_crystal
+from xtalgraph.structures import read_crystal, read_crystals
 
 RULE = GraphConfig("nearest", 12)
 FORMS = {PlacedBonds: "Triton", NearGaussians: "numba", torch.Tensor: "plain torch"}
@@ -34,13 +34,8 @@ WITHOUT_NORMALISATION = replace(
 
 
 def graphs(options: dict) -> Callable[[], None]:
-    """Files to graphs, in one batch."""
-
-    def work() -> None:
-        texts = read_texts(options["folder"])
-        build_graphs([read_crystal(text, format="cif") for text in texts])
-
-    return work
+    """Files to graphs, in one batch, as a user reads a folder."""
+    return lambda: build_graphs(read_crystals(options["folder"]))
 
 
 def graphs_of_texts(options: dict) -> Callable[[], None]:

@@ -13,9 +13,10 @@ import pytest
 
 from tests.zoo import ZOO
 from xtalgraph.datasets import Dataset, join_datasets, read_dataset
+from xtalgraph.datasets.files import checksum_files
 from xtalgraph.datasets.json_stream import JsonStream
 from xtalgraph.errors import BadDataset, Rejected, UnknownName
-from xtalgraph.structures import Crystal, format_cif
+from xtalgraph.structures import Crystal, format_cif, read_crystal
 
 NAMES = ["CsCl", "Al2O3", "Cu"]
 LABELS = [1.5, None, -2.0]
@@ -235,10 +236,21 @@ def test_the_checksum_is_that_of_the_files(tmp_path: Path) -> None:
     assert read_dataset(table).checksum == hashlib.sha256(table.read_bytes()).hexdigest()
     folder = write_folder(tmp_path / "mine", "007,1\na,2\nb,3\n")
     before = read_dataset(folder).checksum
+    files = [folder / "id_prop.csv", *(folder / f"{id}.cif" for id in ("b", "007", "a"))]
+    assert before == checksum_files(files) != checksum_files(files[:-1])
     moved = write_folder(tmp_path / "moved", "007,1\na,2\nb,3\n")
     assert read_dataset(moved).checksum == before
     (moved / "a.cif").write_text((moved / "a.cif").read_text() + "\n")
     assert read_dataset(moved).checksum != before
+
+
+def test_crystals_come_in_the_order_of_the_table_not_of_the_files(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "mine", "b,1\n007,2\na,3\n")
+    dataset = read_dataset(folder)
+    assert dataset.ids.tolist() == ["b", "007", "a"] == dataset.crystals.ids.tolist()
+    for crystal in dataset.crystals:
+        again = read_crystal(folder / f"{crystal.id}.cif")
+        assert crystal.lattice.tolist() == again.lattice.tolist()
 
 
 ROW = '"[3,3,3,90,90,90]","[""Fe""]","[0,0,0]"'

@@ -1,5 +1,8 @@
 """Every figure drawn once with plausible numbers, and read as a reader would: nothing cut off."""
 
+import io
+import pickle
+import re
 import subprocess
 import sys
 
@@ -9,11 +12,14 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from PIL import Image
 
 from xtalgraph import metrics
 from xtalgraph.errors import BadDataset
 from xtalgraph.evaluation import figures
+from xtalgraph.evaluation.figures import style
 from xtalgraph.evaluation.figures.errors_by import LARGEST_NUMBER, table_position
+from xtalgraph.evaluation.figures.parity import count_near
 from xtalgraph.evaluation.figures.style import new_figure
 from xtalgraph.structures.crystal import Crystal
 from xtalgraph.structures.store import CrystalStore
@@ -199,6 +205,25 @@ def test_points_crowded_together_are_drawn_as_density(drawn: dict[str, Figure]) 
     assert len(drawn["parity of three"].axes) == 1
 
 
+def test_points_nearby_are_counted_as_a_tree_counts_them() -> None:
+    from sklearn.neighbors import KDTree
+
+    generator = np.random.default_rng(0)
+    true = generator.normal(size=300).round(1)  # rounded, so that many lie on one another
+    predicted = (true + 0.2 * generator.normal(size=300)).round(1)
+    tree = KDTree(np.column_stack([true, predicted]), metric="chebyshev")
+    limits = (-4.1, 4.1)  # no difference of rounded numbers is the reach of 0.164
+
+    def count(reach: float) -> list[int]:
+        points = np.column_stack([true, predicted])
+        return tree.query_radius(points, reach, count_only=True).tolist()
+
+    found = count_near(true, predicted, limits).tolist()
+    assert found == count(0.164)
+    assert found != count(0.264)
+    assert count_near(np.zeros(3), np.zeros(3), (-1.0, 1.0)).tolist() == [3, 3, 3]
+
+
 def test_saving_writes_both_kinds_and_the_same_bytes_twice(tmp_path, drawn) -> None:
     written = figures.save_figure(drawn["folds"], tmp_path / "deep" / "alpha0.5")
     assert [path.name for path in written] == ["alpha0.5.png", "alpha0.5.svg"]
@@ -209,6 +234,34 @@ def test_saving_writes_both_kinds_and_the_same_bytes_twice(tmp_path, drawn) -> N
         for name in ("first", "second")
     )
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+
+
+def save_with_matplotlib(figure: Figure, kind: str, dots: int) -> bytes:
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(style.SETTINGS):
+        figure.savefig(buffer, format=kind, dpi=dots)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("name", ["folds", "parity of few", "parity of many", "elements"])
+def test_a_saved_figure_is_what_matplotlib_saves(tmp_path, drawn, name: str) -> None:
+    def read(png: bytes) -> np.ndarray:
+        return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+
+    def list_tags(svg: str) -> list[str]:
+        return re.findall(r"<[a-z]+", svg.split("</metadata>")[1])
+
+    # a layout begins with the one before it, so each is made of a copy
+    figure, same, larger, vectors = (pickle.loads(pickle.dumps(drawn[name])) for _ in range(4))
+    before = figure.dpi, figure.canvas, figure.get_layout_engine()
+    png, svg = figures.save_figure(figure, tmp_path / "saved")
+    assert before == (figure.dpi, figure.canvas, figure.get_layout_engine())
+    assert np.array_equal(read(png.read_bytes()), read(save_with_matplotlib(same, "png", 200)))
+    other = read(save_with_matplotlib(larger, "png", 201))
+    assert not np.array_equal(read(png.read_bytes()), other)
+    # the layout was rounded to other dots, so the numbers are not the same to the last digit
+    expected = save_with_matplotlib(vectors, "svg", 200).decode()
+    assert list_tags(svg.read_text()) == list_tags(expected)
 
 
 def test_the_users_own_settings_stay_as_they_were() -> None:

@@ -2,7 +2,11 @@
 
 import contextlib
 import gzip
+import os
+import re
 import shutil
+import threading
+import time
 import warnings
 
 import numpy as np
@@ -20,6 +24,7 @@ from xtalgraph.structures import (
     read_crystals,
     write_crystal,
 )
+from xtalgraph.structures.reading import find_files, read_bytes
 from xtalgraph.structures.writing import WRITERS
 
 NAMES = {"cif": "a.cif", "poscar": "a.vasp", "extxyz": "a.xyz", "json": "a.json"}
@@ -177,3 +182,46 @@ def test_damaged_text_is_read_or_refused_and_nothing_else(name, start, length, m
     with contextlib.suppress(BadCrystal), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         assert read_crystal(damaged, format=name).n_atoms >= 1
+
+
+@pytest.mark.parametrize("size", [1, (1 << 15) - 1, 1 << 15, (1 << 15) + 1, 300_000])
+def test_the_whole_of_a_file_is_read_whatever_its_size(tmp_path, size: int) -> None:
+    content = np.random.default_rng(0).bytes(size)
+    (tmp_path / "file").write_bytes(content)
+    assert read_bytes(tmp_path / "file") == content
+    assert read_bytes(str(tmp_path / "file")) == content != content[:-1]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a device of Unix")
+def test_a_pipe_that_gives_little_at_a_time_is_read_to_its_end(tmp_path) -> None:
+    pipe = tmp_path / "slow.cif"
+    os.mkfifo(pipe)
+    text = format_cif(ZOO["NaCl"])
+
+    def write() -> None:
+        with open(pipe, "w") as file:
+            for line in text.splitlines(keepends=True):
+                file.write(line)
+                file.flush()
+                time.sleep(0.001)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    crystal = read_crystal(pipe)
+    writer.join()
+    assert format_cif(crystal) == text.replace("data_NaCl", "data_slow")
+
+
+def test_files_of_a_folder_are_named_as_files_that_are_given(tmp_path) -> None:
+    for name in ("a.cif", "b.v2.CIF", ".cif", "POSCAR", "c.cif.gz"):
+        crystal = ZOO["NaCl"]
+        data = WRITERS["poscar" if name == "POSCAR" else "cif"](crystal).encode()
+        (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    (tmp_path / "atom_init.json").write_text("{}")
+    folder = read_crystals(tmp_path)
+    files = read_crystals(find_files(tmp_path))
+    assert folder.ids.tolist() == files.ids.tolist()
+    assert set(folder.ids.tolist()) >= {"a", "b.v2", "POSCAR", "c"}
+    (tmp_path / "d.cif").write_text("data_d\n")
+    with pytest.raises(BadCrystal, match=re.escape(str(tmp_path / "d.cif"))):
+        read_crystals(tmp_path)

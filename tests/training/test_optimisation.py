@@ -1,6 +1,8 @@
 """The learning rate goes where its schedule says."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -56,3 +58,30 @@ def test_the_optimisers_are_made_as_asked() -> None:
     adamw = make_optimiser(parameters, TrainConfig(weight_decay=0.3))
     assert isinstance(adamw, torch.optim.AdamW)
     assert adamw.defaults["weight_decay"] == 0.3
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+def test_the_optimisers_take_the_steps_of_torch_and_keep_its_state(name: str) -> None:
+    config = TrainConfig(optimiser=name, weight_decay=0.1, schedule="constant")
+
+    def take_steps(make: Callable[[list[torch.nn.Parameter]], torch.optim.Optimizer]) -> tuple:
+        weights = torch.nn.Parameter(torch.linspace(-1, 1, 5))
+        optimiser = make([weights])
+        for step in range(4):
+            optimiser.zero_grad()
+            (weights**2 * (step + 1)).sum().backward()
+            optimiser.step()
+            assert torch.is_grad_enabled()
+        return weights.detach(), optimiser.state_dict()
+
+    def make_of_torch(rate: float) -> Callable[[list[torch.nn.Parameter]], torch.optim.Optimizer]:
+        if name == "sgd":
+            return partial(torch.optim.SGD, lr=rate, momentum=0.9, weight_decay=0.1)
+        return partial(torch.optim.AdamW, lr=rate, weight_decay=0.1, fused=True)
+
+    ours, our_state = take_steps(partial(make_optimiser, config=config))
+    theirs, their_state = take_steps(make_of_torch(config.learning_rate))
+    assert torch.equal(ours, theirs)
+    assert str(our_state) == str(their_state)
+    others, _ = take_steps(make_of_torch(2 * config.learning_rate))
+    assert not torch.equal(ours, others)

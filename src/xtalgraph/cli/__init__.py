@@ -4,14 +4,25 @@ Results go to stdout, progress and remarks to stderr. Exit status: 0 done, 1 som
 2 wrong use of the command, 3 a fault of ours.
 """
 
+import atexit
 import gc
 
-_OBJECTS_BEFORE_COLLECTING = 50_000  # instead of 700: loading packages makes no garbage
+_OBJECTS_BETWEEN = 50_000  # made before Python looks for rings among them; its own 700 are few
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Run the program and leave with its exit status."""
-    gc.set_threshold(_OBJECTS_BEFORE_COLLECTING, 20, 50)  # a sixth of what one prediction takes
-    from xtalgraph.cli.app import main
+    _collect_seldom()
+    from xtalgraph.cli.app import main as run_and_leave
 
-    main()
+    run_and_leave(arguments)
+
+
+def _collect_seldom() -> None:
+    """Let Python look for rings of dead objects seldom, and not among all when the program ends.
+
+    While packages are imported, a fifth of the time is such looking, which finds nothing; and at
+    the end the system takes the memory back by itself.
+    """
+    gc.set_threshold(_OBJECTS_BETWEEN)
+    atexit.register(gc.freeze)

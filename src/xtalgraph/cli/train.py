@@ -195,7 +195,8 @@ def finish(run: TrainedRun, dataset: Dataset | None) -> int:
     dataset = dataset if dataset is not None else read_run_dataset(run.folder)
     part = "test" if (run.folder / "test_predictions.csv").exists() else "validation"
     print_lines([f"{part} part:"])
-    print_lines(evaluate(run.folder, dataset, part=part).table().to_string(index=False).split("\n"))
-    page = report_run(run.folder, dataset, part=part)
+    evaluation = evaluate(run.folder, dataset, part=part)
+    print_lines(evaluation.table().to_string(index=False).split("\n"))
+    page = report_run(run.folder, dataset, evaluation=evaluation)
     say(f"run folder: {run.folder}", f"report: {page}")
     return 0

@@ -23,13 +23,27 @@ def checksum_files(paths: Sequence[Path]) -> str:
     if len(paths) == 1:
         with open(paths[0], "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    total = hashlib.sha256()
+    total = FilesChecksum()
     for path in sorted(paths, key=lambda path: (path.name, str(path))):
-        name = path.name.encode()
-        content = path.read_bytes()
+        total.add(path.name, path.read_bytes())
+    return total.give()
+
+
+class FilesChecksum:
+    """The same of files that are read anyway, and are added in the order of their names."""
+
+    def __init__(self) -> None:
+        self._total = hashlib.sha256()
+
+    def add(self, name: str, content: bytes) -> None:
+        """Take the next file."""
+        encoded = name.encode()
         # Lengths go in too: otherwise a byte could move from a name into the content unseen.
-        total.update(f"{len(name)} {len(content)} ".encode() + name + content)
-    return total.hexdigest()
+        self._total.update(f"{len(encoded)} {len(content)} ".encode() + encoded + content)
+
+    def give(self) -> str:
+        """Give the SHA-256 of what was added."""
+        return self._total.hexdigest()
 
 
 def checksum_texts(texts: Iterable[str]) -> str:

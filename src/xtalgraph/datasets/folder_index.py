@@ -12,10 +12,10 @@ import numpy as np
 from xtalgraph.datasets.column_names import ID_NAMES
 from xtalgraph.datasets.files import open_text
 from xtalgraph.datasets.flat_crystals import describe_problem
-from xtalgraph.datasets.sources import TABLE_NAME, find_structure_files, plain_name
+from xtalgraph.datasets.sources import TABLE_NAME, find_structure_names, plain_name
 from xtalgraph.errors import BadCrystal, BadDataset, Rejected
-from xtalgraph.structures import Crystal, CrystalStore, read_crystal
-from xtalgraph.structures.reading import stem_of
+from xtalgraph.structures import Crystal, CrystalStore
+from xtalgraph.structures.reading import only_one, read_bytes, read_file, stem_of_name
 
 _ROWS = 2048  # read at a time
 
@@ -27,7 +27,7 @@ class FolderIndex:
     names: tuple[str, ...]  # of the columns
     rows: list[list[str]]  # without the header
     id_column: int
-    files: dict[str, Path]
+    files: dict[str, str]  # names of files, by themselves and without their suffixes
 
     @property
     def ids(self) -> list[str]:
@@ -74,27 +74,48 @@ def iterate_folder(table: Path) -> Iterator[tuple[CrystalStore, list[Rejected]]]
 
 
 def read_rows(
-    ids: Sequence[str], files: dict[str, Path], folder: Path
+    ids: Sequence[str], files: dict[str, str], folder: Path
 ) -> tuple[list[Crystal], list[Rejected], np.ndarray]:
     """Give the crystals of some rows, what is wrong with the others, and which are good."""
-    crystals, found, good = [], [], np.zeros(len(ids), dtype=bool)
-    for row, id in enumerate(ids):
-        path = files.get(id)
-        if path is None:
-            found.append(Rejected(id, f"no structure file {id}.cif in {folder}"))
-            continue
-        try:
-            crystals.append(read_crystal(path, id=id))
-            good[row] = True
-        except BadCrystal as error:
-            found.append(Rejected(id, f"{path.name}: {describe_problem(error)}"))
-    return crystals, found, good
+    return part_rows(
+        [read_row(id, folder, files[id]) if id in files else tell_missing(id, folder) for id in ids]
+    )
 
 
-def _index_files(folder: Path) -> dict[str, Path]:
-    """Structure files by their names, and by their names without suffixes."""
-    files = find_structure_files(folder)[::-1]
-    return {stem_of(path): path for path in files} | {path.name: path for path in files}
+def read_row(id: str, folder: Path, name: str, content: bytes | None = None) -> Crystal | Rejected:
+    """Give the crystal of a file, or of its `content` where that was read before, or the reason."""
+    try:
+        return only_one(read_file(f"{folder}/{name}", id, content=content), id)
+    except BadCrystal as error:
+        return Rejected(id, f"{name}: {describe_problem(error)}")
+
+
+def read_content(folder: Path, name: str) -> bytes | None:
+    """Give the bytes of a file, or None: reading it as a crystal then says what is wrong."""
+    try:
+        return read_bytes(f"{folder}/{name}")
+    except BadCrystal:
+        return None
+
+
+def tell_missing(id: str, folder: Path) -> Rejected:
+    """Give the reason why an id without a file has no crystal."""
+    return Rejected(id, f"no structure file {id}.cif in {folder}")
+
+
+def part_rows(
+    rows: list[Crystal | Rejected],
+) -> tuple[list[Crystal], list[Rejected], np.ndarray]:
+    """Give the crystals among some rows, the reasons of the others, and which are crystals."""
+    good = np.array([isinstance(row, Crystal) for row in rows], dtype=bool)
+    crystals = [row for row in rows if isinstance(row, Crystal)]
+    return crystals, [row for row in rows if isinstance(row, Rejected)], good
+
+
+def _index_files(folder: Path) -> dict[str, str]:
+    """Give the names of structure files by themselves, and without their suffixes."""
+    names = find_structure_names(folder)[::-1]
+    return {stem_of_name(name): name for name in names} | {name: name for name in names}
 
 
 def _read_rows_of(table: Path) -> list[list[str]]:
@@ -117,7 +138,7 @@ def _read_rows_of(table: Path) -> list[list[str]]:
 
 
 def _name_columns(
-    rows: list[list[str]], table: Path, files: dict[str, Path]
+    rows: list[list[str]], table: Path, files: dict[str, str]
 ) -> tuple[tuple[str, ...], list[list[str]]]:
     """Take the header off, if there is one, or give the columns names."""
     first = [cell.strip() for cell in rows[0]]
@@ -132,7 +153,7 @@ def _name_columns(
     return ("id", *(f"target_{number}" for number in range(1, len(first)))), rows
 
 
-def _is_header(first: Sequence[str], files: dict[str, Path]) -> bool:
+def _is_header(first: Sequence[str], files: dict[str, str]) -> bool:
     """A header names no file, and has a word where the rows below it have numbers."""
     if first[0] in files:
         return False

@@ -8,7 +8,12 @@ from pathlib import Path
 
 from xtalgraph.datasets.json_stream import sniff_json
 from xtalgraph.errors import BadDataset
-from xtalgraph.structures.reading import format_of, is_structure_file, list_structure_files
+from xtalgraph.structures.reading import (
+    format_of,
+    format_of_name,
+    is_structure_file,
+    list_structure_names,
+)
 
 TABLE_NAME = "id_prop.csv"
 """The table of a folder in the layout of 2018."""
@@ -46,8 +51,13 @@ def is_one_structure(path: Path) -> bool:
 
 def find_structure_files(folder: Path) -> list[Path]:
     """Give the structure files of a folder: CIF first, then the other formats, each by name."""
-    files = list_structure_files(folder)
-    return sorted(files, key=lambda path: _FORMATS.index(str(format_of(path))))
+    return [folder / name for name in find_structure_names(folder)]
+
+
+def find_structure_names(folder: Path) -> list[str]:
+    """Give the names of these files."""
+    names = list_structure_names(folder)
+    return sorted(names, key=lambda name: _FORMATS.index(str(format_of_name(name))))
 
 
 def find_crystal_files(folder: Path) -> list[Path]:

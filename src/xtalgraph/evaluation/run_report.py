@@ -40,14 +40,16 @@ def report_run(
     *,
     part: str = "test",
     baselines: tuple[str, ...] | None = None,
+    evaluation: Evaluation | None = None,
     out: str | Path | None = None,
 ) -> Path:
     """Evaluate a run on a part of its data set and write its page; give the path of the page.
 
-    Beside `report.html` lie `report.json`, `tables/` and `figures/`, in the run folder or in `out`.
+    An `evaluation` that is there already is taken, whatever its part and baselines. Beside
+    `report.html` lie `report.json`, `tables/` and `figures/`, in the run folder or in `out`.
     """
     folder = Path(folder)
-    evaluation = evaluate(folder, dataset, part=part, baselines=baselines)
+    evaluation = evaluation or evaluate(folder, dataset, part=part, baselines=baselines)
     history = pd.read_csv(folder / HISTORY) if (folder / HISTORY).is_file() else None
     names = ", ".join(target.name.replace("_", " ") for target in evaluation.task.targets)
     sections = (

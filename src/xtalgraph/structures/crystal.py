@@ -50,7 +50,7 @@ class Crystal:
         id: str = "",
     ) -> None:
         lattice = np.array(lattice, dtype=np.float64)
-        positions = np.array(fractional_positions, dtype=np.float64)
+        positions = np.array(fractional_positions, dtype=np.float64, order="C")
         numbers = np.asarray(atomic_numbers)
         refuse_bad_arrays(lattice, positions, numbers, id)
         numbers = numbers.astype(np.uint8)

@@ -9,9 +9,9 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from os.path import splitext
+from os.path import basename, splitext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from xtalgraph.errors import BadCrystal, Rejected, UnknownName, summarise
 from xtalgraph.structures.cif import read_cif
@@ -49,8 +49,13 @@ SUFFIXES = {
 }
 _NOT_STRUCTURES = {"atom_init.json"}  # the element vectors in a folder of the 2018 layout
 _AT_ONCE = 2048  # crystals of one piece: some MB
+_PIECE = 1 << 15  # bytes that are asked for at first: most structures have fewer
 _LARGE = 1 << 23  # bytes; from here on a file of many frames is not held whole
 _DATA_BLOCK = re.compile(r"^\s*data_", re.MULTILINE | re.IGNORECASE)
+
+
+class _PathText(str):
+    """The path of a file in a folder: a `Path` would take as long to make as the file to read."""
 
 
 def read_crystal(source: Source, *, id: str | None = None, format: str | None = None) -> Crystal:
@@ -67,6 +72,11 @@ def read_crystal(source: Source, *, id: str | None = None, format: str | None = 
         crystals = read_cif(source, id or "")  # the quick way, for tables with CIF text
     else:
         crystals = _read_source(source, id, format, None)
+    return only_one(crystals, id)
+
+
+def only_one(crystals: list[Crystal], id: str | None = None) -> Crystal:
+    """Give the crystal of a source that holds one."""
     if len(crystals) == 1:
         return crystals[0]
     raise BadCrystal(
@@ -128,6 +138,11 @@ def iterate_files(files: Sequence[Path]) -> Iterator[tuple[CrystalStore, list[Re
 def find_files(folder: Path) -> list[Path]:
     """Give the structure files of a folder by name, sorted; its subfolders are not searched."""
     files = list_structure_files(folder)
+    _refuse_none(files, folder)
+    return files
+
+
+def _refuse_none(files: Sequence[object], folder: Path) -> None:
     if not files:
         raise BadCrystal(
             "the folder has no structure files",
@@ -135,19 +150,29 @@ def find_files(folder: Path) -> list[Path]:
             remedy=f"Known are {', '.join(SUFFIXES)}, POSCAR and CONTCAR; for subfolders give a "
             "glob such as 'folder/**/*.cif'.",
         )
-    return files
 
 
 def list_structure_files(folder: Path) -> list[Path]:
     """Give the structure files of a folder by name, sorted; there may be none."""
+    return [folder / name for name in list_structure_names(folder)]
+
+
+def list_structure_names(folder: Path) -> list[str]:
+    """Give the names of the structure files of a folder, sorted; there may be none."""
     with os.scandir(folder) as entries:  # which knows what is a file without asking for each
-        names = sorted(entry.name for entry in entries if entry.is_file())
-    return [file for name in names if is_structure_file(file := folder / name)]
+        return sorted(
+            entry.name for entry in entries if is_structure_name(entry.name) and entry.is_file()
+        )
 
 
 def is_structure_file(path: Path) -> bool:
     """Tell by the name whether a file is a structure; `atom_init.json` is none."""
-    return format_of(path) is not None and path.name not in _NOT_STRUCTURES
+    return is_structure_name(path.name)
+
+
+def is_structure_name(name: str) -> bool:
+    """Tell whether a file of this name is a structure."""
+    return format_of_name(name) is not None and name not in _NOT_STRUCTURES
 
 
 def format_of(path: Path) -> str | None:
@@ -156,7 +181,14 @@ def format_of(path: Path) -> str | None:
     >>> format_of(Path("a/POSCAR.gz")), format_of(Path("b.CIF")), format_of(Path("c.txt"))
     ('poscar', 'cif', None)
     """
-    name = _unpacked_name(path).lower()
+    return format_of_name(path.name)
+
+
+def format_of_name(name: str) -> str | None:
+    """Give the format that a name says, or None."""
+    if name.endswith(".cif"):  # nearly every file
+        return "cif"
+    name = _unpacked(name).lower()
     suffix = splitext(name)[1]
     if suffix in SUFFIXES:
         return SUFFIXES[suffix]
@@ -169,7 +201,8 @@ def _expand(source: Source) -> list[Source]:
         return [source]
     path = Path(source)
     if path.is_dir():
-        return list(find_files(path))
+        _refuse_none(names := list_structure_names(path), path)
+        return [_PathText(f"{path}{os.sep}{name}") for name in names]
     if any(sign in str(source) for sign in "*?[") and not path.exists():
         files = [Path(name) for name in sorted(glob.glob(str(source), recursive=True))]
         files = [file for file in files if file.is_file()]
@@ -182,23 +215,33 @@ def _expand(source: Source) -> list[Source]:
 
 def _name_sources(items: list[Source]) -> list[str]:
     """Give the stem of each file, with its folder where two files share the stem."""
-    stems = [stem_of(item) if isinstance(item, Path) else "" for item in items]
+    stems = [stem_of_name(basename(item)) if _is_path(item) else "" for item in items]
     counts = Counter(stems)
     return [
-        f"{item.parent.name}/{stem}" if isinstance(item, Path) and counts[stem] > 1 else stem
+        f"{Path(item).parent.name}/{stem}" if counts[stem] > 1 and _is_path(item) else stem
         for item, stem in zip(items, stems, strict=True)
     ]
 
 
+def _is_path(item: Source) -> TypeGuard[Path | _PathText]:
+    return isinstance(item, Path | _PathText)
+
+
 def stem_of(path: Path) -> str:
     """Give the name of a file without the suffixes of a structure: the id of its crystal."""
-    name = _unpacked_name(path)
-    stem, suffix = splitext(name)  # pathlib would take microseconds, which count in a large folder
+    return stem_of_name(path.name)
+
+
+def stem_of_name(name: str) -> str:
+    """Give a name without the suffixes of a structure."""
+    if name.endswith(".cif") and name[0] != ".":  # nearly every file
+        return name[:-4]
+    name = _unpacked(name)
+    stem, suffix = splitext(name)
     return stem if suffix.lower() in SUFFIXES else name
 
 
-def _unpacked_name(path: Path) -> str:
-    name = path.name
+def _unpacked(name: str) -> str:
     return name[:-3] if name[-3:].lower() == ".gz" else name
 
 
@@ -211,16 +254,34 @@ def _read_source(
 ) -> list[Crystal]:
     if format is not None and format not in READERS:
         raise UnknownName("structure format", format, READERS)
+    if _is_path(source):  # asked first: whether it is a mapping takes longer to tell
+        return read_file(source, id, format, rejected)
     if isinstance(source, Mapping):
         return [read_structure_dict(dict(source), id or "")]
     if _is_text(source):
         text = str(source)
         return READERS[format or _format_of_text(text, id or "")](text, id or "", rejected)
-    path = source if isinstance(source, Path) else Path(str(source))
-    id = id or stem_of(path)
+    return read_file(Path(source), id, format, rejected)
+
+
+def read_file(
+    path: str | Path,
+    id: str | None = None,
+    format: str | None = None,
+    rejected: list[Rejected] | None = None,
+    *,
+    content: bytes | None = None,
+) -> list[Crystal]:
+    """Give the crystals of a structure file, or of its `content` where that was read before."""
+    if format is not None and format not in READERS:
+        raise UnknownName("structure format", format, READERS)
+    name = basename(path)
+    id = id or stem_of_name(name)
     try:
-        text = _read_text(path)
-        return READERS[format or format_of(path) or _format_of_text(text, id)](text, id, rejected)
+        text = _decode(read_bytes(path) if content is None else content)
+        return READERS[format or format_of_name(name) or _format_of_text(text, id)](
+            text, id, rejected
+        )
     except BadCrystal as problem:
         raise BadCrystal(
             problem.problem,
@@ -242,25 +303,39 @@ def _iterate_source(file: Path, name: str, problems: list[Rejected]) -> Iterator
         problems.append(Rejected(getattr(problem, "id", "") or name, str(problem)))
 
 
-def _read_text(path: Path) -> str:
-    """Give the text of a file, unpacked where it is compressed with gzip."""
+def read_bytes(path: str | Path) -> bytes:
+    """Give what a file holds, by the system's own calls: a third of the time of Python's `open`."""
     try:
-        data = path.read_bytes()
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        try:
+            pieces, size = [], _PIECE
+            while piece := os.read(descriptor, size):
+                pieces.append(piece)
+                size = min(2 * size, _LARGE)
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        finally:
+            os.close(descriptor)
     except OSError as problem:
         reason = problem.strerror or type(problem).__name__
         remedy = "Give the path of a structure file, or text with line breaks."
         raise BadCrystal(f"it cannot be opened ({reason})", remedy=remedy) from problem
+
+
+def _decode(data: bytes) -> str:
+    """Give the text of a file, unpacked where it is compressed with gzip."""
     if data.startswith(b"\x1f\x8b"):
         try:
             data = gzip.decompress(data)
         except (OSError, EOFError, zlib.error) as problem:
             remedy = "Copy or compress it again."
             raise BadCrystal(f"broken gzip ({problem})", remedy=remedy) from problem
-    if not data.strip():
+    if not data or data.isspace():
         raise BadCrystal("the file is empty", remedy="Write or copy it again.")
     if b"\x00" in data:
         problem_text = "the file is binary, or text in UTF-16"
         raise BadCrystal(problem_text, remedy="Give a structure file as plain UTF-8 text.")
+    if data.isascii():
+        return data.decode("ascii")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:

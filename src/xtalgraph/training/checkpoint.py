@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import Callback, Trainer
 from torch import Tensor
 
+from xtalgraph.training.lightning import Callback, Trainer
 from xtalgraph.training.module import TrainingModule
 from xtalgraph.training.run_folder import CHECKPOINT
 

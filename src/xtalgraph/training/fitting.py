@@ -13,13 +13,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.accelerators import CPUAccelerator
-from lightning.pytorch.plugins.environments import SLURMEnvironment
 
 from xtalgraph.errors import BadCheckpoint, BadConfig
 from xtalgraph.training.config import TrainConfig
+from xtalgraph.training.lightning import (
+    Callback,
+    CPUAccelerator,
+    MisconfigurationException,
+    SLURMEnvironment,
+    Trainer,
+)
 from xtalgraph.training.module import TrainingModule
 
 _LOGGERS = ("lightning.pytorch", "lightning.fabric")

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from lightning.pytorch import Callback, Trainer
 
+from xtalgraph.training.lightning import Callback, Trainer
 from xtalgraph.training.module import TrainingModule
 from xtalgraph.training.run_folder import HISTORY, write_text
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
-from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from xtalgraph.errors import BadConfig
@@ -16,6 +15,7 @@ from xtalgraph.graphs import CrystalGraph, GraphLoader
 from xtalgraph.models.network import Network
 from xtalgraph.training.batches import LabelledLoader, TrainingBatch
 from xtalgraph.training.config import RunConfig
+from xtalgraph.training.lightning import LightningModule
 from xtalgraph.training.losses import find_loss
 from xtalgraph.training.optimisation import make_optimiser, make_schedule
 from xtalgraph.training.problem import Problem

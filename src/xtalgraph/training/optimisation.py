@@ -3,13 +3,42 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
+import torch
+from torch import optim
 from torch.nn import Parameter
-from torch.optim import SGD, AdamW, Optimizer
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from xtalgraph.training.config import TrainConfig
+
+
+def _bare(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a method of torch's as it was before torch wrapped it, or as it is."""
+    return getattr(method, "__wrapped__", method)
+
+
+# torch wraps these methods so that its compiler leaves them alone, and imports the compiler at
+# their first call, which takes over a second and is for nothing where nothing is compiled. The
+# wrap of `step` also sets the recording of gradients, which is why it is given back here.
+class SGD(optim.SGD):
+    """torch's, not for networks that are compiled."""
+
+    add_param_group = _bare(Optimizer.add_param_group)
+    zero_grad = _bare(Optimizer.zero_grad)
+    state_dict = _bare(Optimizer.state_dict)
+    step = torch.no_grad()(_bare(optim.SGD.step))
+
+
+class AdamW(optim.AdamW):
+    """torch's, not for networks that are compiled."""
+
+    add_param_group = _bare(Optimizer.add_param_group)
+    zero_grad = _bare(Optimizer.zero_grad)
+    state_dict = _bare(Optimizer.state_dict)
+    step = torch.no_grad()(_bare(optim.AdamW.step))
 
 
 def make_optimiser(parameters: Iterable[Parameter], config: TrainConfig) -> Optimizer:

@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lightning.pytorch import Callback, Trainer
-
+from xtalgraph.training.lightning import Callback, Trainer
 from xtalgraph.training.module import TrainingModule
 
 _SECONDS_BETWEEN = 0.5  # reading the loss from an accelerator waits for it, so not at every step

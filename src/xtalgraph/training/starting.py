@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, Trainer
 from torch import Tensor, nn
 
 from xtalgraph.datasets.splits import PARTS
@@ -20,6 +19,7 @@ from xtalgraph.models.network import Network
 from xtalgraph.models.selecting import COMPOSITION, OUTPUT, select_outputs, select_targets
 from xtalgraph.training.config import RunConfig, preset
 from xtalgraph.training.config_toml import config_tables
+from xtalgraph.training.lightning import Callback, Trainer
 from xtalgraph.training.module import TrainingModule
 from xtalgraph.training.problem import Problem
 from xtalgraph.training.references import differ_by_references

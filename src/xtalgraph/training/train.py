@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback
 
 from xtalgraph.datasets import Dataset
 from xtalgraph.datasets.splits import DEFAULT_SPLIT, Split, read_split
@@ -19,6 +18,7 @@ from xtalgraph.training.config import RunConfig, preset
 from xtalgraph.training.finishing import finish_run
 from xtalgraph.training.fitting import fit, make_trainer, quiet_lightning
 from xtalgraph.training.history import History
+from xtalgraph.training.lightning import Callback
 from xtalgraph.training.module import TrainingModule
 from xtalgraph.training.problem import Problem, pose_problem, refuse_bad_crystals
 from xtalgraph.training.progress import Progress, ProgressReporter

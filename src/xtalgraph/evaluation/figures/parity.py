@@ -1,5 +1,6 @@
 """Figures of predicted numbers against true ones."""
 
+from bisect import bisect_left, bisect_right, insort
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,7 +75,7 @@ def _draw_points(
 ) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    crowd = _count_near(true, predicted, limits)
+    crowd = count_near(true, predicted, limits)
     order = np.argsort(crowd, kind="stable")  # the crowded ones on top, or they are hidden
     if crowd.max() <= 2:
         axes.scatter(true, predicted, s=14, color=COLOURS["blue"], alpha=0.8, linewidths=0)
@@ -145,10 +146,28 @@ def _common_range(true: np.ndarray, predicted: np.ndarray) -> tuple[float, float
     return low - margin, high + margin
 
 
-def _count_near(true: np.ndarray, predicted: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
-    """Count the points in a square of 1/25 of the axis around each point, itself included."""
-    from sklearn.neighbors import KDTree
+def count_near(true: np.ndarray, predicted: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
+    """Count the points in a square of 1/25 of the axis around each point, itself included.
 
-    points = np.column_stack([true, predicted])
+    A strip as wide as the square moves over the points from left to right; the heights of those
+    within are kept in order, so that each count is two searches. A tree of scikit-learn would do
+    the same, and its import takes longer than all figures of a report.
+    """
     reach = (limits[1] - limits[0]) / 50
-    return KDTree(points, metric="chebyshev").query_radius(points, reach, count_only=True)
+    order = np.argsort(true, kind="stable")
+    across, heights = true[order], predicted[order].tolist()
+    first = np.searchsorted(across, across - reach, side="left").tolist()
+    last = np.searchsorted(across, across + reach, side="right").tolist()
+    counts, within = np.zeros(len(true), dtype=np.int64), list[float]()
+    begin = end = 0
+    for place, height in enumerate(heights):
+        while end < last[place]:
+            insort(within, heights[end])
+            end += 1
+        while begin < first[place]:
+            del within[bisect_left(within, heights[begin])]
+            begin += 1
+        counts[order[place]] = bisect_right(within, height + reach) - bisect_left(
+            within, height - reach
+        )
+    return counts

@@ -3,9 +3,12 @@
 import functools
 import io
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,6 +73,7 @@ SETTINGS: Any = {
 
 COLUMN_WIDTH = 3.5  # inches, one column of a journal page
 PAGE_WIDTH = 7.0  # inches, both columns
+DOTS = 200  # an inch, of a PNG
 LONG_LABEL = 36  # characters that fit along the side of the smallest figure
 
 
@@ -108,14 +112,18 @@ def label(quantity: str, unit: str = "") -> str:
 
 
 def save_figure(figure: "Figure", path_without_suffix: str | Path) -> list[Path]:
-    """Write the figure as PNG (200 dots an inch) and as SVG; give both paths."""
+    """Write the figure as PNG (200 dots an inch) and as SVG; give both paths.
+
+    It is laid out once, for the first; matplotlib's own `savefig` lays out and draws twice a file.
+    """
     path = Path(path_without_suffix)
     path.parent.mkdir(parents=True, exist_ok=True)
     written = []
-    for suffix in (".png", ".svg"):
-        target = path.with_name(path.name + suffix)  # a name like `alpha0.5` keeps its point
-        target.write_bytes(_render(figure, suffix[1:]))
-        written.append(target)
+    with _lent(figure):
+        for suffix, draw in ((".png", _draw_png), (".svg", _draw_svg)):
+            target = path.with_name(path.name + suffix)  # a name like `alpha0.5` keeps its point
+            target.write_bytes(draw(figure, DOTS))
+            written.append(target)
     return written
 
 
@@ -123,13 +131,43 @@ def save_small_png(figure: "Figure", path: str | Path) -> None:
     """Write the figure as PNG alone, 120 dots an inch and 64 colours, where the space counts."""
     from PIL import Image
 
-    image = Image.open(io.BytesIO(_render(figure, "png", 120))).convert("RGB")
+    with _lent(figure):
+        image = Image.open(io.BytesIO(_draw_png(figure, 120))).convert("RGB")
     image.quantize(64, dither=Image.Dither.NONE).save(path, "png", optimize=True)
 
 
+@contextmanager
+def _lent(figure: "Figure") -> Iterator[None]:
+    """Give a figure back with the canvas, the dots and the layout that it came with."""
+    canvas, dots, layout = figure.canvas, figure.dpi, figure.get_layout_engine()
+    try:
+        yield
+    finally:
+        figure.set_layout_engine(layout)
+        figure.set_dpi(dots)
+        figure.set_canvas(canvas)
+
+
 @styled
-def _render(figure: "Figure", kind: str, dots: int = 200) -> bytes:
+def _draw_png(figure: "Figure", dots: int) -> bytes:
+    """Lay out, draw, and leave the layout as it is from here on."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
+    canvas = FigureCanvasAgg(figure)
+    figure.set_dpi(dots)
+    canvas.draw()
+    figure.set_layout_engine("none")
     buffer = io.BytesIO()
-    metadata = {"Date": None} if kind == "svg" else {"Software": None}
-    figure.savefig(buffer, format=kind, dpi=dots, metadata=metadata)
+    Image.fromarray(np.asarray(canvas.buffer_rgba())).save(buffer, "png", dpi=(dots, dots))
     return buffer.getvalue()
+
+
+@styled
+def _draw_svg(figure: "Figure", dots: int) -> bytes:
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    canvas, buffer = FigureCanvasSVG(figure), io.StringIO()
+    figure.set_dpi(dots)  # of the pictures within
+    canvas.print_svg(buffer, metadata={"Date": None})
+    return buffer.getvalue().encode("utf-8")
