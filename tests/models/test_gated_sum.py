@@ -10,8 +10,7 @@ from tests.zoo import ZOO
 from xtalgraph.graphs import GraphConfig, build_graphs
 from xtalgraph.models import Cgcnn, CgcnnConfig, ResidualConfig, ResidualNetwork
 from xtalgraph.models.gated_sum import describe_bonds
-from xtalgraph.models.gated_sum.compiled import NearGaussians
-from xtalgraph.models.gated_sum.kernel import N_NEAR
+from xtalgraph.models.gated_sum.near_gaussians import N_NEAR, NearGaussians
 from xtalgraph.models.gated_sum.triton_form import place_bonds
 from xtalgraph.structures import Crystal
 

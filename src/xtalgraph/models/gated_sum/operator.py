@@ -24,11 +24,11 @@ from torch import Tensor, nn
 from xtalgraph.graphs import CrystalGraph
 from xtalgraph.models.activations import ACTIVATIONS
 from xtalgraph.models.gated_sum.compiled import (
-    NearGaussians,
     can_be_compiled,
     compiled_gated_sum,
     find_near_gaussians,
 )
+from xtalgraph.models.gated_sum.near_gaussians import NearGaussians
 from xtalgraph.models.gated_sum.triton_form import (
     PlacedBonds,
     place_bonds,

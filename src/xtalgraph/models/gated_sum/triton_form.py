@@ -19,7 +19,7 @@ from torch.autograd.function import once_differentiable
 
 from xtalgraph.graphs import CrystalGraph
 from xtalgraph.models.gated_sum.compiled import KERNEL_ACTIVATIONS
-from xtalgraph.models.gated_sum.kernel import N_NEAR
+from xtalgraph.models.gated_sum.near_gaussians import N_NEAR
 from xtalgraph.models.radial import GaussianBasis
 
 OLDEST = (7, 0)  # compute capability that Triton compiles for
