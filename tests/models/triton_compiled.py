@@ -9,7 +9,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from xtalgraph.models.gated_sum import functions, triton_kernel
+from xtalgraph.models.gated_sum import kernel, triton_kernel
 
 TARGETS = {"sm_80": GPUTarget("cuda", 80, 32), "sm_90": GPUTarget("cuda", 90, 32)}
 KERNELS = (
@@ -23,7 +23,7 @@ INTEGERS = {"centre", "neighbour", "first"}
 LONG_INTEGERS = {"starts", "order"}
 SIZES = {"half", "n_edges", "n_each", "n_gaussians"}
 CONSTANTS = {
-    "kind": functions.SILU,
+    "kind": kernel.SILU,
     "in_order": False,
     "block_edges": 16,
     "block_gaussians": 64,

@@ -11,12 +11,11 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from xtalgraph.graphs import CrystalGraph
-from xtalgraph.models.gated_sum import batch_kernel, kernel
-from xtalgraph.models.gated_sum.functions import RELU, SILU, SOFTPLUS
+from xtalgraph.models.gated_sum import kernel
 from xtalgraph.models.gated_sum.near_gaussians import N_NEAR, NearGaussians, expand_near
 from xtalgraph.models.radial import GaussianBasis
 
-KERNEL_ACTIVATIONS = {"softplus": SOFTPLUS, "silu": SILU, "relu": RELU}
+KERNEL_ACTIVATIONS = {"softplus": kernel.SOFTPLUS, "silu": kernel.SILU, "relu": kernel.RELU}
 
 
 def has_compiled_form(activation: str, normalisation: str, n_gaussians: int) -> bool:
@@ -132,7 +131,7 @@ class GatedSumOverBatch(torch.autograd.Function):
         n_atoms, width = from_centre.shape
         n_edges = len(near.first)
         argument = np.empty((n_edges, width), np.float32)
-        total, squares = batch_kernel.sum_arguments(
+        total, squares = kernel.sum_arguments(
             _array(from_centre), _array(from_neighbour), _array(bond_weight),
             near.first, near.values, near.starts, near.neighbour, argument,
         )  # fmt: skip
@@ -140,9 +139,7 @@ class GatedSumOverBatch(torch.autograd.Function):
         scale = (_array(gain) * inverse).astype(np.float32)
         shift = (_array(offset) - mean * scale).astype(np.float32)
         sums = np.empty((n_atoms, width // 2), np.float32)
-        batch_kernel.sum_gated_arguments(
-            kind, argument, scale, shift, near.starts, near.share, sums
-        )
+        kernel.sum_gated_arguments(kind, argument, scale, shift, near.starts, near.share, sums)
         context.saved = (argument, scale, shift, mean, inverse, is_of_batch, kind, near)
         context.n_gaussians = len(bond_weight)
         return torch.from_numpy(sums)
@@ -154,7 +151,7 @@ class GatedSumOverBatch(torch.autograd.Function):
         argument, scale, shift, mean, inverse, is_of_batch, kind, near = context.saved
         n_edges, width = argument.shape
         dz = np.empty_like(argument)
-        total, product = batch_kernel.differentiate_gate(
+        total, product = kernel.differentiate_gate(
             kind, argument, scale, shift, near.starts, near.share, _array(gradients[0]), dz
         )
         with np.errstate(invalid="ignore", over="ignore"):  # a nan is seen in the loss
@@ -165,7 +162,7 @@ class GatedSumOverBatch(torch.autograd.Function):
             constant = -scale * total / n_edges - by_a * mean
         rows = len(near.starts) - 1, len(near.starts) - 1, context.n_gaussians
         derivatives = [np.zeros((n_rows, width), np.float32) for n_rows in rows]
-        batch_kernel.spread_derivative(
+        kernel.spread_derivative(
             argument, dz, scale, by_a.astype(np.float32), constant.astype(np.float32),
             near.first, near.values, near.starts, near.neighbour, *derivatives,
         )  # fmt: skip

@@ -16,6 +16,7 @@ from jaxtyping import Float32, Int32, Int64
 from xtalgraph.compiling import compiled_for_sums
 
 N_NEAR = 8  # Gaussians that are used for a distance: the others are below exp(-16) = 1.1e-7
+RATIO_OF_RATIOS = np.exp(-2.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,5 +46,11 @@ def expand_near(distance, start, step, n_gaussians, first, values):
         place = (distance[edge] - start) / step
         begin = min(max(int(np.floor(place)) - (N_NEAR // 2 - 1), 0), n_gaussians - N_NEAR)
         first[edge] = begin
+        # from k to k + 1 exp(-(x - k)²) takes a factor exp(2 (x - k) - 1): two exp for the eight;
+        # for x of 30 or more, far beyond the last Gaussian, all are 0 in float32
+        x = min(place - begin, 30.0)
+        value, ratio = np.exp(-(x * x)), np.exp(2 * x - 1)
         for k in range(N_NEAR):
-            values[edge, k] = np.exp(-((place - (begin + k)) ** 2))
+            values[edge, k] = value
+            value *= ratio
+            ratio *= RATIO_OF_RATIOS

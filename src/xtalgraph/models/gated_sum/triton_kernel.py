@@ -32,10 +32,10 @@ from typing import Any
 import triton
 import triton.language as tl
 
-from xtalgraph.models.gated_sum import functions, near_gaussians
+from xtalgraph.models.gated_sum import kernel, near_gaussians
 
 N_NEAR = tl.constexpr(near_gaussians.N_NEAR)
-SOFTPLUS, SILU = tl.constexpr(functions.SOFTPLUS), tl.constexpr(functions.SILU)
+SOFTPLUS, SILU = tl.constexpr(kernel.SOFTPLUS), tl.constexpr(kernel.SILU)
 
 
 def on_device(function: Callable) -> Any:
