@@ -64,11 +64,11 @@ def compiled_gated_sum(
         scales = normalise.weight, normalise.bias
         sums = GatedSumOverBatch.apply(*parts, *scales, near, normalise, kind)
     else:
-        sums = GatedSum.apply(*parts, *_scaling(normalise), near, kind)
+        sums = GatedSum.apply(*parts, *scaling_of(normalise), near, kind)
     return sums.to(from_centre.dtype)
 
 
-def _scaling(normalise: nn.Module) -> tuple[Tensor | None, Tensor | None, float | None]:
+def scaling_of(normalise: nn.Module) -> tuple[Tensor | None, Tensor | None, float | None]:
     """Give scale and shift of each column, and what is added to the variance of each row."""
     if isinstance(normalise, nn.LayerNorm):
         return normalise.weight, normalise.bias, normalise.eps
@@ -77,6 +77,16 @@ def _scaling(normalise: nn.Module) -> tuple[Tensor | None, Tensor | None, float 
         scale = normalise.weight.double() * inverse
         return scale.float(), (normalise.bias - mean * scale).float(), None
     return None, None, None
+
+
+def scaling_arrays(
+    scale: Tensor | None, shift: Tensor | None, epsilon: float | None
+) -> kernel.Scaling:
+    """Give the same as the loops take it."""
+    if scale is None or shift is None:
+        return kernel.Scaling()
+    row_epsilon = None if epsilon is None else np.float32(epsilon)
+    return kernel.Scaling(array_of(scale), array_of(shift), row_epsilon)
 
 
 class GatedSum(torch.autograd.Function):
@@ -95,19 +105,15 @@ class GatedSum(torch.autograd.Function):
         kind: int,
     ) -> Tensor:
         """Compute the sums."""
-        parts = _array(from_centre), _array(from_neighbour), _array(bond_weight)
-        scaling = kernel.Scaling()
-        if scale is not None and shift is not None:
-            row_epsilon = None if epsilon is None else np.float32(epsilon)
-            scaling = kernel.Scaling(_array(scale), _array(shift), row_epsilon)
-        context.read = kind, *parts, near, scaling
+        parts = array_of(from_centre), array_of(from_neighbour), array_of(bond_weight)
+        context.read = kind, *parts, near, scaling_arrays(scale, shift, epsilon)
         return torch.from_numpy(kernel.sum_gated(*context.read))
 
     @staticmethod
     @once_differentiable
     def backward(context: Any, *gradients: Tensor) -> tuple[Any, ...]:
         """Give the derivatives by the three parts of the argument, by scale and by shift."""
-        derivatives = kernel.differentiate(_array(gradients[0]), *context.read)
+        derivatives = kernel.differentiate(array_of(gradients[0]), *context.read)
         found = (None if array is None else torch.from_numpy(array) for array in derivatives)
         return *found, None, None, None
 
@@ -132,12 +138,12 @@ class GatedSumOverBatch(torch.autograd.Function):
         n_edges = len(near.first)
         argument = np.empty((n_edges, width), np.float32)
         total, squares = kernel.sum_arguments(
-            _array(from_centre), _array(from_neighbour), _array(bond_weight),
+            array_of(from_centre), array_of(from_neighbour), array_of(bond_weight),
             near.first, near.values, near.starts, near.neighbour, argument,
         )  # fmt: skip
         mean, inverse, is_of_batch = _statistics(normalise, total, squares, n_edges)
-        scale = (_array(gain) * inverse).astype(np.float32)
-        shift = (_array(offset) - mean * scale).astype(np.float32)
+        scale = (array_of(gain) * inverse).astype(np.float32)
+        shift = (array_of(offset) - mean * scale).astype(np.float32)
         sums = np.empty((n_atoms, width // 2), np.float32)
         kernel.sum_gated_arguments(kind, argument, scale, shift, near.starts, near.share, sums)
         context.saved = (argument, scale, shift, mean, inverse, is_of_batch, kind, near)
@@ -152,7 +158,7 @@ class GatedSumOverBatch(torch.autograd.Function):
         n_edges, width = argument.shape
         dz = np.empty_like(argument)
         total, product = kernel.differentiate_gate(
-            kind, argument, scale, shift, near.starts, near.share, _array(gradients[0]), dz
+            kind, argument, scale, shift, near.starts, near.share, array_of(gradients[0]), dz
         )
         with np.errstate(invalid="ignore", over="ignore"):  # a nan is seen in the loss
             d_gain = (product - mean * total) * inverse  # Σ dz â, with â = (a - mean) inverse
@@ -170,7 +176,8 @@ class GatedSumOverBatch(torch.autograd.Function):
         return *map(torch.from_numpy, derivatives), None, None, None
 
 
-def _array(tensor: Tensor) -> np.ndarray:
+def array_of(tensor: Tensor) -> np.ndarray:
+    """Give the numbers of a tensor on a CPU, one after another."""
     return tensor.detach().contiguous().numpy()
 
 
