@@ -50,19 +50,19 @@ class Scaling(NamedTuple):
     The second is a batch normalisation with running statistics, the third a layer normalisation.
     """
 
-    scale: Float32[np.ndarray, "width"] | None = None
-    shift: Float32[np.ndarray, "width"] | None = None
+    scale: Float32[np.ndarray, "double_width"] | None = None
+    shift: Float32[np.ndarray, "double_width"] | None = None
     epsilon: np.float32 | None = None  # added to a row's variance; None: rows are not normalised
 
 
 def sum_gated(
     kind: int,
-    from_centre: Float32[np.ndarray, "n_atoms width"],
-    from_neighbour: Float32[np.ndarray, "n_atoms width"],
-    edge_weight: Float32[np.ndarray, "n_gaussians width"],
+    from_centre: Float32[np.ndarray, "n_atoms double_width"],
+    from_neighbour: Float32[np.ndarray, "n_atoms double_width"],
+    edge_weight: Float32[np.ndarray, "n_gaussians double_width"],
     near: NearGaussians,
     scaling: Scaling,
-) -> Float32[np.ndarray, "n_atoms half"]:
+) -> Float32[np.ndarray, "n_atoms width"]:
     """Give Σ share σ(z)_gate ⊙ g(z)_message over each atom's edges; all arrays are contiguous."""
     sums = np.empty((len(from_centre), from_centre.shape[1] // 2), np.float32)
     parts = _centred([from_centre, from_neighbour, edge_weight], scaling)
@@ -71,11 +71,11 @@ def sum_gated(
 
 
 def differentiate(
-    d_sums: Float32[np.ndarray, "n_atoms half"],
+    d_sums: Float32[np.ndarray, "n_atoms width"],
     kind: int,
-    from_centre: Float32[np.ndarray, "n_atoms width"],
-    from_neighbour: Float32[np.ndarray, "n_atoms width"],
-    edge_weight: Float32[np.ndarray, "n_gaussians width"],
+    from_centre: Float32[np.ndarray, "n_atoms double_width"],
+    from_neighbour: Float32[np.ndarray, "n_atoms double_width"],
+    edge_weight: Float32[np.ndarray, "n_gaussians double_width"],
     near: NearGaussians,
     scaling: Scaling,
 ) -> tuple[np.ndarray | None, ...]:
