@@ -22,7 +22,7 @@ from xtalgraph.models import Cgcnn
 from xtalgraph.models.cgcnn import NETWORK_OF_2018
 from xtalgraph.models.cgcnn.weights_2018 import from_2018_state
 from xtalgraph.models.gated_sum import describe_bonds
-from xtalgraph.models.gated_sum.compiled import NearGaussians
+from xtalgraph.models.gated_sum.near_gaussians import NearGaussians
 from xtalgraph.models.gated_sum.triton_form import PlacedBonds
 from xtalgraph.structures import read_crystal, read_crystals
 

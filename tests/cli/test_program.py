@@ -181,7 +181,8 @@ def test_main_leaves_with_the_status() -> None:
 
 def test_the_program_seldom_looks_for_rings_of_dead_objects_and_not_at_its_end() -> None:
     tell = "atexit.register(lambda: print('AT END', gc.get_threshold()[0], gc.get_freeze_count()))"
-    code = f"import atexit, gc\n{tell}\nfrom xtalgraph.cli import main\nfrom xtalgraph.cli.app import run\n"
+    code = f"import atexit, gc\n{tell}\nfrom xtalgraph.cli import main\n"
+    code += "from xtalgraph.cli.app import run\n"
     threshold, n_frozen = python(f"{code}main(['--version'])").stdout.split("AT END")[1].split()
     assert (int(threshold), int(n_frozen) > 1000) == (50_000, True)
     # as a function in the process of somebody else it changes nothing

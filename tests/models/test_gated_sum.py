@@ -1,17 +1,19 @@
 """The compiled gated sum equals the plain one: values, derivatives, running statistics."""
 
 import copy
+import tracemalloc
 
+import numpy as np
 import pytest
 import torch
 
-from tests.models.gated_sum_cases import BASIS, GRAPHS, relative_error
+from tests.models.gated_sum_cases import BASIS, GRAPHS, Case, relative_error
 from tests.zoo import ZOO
 from xtalgraph.graphs import GraphConfig, build_graphs
 from xtalgraph.models import Cgcnn, CgcnnConfig, ResidualConfig, ResidualNetwork
 from xtalgraph.models.gated_sum import describe_bonds
-from xtalgraph.models.gated_sum.compiled import NearGaussians
-from xtalgraph.models.gated_sum.kernel import N_NEAR
+from xtalgraph.models.gated_sum.compiled import find_near_gaussians
+from xtalgraph.models.gated_sum.near_gaussians import N_NEAR, NearGaussians, expand_near
 from xtalgraph.models.gated_sum.triton_form import place_bonds
 from xtalgraph.structures import Crystal
 
@@ -138,6 +140,45 @@ def test_atoms_without_edges_and_a_single_edge():
     assert relative_error(compiled(graph), plain(graph)) < 1e-5
     one_way = build_graphs([helium], GraphConfig(cutoff=2.0, isolated="ignore"))
     assert torch.isfinite(compiled.train()(one_way)).all()
+
+
+def test_near_gaussians_are_the_gaussians_that_are_not_zero():
+    """At every distance, also beyond the first and the last Gaussian."""
+    distance = np.concatenate([np.linspace(0.0, 12.0, 4001), [40.0, 1e4]])
+    first = np.empty(len(distance), np.int32)
+    values = np.empty((len(distance), N_NEAR), np.float32)
+    start, step, n_gaussians = 1.0, 0.2, 36
+    expand_near(distance, start, step, n_gaussians, first, values)
+    place = (distance[:, None] - start) / step - np.arange(n_gaussians)
+    found = np.zeros(place.shape)
+    np.put_along_axis(found, first[:, None] + np.arange(N_NEAR), values, axis=1)
+    np.testing.assert_allclose(found, np.exp(-(place**2)), rtol=0, atol=1.2e-7)
+
+
+@pytest.mark.parametrize("activation", ["softplus", "silu", "relu"])
+@pytest.mark.parametrize("column", [0, 5])
+def test_what_is_no_number_stays_none(activation, column):
+    """Whether it comes to the gate or to the message."""
+    case = Case("whole", 4, activation, "none")
+    case.parts["centre"][0, column] = torch.nan
+    sums = case.compute(find_near_gaussians)["sums"]
+    assert sums[0, column % 4].isnan()
+    assert sums.isnan().sum() == 1
+
+
+@pytest.mark.parametrize("normalisation", ["none", "layer", "batch"])
+def test_no_edge_is_stored_unless_normalised_over_a_batch(normalisation):
+    """Memory of arrays, forward and back; with a batch it is two rows of each edge, at least."""
+    graph = build_graphs([ZOO["SrTiO3"]] * 40)
+    network, _ = make_pair({"normalisation": normalisation})
+    network(graph).sum().backward()  # numba loads what it compiled
+    tracemalloc.start()
+    network(graph).sum().backward()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    row = 2 * 16 * 4  # bytes of an argument
+    assert (peak > 2 * graph.n_edges * row) == (normalisation == "batch")
+    assert (peak < graph.n_edges * row) == (normalisation != "batch")
 
 
 @pytest.mark.parametrize("graph", ["merged", "one pair", "no edges"])

@@ -15,10 +15,12 @@ from jaxtyping import Float32, Int64
 from xtalgraph.compiling import compiled_for_sums
 from xtalgraph.graphs.arrays import GraphArrays
 from xtalgraph.models.gated_sum import kernel
+from xtalgraph.models.gated_sum.near_gaussians import NearGaussians
 from xtalgraph.models.numbers import Numbers
 from xtalgraph.structures.elements import SYMBOLS
 
 EPSILON = 1e-5  # of the normalisations: torch's
+ZERO, ONE = np.float32(0.0), np.float32(1.0)
 
 Rows = Float32[np.ndarray, "n_rows width"]
 Step = Callable[[Rows], Rows]
@@ -76,18 +78,6 @@ def list_known(vectors: Rows) -> list[int]:
     return np.flatnonzero(known).tolist()
 
 
-class NearBonds:
-    """The bonds of a graph as the compiled loops take them: see `NearGaussians`."""
-
-    def __init__(self, graph: GraphArrays, start: float, step: float, n_gaussians: int) -> None:
-        self.first = np.empty(graph.n_edges, np.int32)
-        self.values = np.empty((graph.n_edges, kernel.N_NEAR), np.float32)
-        distance = graph.distance.astype(np.float64, copy=False)
-        kernel.expand_near(distance, start, step, n_gaussians, self.first, self.values)
-        self.starts, self.neighbour = graph.edge_starts, graph.neighbour
-        self.share = graph.weight.astype(np.float32)
-
-
 class GatedSum:
     """Σ σ(gate) ⊙ g(message) over the edges of each atom, of the argument's three parts."""
 
@@ -95,42 +85,21 @@ class GatedSum:
         self,
         bond_weight: Float32[np.ndarray, "n_gaussians double_width"],
         kind: int,
-        scale: Float32[np.ndarray, "double_width"] | None = None,
-        shift: Float32[np.ndarray, "double_width"] | None = None,
-        *,
-        by_row: bool = False,
+        scaling: kernel.Scaling | None = None,
     ) -> None:
-        width = bond_weight.shape[1]
-        self.bond_weight, self.kind, self.by_row = np.ascontiguousarray(bond_weight), kind, by_row
-        self.scale = np.ones(width, np.float32) if scale is None else scale
-        self.shift = np.zeros(width, np.float32) if shift is None else shift
+        self.bond_weight, self.kind = np.ascontiguousarray(bond_weight), kind
+        self.scaling = scaling or kernel.Scaling()
 
     def __call__(
         self,
         from_centre: Float32[np.ndarray, "n_atoms double_width"],
         from_neighbour: Float32[np.ndarray, "n_atoms double_width"],
-        bonds: NearBonds,
+        near: NearGaussians,
     ) -> Float32[np.ndarray, "n_atoms width"]:
         """Give what each atom receives."""
-        n_atoms, width = from_centre.shape
-        n_edges = len(bonds.first)
-        argument = np.empty((n_edges, width), np.float32)
-        sums = np.empty((n_atoms, width // 2), np.float32)
-        kernel.sum_arguments(
-            from_centre, from_neighbour, self.bond_weight,
-            bonds.first, bonds.values, bonds.starts, bonds.neighbour, argument,
-        )  # fmt: skip
-        if self.by_row:
-            means, inverses = np.empty(n_edges, np.float32), np.empty(n_edges, np.float32)
-            kernel.sum_gated_by_row(
-                self.kind, argument, self.scale, self.shift, np.float32(EPSILON), bonds.starts,
-                bonds.share, means, inverses, sums,
-            )  # fmt: skip
-        else:
-            kernel.sum_gated(
-                self.kind, argument, self.scale, self.shift, bonds.starts, bonds.share, sums
-            )
-        return sums
+        return kernel.sum_gated(
+            self.kind, from_centre, from_neighbour, self.bond_weight, near, self.scaling
+        )
 
 
 @compiled_for_sums
@@ -139,8 +108,18 @@ def activate(kind, rows):  # type: ignore[no-untyped-def]
     result = np.empty_like(rows)
     for row in range(rows.shape[0]):
         source, target = rows[row], result[row]
-        for c in range(rows.shape[1]):
-            target[c] = kernel.activation_of(kind, source[c])
+        if kind == kernel.RELU:
+            for c in range(rows.shape[1]):
+                target[c] = max(source[c], ZERO)
+        elif kind == kernel.SOFTPLUS:
+            for c in range(rows.shape[1]):
+                e = kernel.exp_of(-abs(source[c]))
+                target[c] = max(source[c], ZERO) + kernel.log_of_one_plus(e)
+        else:
+            for c in range(rows.shape[1]):
+                e = kernel.exp_of(-abs(source[c]))
+                share = (ONE if source[c] >= ZERO else e) / (ONE + e)
+                target[c] = source[c] * share
     return result
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -33,6 +34,11 @@ class TrainingModule(LightningModule):
     def __init__(self, network: Network, problem: Problem, config: RunConfig) -> None:
         super().__init__()
         self.network, self.problem, self.config = network, problem, config
+        # a function, not a module: the names of the weights stay what they are. Batches differ in
+        # atoms and edges, so sizes are unknowns from the first on
+        self.compute: Callable[[CrystalGraph], Tensor] = network.__call__
+        if config.train.compile:
+            self.compute = torch.compile(network.forward, dynamic=True)
         self.merged = network.learns_from_merged
         self.loss = find_loss(problem.task, config.train.loss)
         self.loss_sum = torch.zeros(2)  # of the epoch: loss × crystals, and crystals
@@ -46,7 +52,7 @@ class TrainingModule(LightningModule):
 
     def forward(self, graph: CrystalGraph) -> Float[Tensor, "n_crystals n_outputs"]:
         """Give the network's outputs."""
-        return self.network(graph)
+        return self.compute(graph)
 
     def train_dataloader(self) -> LabelledLoader:
         """Give the loader of this process's share of the training part."""
@@ -98,7 +104,7 @@ class TrainingModule(LightningModule):
 
     def training_step(self, batch: TrainingBatch, batch_index: int) -> Tensor:
         """Give this process's part of the loss of a batch; the gradients are averaged over all."""
-        loss = self.loss(self.network(batch.graph), batch.labels)
+        loss = self.loss(self.compute(batch.graph), batch.labels)
         n_crystals = loss.new_full((), batch.share * batch.n_whole)  # no copy to wait for
         self.loss_sum += torch.stack([loss.detach() * n_crystals, n_crystals])
         return loss * (batch.share * self.trainer.world_size)
@@ -117,7 +123,7 @@ class TrainingModule(LightningModule):
     def validation_step(self, batch: TrainingBatch, batch_index: int) -> None:
         """Keep the outputs of a batch."""
         positions = self.position[batch.rows].to(self.device)
-        self.validation_outputs[positions, :-1] = self.network(batch.graph).to(self.dtype)
+        self.validation_outputs[positions, :-1] = self.compute(batch.graph).to(self.dtype)
         self.validation_outputs[positions, -1] = 1
 
     def on_validation_epoch_end(self) -> None:

@@ -12,11 +12,13 @@ from jaxtyping import Float32
 
 from xtalgraph.graphs.arrays import GraphArrays
 from xtalgraph.models.cgcnn.config import CgcnnConfig
+from xtalgraph.models.gated_sum.kernel import Scaling
 from xtalgraph.models.gated_sum.kinds import KERNEL_ACTIVATIONS, has_compiled_form
+from xtalgraph.models.gated_sum.near_gaussians import NearGaussians, near_gaussians_of
 from xtalgraph.models.numbers import Numbers
 from xtalgraph.models.numpy_parts import (
+    EPSILON,
     GatedSum,
-    NearBonds,
     Rows,
     Step,
     activate,
@@ -63,10 +65,10 @@ class CgcnnInNumpy:
         """Give one vector a crystal: the pooled atom vectors."""
         config = self.config
         step = (config.gaussian_stop - config.gaussian_start) / (config.n_gaussians - 1)
-        bonds = NearBonds(graph, config.gaussian_start, step, config.n_gaussians)
+        near = near_gaussians_of(graph, config.gaussian_start, step, config.n_gaussians)
         atoms = self.elements[graph.atomic_numbers]
         for convolve in self.convolutions:
-            atoms = convolve(atoms, bonds)
+            atoms = convolve(atoms, near)
         return pool(atoms, graph, config.pooling)
 
     def output(
@@ -95,21 +97,23 @@ class GatedConvolutionInNumpy:
         edges, total = f"{name}.normalise_edges", f"{name}.normalise_sum"
         self.normalise_sum: Step = lambda rows: rows
         if config.normalisation == "batch":
-            self.gated_sum = GatedSum(bond, self.kind, *take_batch_norm(numbers, edges, 2 * width))
+            columns = Scaling(*take_batch_norm(numbers, edges, 2 * width))
+            self.gated_sum = GatedSum(bond, self.kind, columns)
             scale, shift = take_batch_norm(numbers, total, width)
             self.normalise_sum = lambda rows: rows * scale + shift
         elif config.normalisation == "layer":
             gain = numbers.take(f"{edges}.weight", 2 * width)
             offset = numbers.take(f"{edges}.bias", 2 * width)
-            self.gated_sum = GatedSum(bond, self.kind, gain, offset, by_row=True)
+            rows = Scaling(gain, offset, np.float32(EPSILON))
+            self.gated_sum = GatedSum(bond, self.kind, rows)
             self.normalise_sum = take_layer_norm(numbers, total, width)
         else:
             self.gated_sum = GatedSum(bond, self.kind)
 
-    def __call__(self, atoms: Rows, bonds: NearBonds) -> Rows:
+    def __call__(self, atoms: Rows, near: NearGaussians) -> Rows:
         """Give the new atom vectors."""
         from_centre = atoms @ self.centre_weight + self.offset
-        received = self.gated_sum(from_centre, atoms @ self.neighbour_weight, bonds)
+        received = self.gated_sum(from_centre, atoms @ self.neighbour_weight, near)
         atoms = atoms + self.normalise_sum(received)
         return activate(self.kind, atoms) if self.activates_residual else atoms
 

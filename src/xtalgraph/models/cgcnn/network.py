@@ -72,7 +72,10 @@ class Cgcnn(nn.Module):
         self, graph: CrystalGraph, atoms: Float[Tensor, "n_atoms atom_width"]
     ) -> Bonds:
         """Give the bond vectors in the floating point type of the atom vectors."""
-        lengths = describe_bonds(graph, atoms, self.bond_vectors, self.compiled)
+        # traced, the operator does not update running statistics
+        plain = self.normalisation == "batch" and torch.compiler.is_compiling()
+        compiled = self.compiled and not plain
+        lengths = describe_bonds(graph, atoms, self.bond_vectors, compiled)
         if not (self.bond_ties and isinstance(lengths, Tensor)):
             return lengths
         ties = find_bond_ties(graph)  # from differences of lengths that are not rounded yet

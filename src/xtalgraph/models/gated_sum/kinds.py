@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from xtalgraph.models.gated_sum import kernel
+from xtalgraph.models.gated_sum.near_gaussians import N_NEAR
 
 KERNEL_ACTIVATIONS = {"softplus": kernel.SOFTPLUS, "silu": kernel.SILU, "relu": kernel.RELU}
 
@@ -12,5 +13,5 @@ def has_compiled_form(activation: str, normalisation: str, n_gaussians: int) -> 
     return (
         activation in KERNEL_ACTIVATIONS
         and normalisation in ("batch", "layer", "none")
-        and n_gaussians >= kernel.N_NEAR
+        and n_gaussians >= N_NEAR
     )

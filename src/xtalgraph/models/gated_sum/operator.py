@@ -1,4 +1,4 @@
-"""s_i = Σ_e w_e σ(z_e)_gate ⊙ g(z_e)_message: the sum of the paper's equation 5, in three forms.
+"""s_i = Σ_e w_e σ(z_e)_gate ⊙ g(z_e)_message: the sum of the paper's equation 5, in four forms.
 
 w is the weight of an edge, z the normalised argument a_e = v_i W_1 + v_j W_2 + u W_3, which comes
 in its three parts: so the wide products run over atoms and only the narrow one over edges.
@@ -7,10 +7,11 @@ What the bonds are described as decides the form, and `describe_bonds` is where 
 
     PlacedBonds     Triton's kernels, on an accelerator   triton_form.py, triton_kernel.py
     NearGaussians   loops compiled by numba, on a CPU     compiled.py, kernel.py
+    TracedBonds     either, while torch.compile traces    traced_form.py
     a tensor        plain torch, anywhere                 here
 
-The first two pass over the edges without storing what torch stores in between, at a fraction of the
-time; they equal the plain form to the rounding of float32.
+The first three pass over the edges without storing what torch stores in between, at a fraction of
+the time; they equal the plain form to the rounding of float32.
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ from torch import Tensor, nn
 from xtalgraph.graphs import CrystalGraph
 from xtalgraph.models.activations import ACTIVATIONS
 from xtalgraph.models.gated_sum.compiled import (
-    NearGaussians,
     can_be_compiled,
     compiled_gated_sum,
     find_near_gaussians,
 )
+from xtalgraph.models.gated_sum.near_gaussians import NearGaussians
+from xtalgraph.models.gated_sum.traced_form import TracedBonds, trace_bonds, traced_gated_sum
 from xtalgraph.models.gated_sum.triton_form import (
     PlacedBonds,
     place_bonds,
@@ -37,7 +39,7 @@ from xtalgraph.models.gated_sum.triton_form import (
 )
 from xtalgraph.models.radial import GaussianBasis
 
-Bonds: TypeAlias = Float[Tensor, "n_edges bond_width"] | NearGaussians | PlacedBonds
+Bonds: TypeAlias = Float[Tensor, "n_edges bond_width"] | NearGaussians | PlacedBonds | TracedBonds
 
 
 def describe_bonds(
@@ -48,13 +50,15 @@ def describe_bonds(
 ) -> Bonds:
     """Describe the bonds for the fastest form that takes these atom vectors on their device.
 
-    Without `compiled` it is the plain one, and so where a derivative by the distances is wanted,
-    or while `torch.compile` traces: it makes kernels of the plain form itself.
+    Without `compiled` it is the plain one, and so where a derivative by the distances is wanted.
     """
-    if compiled and not graph.distance.requires_grad and not torch.compiler.is_compiling():
-        if runs_triton(atoms):
+    if compiled and not graph.distance.requires_grad:
+        if torch.compiler.is_compiling():
+            if runs_triton(atoms) or can_be_compiled(atoms):
+                return trace_bonds(graph, basis)
+        elif runs_triton(atoms):
             return place_bonds(graph, basis)
-        if can_be_compiled(atoms):
+        elif can_be_compiled(atoms):
             return find_near_gaussians(graph, basis)
     return basis(graph.distance.to(atoms.dtype))
 
@@ -71,6 +75,10 @@ def gated_sum(
     """Give the sum of gated messages that each atom receives."""
     if isinstance(bonds, PlacedBonds):
         return triton_gated_sum(
+            from_centre, from_neighbour, bond_weight, bonds, normalise, activation
+        )
+    if isinstance(bonds, TracedBonds):
+        return traced_gated_sum(
             from_centre, from_neighbour, bond_weight, bonds, normalise, activation
         )
     if isinstance(bonds, NearGaussians):

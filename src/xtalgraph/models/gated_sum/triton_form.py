@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from xtalgraph.graphs import CrystalGraph
-from xtalgraph.models.gated_sum.kernel import N_NEAR
 from xtalgraph.models.gated_sum.kinds import KERNEL_ACTIVATIONS
+from xtalgraph.models.gated_sum.near_gaussians import N_NEAR
 from xtalgraph.models.radial import GaussianBasis
 
 OLDEST = (7, 0)  # compute capability that Triton compiles for
@@ -41,21 +41,30 @@ class PlacedBonds:
     place: Float32[Tensor, "n_edges"]
     share: Float32[Tensor, "n_edges"]  # the weights of the edges
     starts: Int64[Tensor, "n_offsets"]
+    sorted_by_neighbour: tuple[Tensor, Tensor] | None = None  # `by_neighbour`, if it is known
 
     @cached_property
     def by_neighbour(self) -> tuple[Int64[Tensor, "n_edges"], Int64[Tensor, "n_offsets"]]:
         """The edges sorted by neighbour, and where those of each neighbour start."""
+        if self.sorted_by_neighbour is not None:
+            return self.sorted_by_neighbour
         neighbour, order = self.neighbour.sort(stable=True)
-        return order, _starts(neighbour, len(self.starts) - 1)
+        return order, starts_of(neighbour, len(self.starts) - 1)
 
 
 def runs_triton(atoms: Tensor) -> bool:
     """Say whether Triton can compute with these: on its kind of accelerator, or interpreted."""
-    if atoms.dtype not in (torch.float32, torch.bfloat16, torch.float16) or not _has_triton():
+    narrow_enough = atoms.dtype in (torch.float32, torch.bfloat16, torch.float16)
+    return narrow_enough and _runs_on(atoms.device)
+
+
+@torch.compiler.assume_constant_result
+def _runs_on(device: torch.device) -> bool:
+    if not _has_triton():
         return False
-    if atoms.device.type == "cuda":
-        return torch.cuda.get_device_capability(atoms.device) >= OLDEST
-    return atoms.device.type == "cpu" and os.environ.get("TRITON_INTERPRET") == "1"
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= OLDEST
+    return device.type == "cpu" and os.environ.get("TRITON_INTERPRET") == "1"
 
 
 @cache
@@ -73,11 +82,11 @@ def place_bonds(graph: CrystalGraph, basis: GaussianBasis) -> PlacedBonds:
         first=first.int(),
         place=(place - first).float(),
         share=graph.weight.float(),
-        starts=_starts(graph.centre, graph.n_atoms),
+        starts=starts_of(graph.centre, graph.n_atoms),
     )
 
 
-def _starts(sorted_atoms: Tensor, n_atoms: int) -> Tensor:
+def starts_of(sorted_atoms: Tensor, n_atoms: int) -> Tensor:
     """Give where each atom's edges start, without the host having to wait for a number."""
     atoms = torch.arange(n_atoms + 1, device=sorted_atoms.device, dtype=sorted_atoms.dtype)
     return torch.searchsorted(sorted_atoms, atoms)
@@ -122,7 +131,7 @@ class TritonGatedSum(torch.autograd.Function):
     ) -> Tensor:
         """Compute the statistics of the normalisation where it has any, and the sums."""
         parts = from_centre.contiguous(), from_neighbour.contiguous(), bond_weight.contiguous()
-        launches = Launches(parts, bonds, activation)
+        launches = Launches(parts, bonds, KERNEL_ACTIVATIONS[activation])
         context.launches, context.statistics = launches, (0.0, 1.0, False)
         if isinstance(normalise, nn.BatchNorm1d):
             mean, inverse, _ = context.statistics = _statistics(normalise, launches)
@@ -166,13 +175,11 @@ class TritonGatedSum(torch.autograd.Function):
 class Launches:
     """The kernels, with what they read; each method starts one and gives what it fills."""
 
-    def __init__(
-        self, parts: tuple[Tensor, Tensor, Tensor], bonds: PlacedBonds, activation: str
-    ) -> None:
+    def __init__(self, parts: tuple[Tensor, Tensor, Tensor], bonds: PlacedBonds, kind: int) -> None:
         from xtalgraph.models.gated_sum import triton_kernel  # only where Triton is installed
 
         self.kernels = triton_kernel
-        self.bonds, self.kind = bonds, KERNEL_ACTIVATIONS[activation]
+        self.bonds, self.kind = bonds, kind
         self.read = *parts, bonds.centre, bonds.neighbour, bonds.first, bonds.place
         self.n_atoms, self.half = len(parts[0]), parts[0].shape[1] // 2
         self.n_gaussians, self.n_edges = len(parts[2]), len(bonds.centre)

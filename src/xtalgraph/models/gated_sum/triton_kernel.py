@@ -32,9 +32,9 @@ from typing import Any
 import triton
 import triton.language as tl
 
-from xtalgraph.models.gated_sum import kernel
+from xtalgraph.models.gated_sum import kernel, near_gaussians
 
-N_NEAR = tl.constexpr(kernel.N_NEAR)
+N_NEAR = tl.constexpr(near_gaussians.N_NEAR)
 SOFTPLUS, SILU = tl.constexpr(kernel.SOFTPLUS), tl.constexpr(kernel.SILU)
 
 

@@ -9,10 +9,10 @@ from jaxtyping import Float32
 
 from xtalgraph.graphs.arrays import GraphArrays
 from xtalgraph.models.gated_sum.kernel import SILU
+from xtalgraph.models.gated_sum.near_gaussians import NearGaussians, near_gaussians_of
 from xtalgraph.models.numbers import Numbers
 from xtalgraph.models.numpy_parts import (
     GatedSum,
-    NearBonds,
     Rows,
     activate,
     list_known,
@@ -54,10 +54,10 @@ class ResidualInNumpy:
         """Give one vector a crystal: the pooled atom vectors, and the term of the composition."""
         config = self.config
         step = config.gaussian_stop / (config.n_gaussians - 1)
-        bonds = NearBonds(graph, 0.0, step, config.n_gaussians)
+        near = near_gaussians_of(graph, 0.0, step, config.n_gaussians)
         atoms = self.elements[graph.atomic_numbers]
         for block in self.blocks:
-            atoms = block(atoms, bonds)
+            atoms = block(atoms, near)
         atoms = np.concatenate([atoms, self.composition[graph.atomic_numbers]], axis=1)
         return pool(atoms, graph, config.pooling)
 
@@ -87,10 +87,10 @@ class BlockInNumpy:
         self.widen = take_linear(numbers, f"{name}.widen", 2 * width, 4 * width)
         self.narrow = take_linear(numbers, f"{name}.narrow", 2 * width, width)
 
-    def __call__(self, atoms: Rows, bonds: NearBonds) -> Rows:
+    def __call__(self, atoms: Rows, near: NearGaussians) -> Rows:
         """Give the new atom vectors."""
         own = self.normalise(atoms)
-        received = self.gated_sum(self.from_centre(own), self.from_neighbour(own), bonds)
+        received = self.gated_sum(self.from_centre(own), self.from_neighbour(own), near)
         gate, change = np.split(self.widen(np.concatenate([own, received], axis=1)), 2, axis=1)
         return atoms + self.narrow(activate(SILU, gate) * change)
 
