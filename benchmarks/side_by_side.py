@@ -136,10 +136,16 @@ def count_atoms(folder: Path) -> int:
 def measure_prediction(
     programs: list[Program], data: Path, sizes: list[int], rounds: int, work: Path
 ) -> list[dict]:
-    """Part d: a folder of CIF files to a table, start-up and all."""
+    """Part d: a folder of CIF files to a table, start-up and all.
+
+    The model is one network of 2018, for our program written in its own format before.
+    """
     clone = next((program.clone for program in programs if program.name == CLONE), None)
     if clone is None:
         return [{"program": CLONE, "error": "no clone was given, and it brings the model"}]
+    own_format = str(work / "converted")
+    convert = ["-m", "xtalgraph.cli", "convert", f"{clone}/{MODEL}", "--out", own_format]
+    subprocess.run([programs[0].python, *convert], check=True, capture_output=True)
     rows = []
     for size in sizes:
         commands = {}
@@ -147,7 +153,8 @@ def measure_prediction(
             if program.name in SLOW and size > 1000:
                 continue
             out = str(work / f"{program.name}.csv")
-            command = program.predict(f"{clone}/{MODEL}", str(data / f"castelli_{size}"), out)
+            model = own_format if program.name == OURS else f"{clone}/{MODEL}"
+            command = program.predict(model, str(data / f"castelli_{size}"), out)
             if command:
                 commands[program.name] = command
         found = alternate_whole(commands, rounds, work)
