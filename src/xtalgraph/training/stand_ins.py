@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial, wraps
 from types import ModuleType
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 COMPILER, SIGNALS = "torch._dynamo", "scipy.signal"
 
@@ -57,23 +60,26 @@ class OptimizedModule(metaclass=_TellsCompiled):
 
 
 def disable(
-    function: Callable[..., Any] | None = None, recursive: bool = True, **details: Any
+    function: Callable[Parameters, Result] | None = None,
+    recursive: bool = True,
+    *,
+    reason: str | None = None,
 ) -> Callable[..., Any]:
     """Keep a function from being compiled, as torch's `disable` does, from when that is there.
 
     Before, nothing is compiled, and the function is called as it is.
     """
     if function is None:
-        return partial(disable, recursive=recursive, **details)
-    kept: list[Callable[..., Any]] = []
+        return partial(disable, recursive=recursive, reason=reason)
+    kept: list[Callable[Parameters, Result]] = []
 
     @wraps(function)
-    def call(*args: Any, **keywords: Any) -> Any:
+    def call(*args: Parameters.args, **keywords: Parameters.kwargs) -> Result:
         real = getattr(sys.modules.get(COMPILER), "disable", None)
         if real is None or real is disable:
             return function(*args, **keywords)
         if not kept:
-            kept.append(real(function, recursive, **details))
+            kept.append(real(function, recursive))
         return kept[0](*args, **keywords)
 
     return call
