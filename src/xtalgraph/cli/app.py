@@ -49,10 +49,7 @@ def run(arguments: list[str]) -> int:
     """Run the program and give its exit status."""
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
-        if not arguments or arguments[0].startswith("-"):
-            app.resolved_commands()  # each says what it does
-        boxes = Console(stderr=True)
-        status = app(arguments, exit_on_error=False, print_error=True, error_console=boxes)
+        status = _call(arguments)
         sys.stdout.flush()  # here, so that what goes wrong with it is reported as the rest
         return status or DONE
     except CycloptsError:
@@ -79,6 +76,13 @@ def run(arguments: list[str]) -> int:
         errors.print(traceback.format_exc(), markup=False)
         errors.print("This is a fault of xtalgraph, please report it with the lines above.")
         return OUR_FAULT
+
+
+def _call(arguments: list[str]) -> int | None:
+    if not arguments or arguments[0].startswith("-"):
+        app.resolved_commands()  # for the help of them all: each says what it does
+    boxes = Console(stderr=True)
+    return app(arguments, exit_on_error=False, print_error=True, error_console=boxes)
 
 
 def _is_of_the_machine(error: OSError) -> bool:
