@@ -51,7 +51,7 @@ class TrainConfig:
     num_nodes: int = 1  # machines, under SLURM or torchrun
     strategy: str = "auto"  # auto | ddp | …, as Lightning's Trainer takes it
     precision: str = "32-true"  # 32-true | 64-true | 16-mixed | bf16-mixed
-    compile: bool = False  # the network by torch.compile; on a CPU a minute of it gains nothing
+    compile: bool = False  # the network by torch.compile, a minute of it: for accelerators
     cuda_graphs: bool = False  # with compile: batches filled up to few sizes, recorded, replayed
     threads: int = 1  # of torch on the CPU, a process; a second is lost where anything else runs
     tensorboard: bool = True  # also write TensorBoard logs to the run folder
