@@ -35,14 +35,16 @@ def seconds(work: Callable[[], object], device: str = "cpu") -> float:
     return (clock() - begin) / n_calls
 
 
-def alternate(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+def alternate(
+    ways: dict[str, Callable[[], object]], rounds: int, device: str = "cpu"
+) -> dict[str, float]:
     """Median seconds of each way, run in turn."""
     times: dict[str, list[float]] = {name: [] for name in ways}
     for way in ways.values():
         way()  # imports and compilation are not what is measured
     for _ in range(rounds):
         for name, way in ways.items():
-            times[name].append(seconds(way))
+            times[name].append(seconds(way, device))
     return {name: statistics.median(values) for name, values in times.items()}
 
 

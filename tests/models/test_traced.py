@@ -29,7 +29,7 @@ def test_traced_whole_they_give_the_same_numbers():
 @pytest.mark.parametrize("graph", ["whole", "merged", "one pair", "no edges"])
 def test_what_is_called_when_traced_is_the_operator(graph, normalisation):
     case = Case(graph, 6, "silu", normalisation)
-    traced, expected = case.compute(traced_form.trace_bonds), case.compute(find_near_gaussians)
+    traced, expected = case.compute(traced_form.trace_near), case.compute(find_near_gaussians)
     assert set(traced) == set(expected)
     for name, value in expected.items():
         assert relative_error(traced[name], value) < 1e-5, name
@@ -40,7 +40,7 @@ def test_torch_finds_nothing_wrong_with_the_operators(normalisation):
     """Their shapes, types and derivatives are what torch.compile is told."""
     case = Case("merged", 4, "silu", normalisation)
     parts = [part.requires_grad_() for part in case.parts.values()]
-    bonds = traced_form.trace_bonds(case.graph, BASIS)
+    bonds = traced_form.trace_near(case.graph, BASIS)
     scaling = traced_form.scaling_of(case.normalise)
     arguments = (*parts, *scaling, bonds.tensors, 1)
     torch.library.opcheck(traced_form.sum_gated, arguments)

@@ -17,6 +17,7 @@ from tests.models.gated_sum_cases import GRAPHS, Case, relative_error
 from xtalgraph.models import Cgcnn, CgcnnConfig, ResidualConfig, ResidualNetwork
 from xtalgraph.models.gated_sum import describe_bonds, triton_form
 from xtalgraph.models.gated_sum.compiled import find_near_gaussians
+from xtalgraph.models.gated_sum.traced_form import trace_placed
 from xtalgraph.models.gated_sum.triton_form import PlacedBonds, place_bonds
 
 pytest.importorskip("triton", reason="Triton is not installed: make test-accelerator installs it")
@@ -51,6 +52,24 @@ def test_values_and_derivatives_are_those_of_float64_in_plain_form(activation, n
 def test_the_two_compiled_forms_agree(normalisation):
     case = Case("whole", 8, "silu", normalisation)
     assert_same(case.compute(place_bonds, DEVICE), case.compute(find_near_gaussians))
+
+
+@pytest.mark.parametrize("normalisation", ["layer", "none"])
+@pytest.mark.parametrize("graph", ["merged", "no edges"])
+def test_what_torch_compile_calls_are_these_kernels(graph, normalisation):
+    case = Case(graph, 5, "silu", normalisation)
+    assert_same(case.compute(trace_placed, DEVICE), case.compute(None, dtype=torch.float64))
+
+
+def test_networks_are_traced_with_the_kernels():
+    """On a CPU in the interpreter, by the same choice of the form as on an accelerator."""
+    command = [sys.executable, "-m", "tests.models.networks_traced"]
+    environment = os.environ | {"TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert max(json.loads(done.stdout.splitlines()[-1]).values()) < 1e-5
 
 
 @pytest.mark.parametrize("width", [1, 24])

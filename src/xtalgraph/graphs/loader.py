@@ -14,6 +14,7 @@ from torch import Tensor
 from xtalgraph.errors import BadConfig
 from xtalgraph.graphs.config import GraphConfig
 from xtalgraph.graphs.graph import CrystalGraph, build_graphs
+from xtalgraph.graphs.padding import fill_up
 from xtalgraph.structures import CrystalStore
 
 Batch = tuple[CrystalGraph, Int[Tensor, "n_crystals"]]
@@ -32,7 +33,8 @@ class GraphLoader:
     equally many on every rank.
 
     With `pinned` the batches lie in page-locked memory, from which an accelerator copies them while
-    this side goes on.
+    this side goes on. With `filled_up` each has crystals at its end that mean nothing, one or more,
+    so that the batches have few sizes (`padding.py`); `rows` lacks them.
 
     >>> from xtalgraph.structures import Crystal
     >>> iron = Crystal([[2.87, 0, 0], [0, 2.87, 0], [0, 0, 2.87]], [[0, 0, 0]], [26])
@@ -55,6 +57,7 @@ class GraphLoader:
         n_ranks: int = 1,
         n_prefetch: int = 4,
         pinned: bool = False,
+        filled_up: bool = False,
     ) -> None:
         rows = np.arange(len(crystals)) if indices is None else np.asarray(indices, np.int64)
         if batch_size < 1:
@@ -67,6 +70,7 @@ class GraphLoader:
         self.merged, self.shuffle, self.seed, self.epoch = merged, shuffle, seed, 0
         self.rank, self.n_ranks, self.n_prefetch = rank, n_ranks, n_prefetch
         self.pinned = pinned
+        self.n_filled_up = batch_size + 1 if filled_up else 0  # crystals, with those that fill up
         n_batches = -(-len(rows) // (batch_size * n_ranks))
         self.n_batches = min(n_batches, len(rows) // n_ranks)
 
@@ -104,5 +108,6 @@ class GraphLoader:
 
     def _build(self, rows: np.ndarray) -> Batch:
         graph = build_graphs(self.crystals.take(rows), self.config, merged=self.merged)
+        graph = fill_up(graph, self.n_filled_up) if self.n_filled_up else graph
         graph = graph.pin_memory() if self.pinned else graph
         return graph, torch.from_numpy(np.ascontiguousarray(rows))

@@ -51,7 +51,8 @@ class TrainConfig:
     num_nodes: int = 1  # machines, under SLURM or torchrun
     strategy: str = "auto"  # auto | ddp | …, as Lightning's Trainer takes it
     precision: str = "32-true"  # 32-true | 64-true | 16-mixed | bf16-mixed
-    compile: bool = False  # the network by torch.compile; on a CPU a minute of it gains nothing
+    compile: bool = False  # the network by torch.compile, a minute of it: for accelerators
+    cuda_graphs: bool = False  # with compile: batches filled up to few sizes, recorded, replayed
     threads: int = 1  # of torch on the CPU, a process; a second is lost where anything else runs
     tensorboard: bool = True  # also write TensorBoard logs to the run folder
 
@@ -73,6 +74,9 @@ class TrainConfig:
                 f"train.freeze = {self.freeze!r} needs weights that are worth keeping: name a "
                 "trained model (--from, train.start_from)."
             )
+
+        if self.cuda_graphs and not self.compile:
+            raise BadConfig("train.cuda_graphs = true records what is compiled: set train.compile.")
 
     def _ranges(self) -> Sequence[tuple[str, object, str, bool]]:
         return (

@@ -38,7 +38,8 @@ class TrainingModule(LightningModule):
         # atoms and edges, so sizes are unknowns from the first on
         self.compute: Callable[[CrystalGraph], Tensor] = network.__call__
         if config.train.compile:
-            self.compute = torch.compile(network.forward, dynamic=True)
+            mode = "reduce-overhead" if config.train.cuda_graphs else None
+            self.compute = torch.compile(network.forward, dynamic=True, mode=mode)
         self.merged = network.learns_from_merged
         self.loss = find_loss(problem.task, config.train.loss)
         self.loss_sum = torch.zeros(2)  # of the epoch: loss × crystals, and crystals
@@ -81,6 +82,7 @@ class TrainingModule(LightningModule):
             rank=self.trainer.global_rank,
             n_ranks=n_ranks,
             pinned=self.trainer.strategy.root_device.type == "cuda",
+            filled_up=self.config.train.cuda_graphs,
         )
         return LabelledLoader(graphs, self.problem.learned)
 
@@ -104,7 +106,7 @@ class TrainingModule(LightningModule):
 
     def training_step(self, batch: TrainingBatch, batch_index: int) -> Tensor:
         """Give this process's part of the loss of a batch; the gradients are averaged over all."""
-        loss = self.loss(self.compute(batch.graph), batch.labels)
+        loss = self.loss(self._outputs(batch), batch.labels)
         n_crystals = loss.new_full((), batch.share * batch.n_whole)  # no copy to wait for
         self.loss_sum += torch.stack([loss.detach() * n_crystals, n_crystals])
         return loss * (batch.share * self.trainer.world_size)
@@ -123,8 +125,12 @@ class TrainingModule(LightningModule):
     def validation_step(self, batch: TrainingBatch, batch_index: int) -> None:
         """Keep the outputs of a batch."""
         positions = self.position[batch.rows].to(self.device)
-        self.validation_outputs[positions, :-1] = self.compute(batch.graph).to(self.dtype)
+        self.validation_outputs[positions, :-1] = self._outputs(batch).to(self.dtype)
         self.validation_outputs[positions, -1] = 1
+
+    def _outputs(self, batch: TrainingBatch) -> Tensor:
+        """Give the outputs for the crystals of a batch, without those that fill it up."""
+        return self.compute(batch.graph)[: len(batch.rows)]
 
     def on_validation_epoch_end(self) -> None:
         """Gather the outputs of all processes, and score them."""

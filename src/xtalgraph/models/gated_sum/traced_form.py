@@ -25,31 +25,38 @@ from xtalgraph.models.gated_sum.compiled import (
     scaling_of,
 )
 from xtalgraph.models.gated_sum.near_gaussians import N_NEAR, NearGaussians
-from xtalgraph.models.gated_sum.triton_form import Launches, PlacedBonds, place_bonds, starts_of
+from xtalgraph.models.gated_sum.triton_form import (
+    Launches,
+    PlacedBonds,
+    place_bonds,
+    sort_by_neighbour,
+)
 from xtalgraph.models.radial import GaussianBasis
 
 
 @dataclass(frozen=True, eq=False)
 class TracedBonds:
-    """Bonds as a list of tensors: those of `NearGaussians` on a CPU, else of `PlacedBonds`.
+    """Bonds as a list of tensors: the five of `NearGaussians`, or the six of `PlacedBonds`.
 
-    After the latter come the edges sorted by neighbour, and where those of each neighbour start.
+    After the six come the edges sorted by neighbour, and where those of each neighbour start.
     """
 
     tensors: list[Tensor]
 
 
-def trace_bonds(graph: CrystalGraph, basis: GaussianBasis) -> TracedBonds:
-    """Describe the bonds of a graph in operations that torch.compile can trace."""
+def trace_near(graph: CrystalGraph, basis: GaussianBasis) -> TracedBonds:
+    """Describe the bonds of a graph for the loops on a CPU."""
     bonds = place_bonds(graph, basis)
-    if graph.distance.device.type == "cpu":
-        component = torch.arange(N_NEAR, dtype=torch.float32)
-        values = torch.exp(-((bonds.place[:, None] - component) ** 2))
-        return TracedBonds([bonds.first, values, bonds.starts, graph.neighbour, bonds.share])
-    neighbour, order = bonds.neighbour.sort(stable=True)
-    starts = starts_of(neighbour, graph.n_atoms)
+    component = torch.arange(N_NEAR, dtype=torch.float32)
+    values = torch.exp(-((bonds.place[:, None] - component) ** 2))
+    return TracedBonds([bonds.first, values, bonds.starts, graph.neighbour, bonds.share])
+
+
+def trace_placed(graph: CrystalGraph, basis: GaussianBasis) -> TracedBonds:
+    """Describe them for Triton's kernels."""
+    bonds = place_bonds(graph, basis)
     placed = [bonds.centre, bonds.neighbour, bonds.first, bonds.place, bonds.share, bonds.starts]
-    return TracedBonds([*placed, order, starts])
+    return TracedBonds([*placed, *sort_by_neighbour(bonds)])
 
 
 def traced_gated_sum(
@@ -65,13 +72,14 @@ def traced_gated_sum(
     `normalise` is a LayerNorm of each edge, an Identity, or a BatchNorm1d that does not train.
     """
     parts = [from_centre, from_neighbour, bond_weight]
-    if from_centre.device.type == "cpu":
+    if len(bonds.tensors) == N_FOR_LOOPS:
         parts = [part.float() for part in parts]
     kind = KERNEL_ACTIVATIONS[activation]
     sums = sum_gated(*parts, *scaling_of(normalise), bonds.tensors, kind)
     return sums.to(from_centre.dtype)
 
 
+N_FOR_LOOPS = 5  # tensors of bonds that are for the loops on a CPU
 READ = (
     "Tensor from_centre, Tensor from_neighbour, Tensor bond_weight, Tensor? scale, Tensor? shift, "
     "float? epsilon, Tensor[] bonds, int kind"
@@ -89,9 +97,9 @@ def sum_gated(
     bonds: Sequence[Tensor],
     kind: int,
 ) -> Tensor:
-    """Compute the sums, on the device of the parts."""
+    """Compute the sums, by the loops or the kernels that the bonds are for."""
     parts = from_centre, from_neighbour, bond_weight
-    if from_centre.device.type == "cpu":
+    if len(bonds) == N_FOR_LOOPS:
         return torch.from_numpy(kernel.sum_gated(*_read(parts, scale, shift, epsilon, bonds, kind)))
     launches = _launch(parts, scale, shift, epsilon, bonds, kind)
     return launches.sum_gated().to(from_centre.dtype)
@@ -115,7 +123,7 @@ def differentiate(
 ) -> list[Tensor]:
     """Compute the derivatives by the three parts, and by scale and shift if there are any."""
     parts = from_centre, from_neighbour, bond_weight
-    if d_sums.device.type == "cpu":
+    if len(bonds) == N_FOR_LOOPS:
         read = _read(parts, scale, shift, epsilon, bonds, kind)
         found = kernel.differentiate(array_of(d_sums), *read)
         return [torch.from_numpy(array) for array in found if array is not None]

@@ -46,10 +46,13 @@ class PlacedBonds:
     @cached_property
     def by_neighbour(self) -> tuple[Int64[Tensor, "n_edges"], Int64[Tensor, "n_offsets"]]:
         """The edges sorted by neighbour, and where those of each neighbour start."""
-        if self.sorted_by_neighbour is not None:
-            return self.sorted_by_neighbour
-        neighbour, order = self.neighbour.sort(stable=True)
-        return order, starts_of(neighbour, len(self.starts) - 1)
+        return self.sorted_by_neighbour or sort_by_neighbour(self)
+
+
+def sort_by_neighbour(bonds: PlacedBonds) -> tuple[Tensor, Tensor]:
+    """Give the edges sorted by neighbour, and where those of each neighbour start."""
+    neighbour, order = bonds.neighbour.sort(stable=True)
+    return order, _starts(neighbour, len(bonds.starts) - 1)
 
 
 def runs_triton(atoms: Tensor) -> bool:
@@ -82,11 +85,11 @@ def place_bonds(graph: CrystalGraph, basis: GaussianBasis) -> PlacedBonds:
         first=first.int(),
         place=(place - first).float(),
         share=graph.weight.float(),
-        starts=starts_of(graph.centre, graph.n_atoms),
+        starts=_starts(graph.centre, graph.n_atoms),
     )
 
 
-def starts_of(sorted_atoms: Tensor, n_atoms: int) -> Tensor:
+def _starts(sorted_atoms: Tensor, n_atoms: int) -> Tensor:
     """Give where each atom's edges start, without the host having to wait for a number."""
     atoms = torch.arange(n_atoms + 1, device=sorted_atoms.device, dtype=sorted_atoms.dtype)
     return torch.searchsorted(sorted_atoms, atoms)
