@@ -56,6 +56,30 @@ def test_weights_are_stored_as_float16_and_measured_as_stored(
         assert result.uncertainty[chosen, 0].mean() == pytest.approx(row["mean_width"], rel=1e-6)
 
 
+def test_a_byte_a_weight_is_measured_as_stored(
+    runs: list[Path], dataset: Dataset, tmp_path: Path
+) -> None:
+    members = tmp_path / "both"
+    for target in ("energy", "gap"):  # the second finds the networks there, and knows them again
+        packed = pack_ensemble(
+            runs,
+            tmp_path / target,
+            dataset=dataset,
+            targets=[target],
+            members=members,
+            weights="int8",
+        )
+    found = np.abs(
+        load_model(tmp_path / "gap").predict(dataset.crystals).values[:, 0]
+        - dataset.values(["gap"])[:, 0]
+    )[make_split(dataset, "0.6,0.2,0.2").test]
+    said = packed.facts["test"]["gap"]["mean_absolute_error"]
+    assert said == pytest.approx(np.nanmean(found), rel=1e-6)
+    whole = read_model(runs[0]).network.state_dict()
+    stored = read_model(members / "member-1").network.state_dict()
+    assert any((value != whole[name]).any() for name, value in stored.items())
+
+
 def test_the_card_has_every_fact(packed: Path) -> None:
     facts, card = read_ensemble(packed).facts, (packed / "card.md").read_text(encoding="utf-8")
     for words in (
