@@ -4,8 +4,10 @@
 
 makes the tables that it needs, trains what is not trained yet (a run that was broken off goes on),
 and packs the networks with uncertainty, domain and card. `train RUN --seed N` does one run alone,
-so that several machines can share the work. The data are those of the Materials Project and of
-Castelli as `docs/data.md` describes them; where there is an accelerator, the same commands use it.
+so that several machines can share the work. `restore MODEL` writes the run folders of what is
+packed already, so that it can be packed anew, or gone on with, without training it again. The data
+are those of the Materials Project and of Castelli as `docs/data.md` describes them; where there is
+an accelerator, the same commands use it.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from recipes import materials_project, perovskite_or_oxide, total_energy
+from recipes import materials_project, perovskite_or_oxide, shipped_runs, total_energy
+from xtalgraph.datasets import read_dataset
+from xtalgraph.training.run_folder import is_finished
 
 HERE = Path(__file__).parent
 SHIPPED = HERE.parent / "src/xtalgraph/models/shipped"
@@ -41,8 +45,8 @@ class Model:
     notes: str  # a file of recipes/card_notes
     target: str = ""  # of a run of several targets
     members: str = ""  # folder of the networks that several models share
-    also: str = ""  # another run of the same target, whose networks join
-    n_members: int = 0  # how many networks of the run; 0 = all
+    also: tuple[str, ...] = ()  # other runs of the same targets, whose networks join
+    n_members: int = 0  # how many networks of each run; 0 = all
     baselines: str = "mean,composition_boosting"
 
 
@@ -122,7 +126,7 @@ MODELS = {
     "is-perovskite": Model(
         "is_perovskite", "oxides.md", baselines="most_common,composition_boosting"
     ),
-    "perovskite-hull": Model("sites", "castelli.md", members="_perovskites", also="hull"),
+    "perovskite-hull": Model("sites", "castelli.md", members="_perovskites", also=("hull",)),
     "perovskite-sites": Model("sites", "castelli.md", members="_perovskites", n_members=1),
 }
 
@@ -158,20 +162,40 @@ def train(name: str, seed: int, data: Path, runs: Path) -> Path:
 def pack(name: str, data: Path, runs: Path, out: Path) -> None:
     """Train what a model needs, and pack it into the folder of its name."""
     model = MODELS[name]
-    folders = [
-        train(run, seed, data, runs)
-        for run in filter(None, (model.run, model.also))
-        for seed in range(model.n_members or RUNS[run].n_seeds)
-    ]
+    folders = [train(run, seed, data, runs) for run, seed in list_runs(model)]
     if model.run == "energies":
-        folders = [total_energy.add_total_energy(folder) for folder in folders]
+        folders = [_find_total(folder) for folder in folders]
     options = ["--card-notes", str(HERE / "card_notes" / model.notes)]
-    options += ["--baselines", model.baselines]
+    options += ["--baselines", model.baselines, "--weights", "int8"]
     if model.target:
         options += ["--target", model.target]
     if model.members:
         options += ["--members", str(out / model.members)]
     _command("ensemble", *map(str, folders), "--out", str(out / name), *options)
+
+
+def restore(name: str, data: Path, runs: Path, packed: Path) -> None:
+    """Write the run folders of a packed model's networks where they are not there."""
+    model = MODELS[name]
+    folders = [runs / f"{run}-{seed}" for run, seed in list_runs(model)]
+    table = find_table(RUNS[model.run].table, data, runs)
+    for folder in shipped_runs.restore_runs(packed / name, folders, read_dataset(str(table))):
+        print(folder)
+
+
+def list_runs(model: Model) -> list[tuple[str, int]]:
+    """Give name and seed of each run whose network is packed, in the order of the members."""
+    return [
+        (run, seed)
+        for run in (model.run, *model.also)
+        for seed in range(model.n_members or RUNS[run].n_seeds)
+    ]
+
+
+def _find_total(run: Path) -> Path:
+    """Give the run folder whose network gives the total energy too, made where it is not there."""
+    out = run.with_name(f"{run.name}-and-total")
+    return out if is_finished(out) else total_energy.add_total_energy(run)
 
 
 def _command(*words: str) -> None:
@@ -180,11 +204,11 @@ def _command(*words: str) -> None:
 
 
 def main() -> None:
-    """Train or pack."""
+    """Train, pack or restore."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("action", choices=["train", "pack"])
+    parser.add_argument("action", choices=["train", "pack", "restore"])
     parser.add_argument("name", choices=[*RUNS, *MODELS])
     parser.add_argument("--data", type=Path, required=True, help="folder of the tables")
     parser.add_argument("--runs", type=Path, required=True, help="folder for tables and runs")
@@ -193,6 +217,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.action == "train":
         train(options.name, options.seed, options.data, options.runs)
+    elif options.action == "restore":
+        restore(options.name, options.data, options.runs, options.out)
     else:
         pack(options.name, options.data, options.runs, options.out)
 
