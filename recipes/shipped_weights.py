@@ -54,6 +54,12 @@ SEVERAL = "formation_energy_per_atom,band_gap,fermi_energy,log10_K_VRH,log10_G_V
 JOINED, SPLIT = "materials_project.parquet", ("--split", "column:split")
 CASTELLI = ("--split", "column:split:train=train,test=validation")
 TUNING = (*SPLIT, "--set", "train.batch_size=128", "--set", "train.warm_up=0.1")
+MODULI = "log10_K_VRH,log10_G_VRH,poisson_ratio"
+AGAIN = ("--set", "train.learning_rate=3e-3", "--set", "train.weight_decay=0.1")
+AGAIN += ("--set", "train.gradient_clip=2.0")
+FERMI = (*TUNING, *AGAIN, "--epochs", "8")
+FEW_LABELS = (*SPLIT, *AGAIN, "--epochs", "10", "--set", "train.warm_up=0.1")
+FEW_LABELS += ("--set", "train.batch_size=64", "--set", "train.weight_averaging=0.99")
 SMALL = ("--config", str(HERE / "castelli.toml"))
 HULL = (*CASTELLI, *SMALL)
 OXIDES, BY_FORMULA = "perovskite_or_oxide.parquet", "group:formula:0.8,0.1,0.1"
@@ -74,6 +80,9 @@ RUNS = {
         (*TUNING, "--set", "train.learning_rate=1e-3", "--epochs", "5"),
         start="several",
     ),
+    "fermi": Run(JOINED, "fermi_energy", FERMI, start="electronic"),
+    "moduli": Run(JOINED, MODULI, FEW_LABELS, start="energies"),
+    "more_moduli": Run(JOINED, MODULI, FEW_LABELS, start="electronic"),
     "is_metal": Run(
         JOINED,
         "is_metal",
@@ -101,22 +110,17 @@ RUNS = {
     ),
 }
 
+MORE = ("more_moduli",)
 MODELS = {
     "formation-energy": Model(
         "energies", "materials_project.md", "formation_energy_per_atom", "_energies"
     ),
     "total-energy": Model("energies", "materials_project.md", "energy_per_atom", "_energies"),
     "band-gap": Model("electronic", "materials_project.md", "band_gap", "_electronic"),
-    "fermi-energy": Model("electronic", "materials_project.md", "fermi_energy", "_electronic"),
-    "bulk-modulus": Model(
-        "several", "materials_project.md", "log10_K_VRH", "_several", n_members=2
-    ),
-    "shear-modulus": Model(
-        "several", "materials_project.md", "log10_G_VRH", "_several", n_members=2
-    ),
-    "poisson-ratio": Model(
-        "several", "materials_project.md", "poisson_ratio", "_several", n_members=2
-    ),
+    "fermi-energy": Model("fermi", "materials_project.md", members="_fermi"),
+    "bulk-modulus": Model("moduli", "materials_project.md", "log10_K_VRH", "_moduli", MORE),
+    "shear-modulus": Model("moduli", "materials_project.md", "log10_G_VRH", "_moduli", MORE),
+    "poisson-ratio": Model("moduli", "materials_project.md", "poisson_ratio", "_moduli", MORE),
     "is-metal": Model(
         "is_metal", "materials_project.md", baselines="most_common,composition_boosting"
     ),
