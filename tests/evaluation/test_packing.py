@@ -18,7 +18,7 @@ from xtalgraph.evaluation.figures import calibration_figure
 from xtalgraph.evaluation.packing import pack_ensemble
 from xtalgraph.models import read_model
 from xtalgraph.prediction import load_model, read_ensemble
-from xtalgraph.training import train
+from xtalgraph.training import start_from, train
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +100,19 @@ def test_the_card_has_every_fact(packed: Path) -> None:
     ):
         assert words in card, words
     assert not re.search(r"\bnan\b|None|\{|\}", card)
+    assert "begun with" not in card
+
+
+def test_the_card_says_what_each_network_began_with(
+    runs: list[Path], dataset: Dataset, tmp_path: Path
+) -> None:
+    config = start_from(runs[0], small_config("train.epochs=1", "train.seed=3"))
+    tuned = train(dataset, ["energy", "gap"], out=tmp_path / "tuned", config=config).folder
+    pack_ensemble([runs[1], tuned], tmp_path / "mixed", dataset=dataset)
+    card = (tmp_path / "mixed" / "card.md").read_text(encoding="utf-8")
+    assert "| best epoch | minutes | begun with |\n|---|---|---|---|---|---|\n" in card
+    assert card.count(f" {runs[0].name} |\n") == card.count(" random numbers |\n") == 1
+    assert str(runs[0]) not in card
 
 
 def test_the_card_of_a_classification_speaks_of_classes(packed_classes: Path) -> None:
