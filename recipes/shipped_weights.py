@@ -4,8 +4,10 @@
 
 makes the tables that it needs, trains what is not trained yet (a run that was broken off goes on),
 and packs the networks with uncertainty, domain and card. `train RUN --seed N` does one run alone,
-so that several machines can share the work. The data are those of the Materials Project and of
-Castelli as `docs/data.md` describes them; where there is an accelerator, the same commands use it.
+so that several machines can share the work. `restore MODEL` writes the run folders of what is
+packed already, so that it can be packed anew, or gone on with, without training it again. The data
+are those of the Materials Project and of Castelli as `docs/data.md` describes them; where there is
+an accelerator, the same commands use it.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from recipes import materials_project, perovskite_or_oxide, total_energy
+from recipes import materials_project, perovskite_or_oxide, shipped_runs, total_energy
+from xtalgraph.datasets import read_dataset
+from xtalgraph.training.run_folder import is_finished
 
 HERE = Path(__file__).parent
 SHIPPED = HERE.parent / "src/xtalgraph/models/shipped"
@@ -41,8 +45,8 @@ class Model:
     notes: str  # a file of recipes/card_notes
     target: str = ""  # of a run of several targets
     members: str = ""  # folder of the networks that several models share
-    also: str = ""  # another run of the same target, whose networks join
-    n_members: int = 0  # how many networks of the run; 0 = all
+    also: tuple[str, ...] = ()  # other runs of the same targets, whose networks join
+    n_members: int = 0  # how many networks of each run; 0 = all
     baselines: str = "mean,composition_boosting"
 
 
@@ -50,6 +54,12 @@ SEVERAL = "formation_energy_per_atom,band_gap,fermi_energy,log10_K_VRH,log10_G_V
 JOINED, SPLIT = "materials_project.parquet", ("--split", "column:split")
 CASTELLI = ("--split", "column:split:train=train,test=validation")
 TUNING = (*SPLIT, "--set", "train.batch_size=128", "--set", "train.warm_up=0.1")
+MODULI = "log10_K_VRH,log10_G_VRH,poisson_ratio"
+AGAIN = ("--set", "train.learning_rate=3e-3", "--set", "train.weight_decay=0.1")
+AGAIN += ("--set", "train.gradient_clip=2.0")
+FERMI = (*TUNING, *AGAIN, "--epochs", "8")
+FEW_LABELS = (*SPLIT, *AGAIN, "--epochs", "10", "--set", "train.warm_up=0.1")
+FEW_LABELS += ("--set", "train.batch_size=64", "--set", "train.weight_averaging=0.99")
 SMALL = ("--config", str(HERE / "castelli.toml"))
 HULL = (*CASTELLI, *SMALL)
 OXIDES, BY_FORMULA = "perovskite_or_oxide.parquet", "group:formula:0.8,0.1,0.1"
@@ -70,6 +80,9 @@ RUNS = {
         (*TUNING, "--set", "train.learning_rate=1e-3", "--epochs", "5"),
         start="several",
     ),
+    "fermi": Run(JOINED, "fermi_energy", FERMI, start="electronic"),
+    "moduli": Run(JOINED, MODULI, FEW_LABELS, start="energies"),
+    "more_moduli": Run(JOINED, MODULI, FEW_LABELS, start="electronic"),
     "is_metal": Run(
         JOINED,
         "is_metal",
@@ -97,22 +110,17 @@ RUNS = {
     ),
 }
 
+MORE = ("more_moduli",)
 MODELS = {
     "formation-energy": Model(
         "energies", "materials_project.md", "formation_energy_per_atom", "_energies"
     ),
     "total-energy": Model("energies", "materials_project.md", "energy_per_atom", "_energies"),
     "band-gap": Model("electronic", "materials_project.md", "band_gap", "_electronic"),
-    "fermi-energy": Model("electronic", "materials_project.md", "fermi_energy", "_electronic"),
-    "bulk-modulus": Model(
-        "several", "materials_project.md", "log10_K_VRH", "_several", n_members=2
-    ),
-    "shear-modulus": Model(
-        "several", "materials_project.md", "log10_G_VRH", "_several", n_members=2
-    ),
-    "poisson-ratio": Model(
-        "several", "materials_project.md", "poisson_ratio", "_several", n_members=2
-    ),
+    "fermi-energy": Model("fermi", "materials_project.md", members="_fermi"),
+    "bulk-modulus": Model("moduli", "materials_project.md", "log10_K_VRH", "_moduli", MORE),
+    "shear-modulus": Model("moduli", "materials_project.md", "log10_G_VRH", "_moduli", MORE),
+    "poisson-ratio": Model("moduli", "materials_project.md", "poisson_ratio", "_moduli", MORE),
     "is-metal": Model(
         "is_metal", "materials_project.md", baselines="most_common,composition_boosting"
     ),
@@ -122,7 +130,7 @@ MODELS = {
     "is-perovskite": Model(
         "is_perovskite", "oxides.md", baselines="most_common,composition_boosting"
     ),
-    "perovskite-hull": Model("sites", "castelli.md", members="_perovskites", also="hull"),
+    "perovskite-hull": Model("sites", "castelli.md", members="_perovskites", also=("hull",)),
     "perovskite-sites": Model("sites", "castelli.md", members="_perovskites", n_members=1),
 }
 
@@ -158,20 +166,40 @@ def train(name: str, seed: int, data: Path, runs: Path) -> Path:
 def pack(name: str, data: Path, runs: Path, out: Path) -> None:
     """Train what a model needs, and pack it into the folder of its name."""
     model = MODELS[name]
-    folders = [
-        train(run, seed, data, runs)
-        for run in filter(None, (model.run, model.also))
-        for seed in range(model.n_members or RUNS[run].n_seeds)
-    ]
+    folders = [train(run, seed, data, runs) for run, seed in list_runs(model)]
     if model.run == "energies":
-        folders = [total_energy.add_total_energy(folder) for folder in folders]
+        folders = [_find_total(folder) for folder in folders]
     options = ["--card-notes", str(HERE / "card_notes" / model.notes)]
-    options += ["--baselines", model.baselines]
+    options += ["--baselines", model.baselines, "--weights", "int8"]
     if model.target:
         options += ["--target", model.target]
     if model.members:
         options += ["--members", str(out / model.members)]
     _command("ensemble", *map(str, folders), "--out", str(out / name), *options)
+
+
+def restore(name: str, data: Path, runs: Path, packed: Path) -> None:
+    """Write the run folders of a packed model's networks where they are not there."""
+    model = MODELS[name]
+    folders = [runs / f"{run}-{seed}" for run, seed in list_runs(model)]
+    table = find_table(RUNS[model.run].table, data, runs)
+    for folder in shipped_runs.restore_runs(packed / name, folders, read_dataset(str(table))):
+        print(folder)
+
+
+def list_runs(model: Model) -> list[tuple[str, int]]:
+    """Give name and seed of each run whose network is packed, in the order of the members."""
+    return [
+        (run, seed)
+        for run in (model.run, *model.also)
+        for seed in range(model.n_members or RUNS[run].n_seeds)
+    ]
+
+
+def _find_total(run: Path) -> Path:
+    """Give the run folder whose network gives the total energy too, made where it is not there."""
+    out = run.with_name(f"{run.name}-and-total")
+    return out if is_finished(out) else total_energy.add_total_energy(run)
 
 
 def _command(*words: str) -> None:
@@ -180,11 +208,11 @@ def _command(*words: str) -> None:
 
 
 def main() -> None:
-    """Train or pack."""
+    """Train, pack or restore."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("action", choices=["train", "pack"])
+    parser.add_argument("action", choices=["train", "pack", "restore"])
     parser.add_argument("name", choices=[*RUNS, *MODELS])
     parser.add_argument("--data", type=Path, required=True, help="folder of the tables")
     parser.add_argument("--runs", type=Path, required=True, help="folder for tables and runs")
@@ -193,6 +221,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.action == "train":
         train(options.name, options.seed, options.data, options.runs)
+    elif options.action == "restore":
+        restore(options.name, options.data, options.runs, options.out)
     else:
         pack(options.name, options.data, options.runs, options.out)
 

@@ -18,7 +18,7 @@ from xtalgraph.evaluation.figures import calibration_figure
 from xtalgraph.evaluation.packing import pack_ensemble
 from xtalgraph.models import read_model
 from xtalgraph.prediction import load_model, read_ensemble
-from xtalgraph.training import train
+from xtalgraph.training import start_from, train
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,30 @@ def test_weights_are_stored_as_float16_and_measured_as_stored(
         assert result.uncertainty[chosen, 0].mean() == pytest.approx(row["mean_width"], rel=1e-6)
 
 
+def test_a_byte_a_weight_is_measured_as_stored(
+    runs: list[Path], dataset: Dataset, tmp_path: Path
+) -> None:
+    members = tmp_path / "both"
+    for target in ("energy", "gap"):  # the second finds the networks there, and knows them again
+        packed = pack_ensemble(
+            runs,
+            tmp_path / target,
+            dataset=dataset,
+            targets=[target],
+            members=members,
+            weights="int8",
+        )
+    found = np.abs(
+        load_model(tmp_path / "gap").predict(dataset.crystals).values[:, 0]
+        - dataset.values(["gap"])[:, 0]
+    )[make_split(dataset, "0.6,0.2,0.2").test]
+    said = packed.facts["test"]["gap"]["mean_absolute_error"]
+    assert said == pytest.approx(np.nanmean(found), rel=1e-6)
+    whole = read_model(runs[0]).network.state_dict()
+    stored = read_model(members / "member-1").network.state_dict()
+    assert any((value != whole[name]).any() for name, value in stored.items())
+
+
 def test_the_card_has_every_fact(packed: Path) -> None:
     facts, card = read_ensemble(packed).facts, (packed / "card.md").read_text(encoding="utf-8")
     for words in (
@@ -76,6 +100,19 @@ def test_the_card_has_every_fact(packed: Path) -> None:
     ):
         assert words in card, words
     assert not re.search(r"\bnan\b|None|\{|\}", card)
+    assert "begun with" not in card
+
+
+def test_the_card_says_what_each_network_began_with(
+    runs: list[Path], dataset: Dataset, tmp_path: Path
+) -> None:
+    config = start_from(runs[0], small_config("train.epochs=1", "train.seed=3"))
+    tuned = train(dataset, ["energy", "gap"], out=tmp_path / "tuned", config=config).folder
+    pack_ensemble([runs[1], tuned], tmp_path / "mixed", dataset=dataset)
+    card = (tmp_path / "mixed" / "card.md").read_text(encoding="utf-8")
+    assert "| best epoch | minutes | begun with |\n|---|---|---|---|---|---|\n" in card
+    assert card.count(f" {runs[0].name} |\n") == card.count(" random numbers |\n") == 1
+    assert str(runs[0]) not in card
 
 
 def test_the_card_of_a_classification_speaks_of_classes(packed_classes: Path) -> None:

@@ -62,7 +62,7 @@ def test_what_is_written_is_read(tmp_path: Path, end: str) -> None:
 def test_weights_stored_as_float16_are_read_as_float32(tmp_path: Path) -> None:
     saved = make_saved()
     whole = save_model(saved, tmp_path / "whole") / "model.safetensors"
-    half = save_model(saved, tmp_path / "half", half=True) / "model.safetensors"
+    half = save_model(saved, tmp_path / "half", weights="float16") / "model.safetensors"
     assert half.stat().st_size < 0.6 * whole.stat().st_size
     network = read_model(half).network
     learned = {name for name, _ in network.named_parameters()}
@@ -80,7 +80,7 @@ def test_a_weight_beyond_float16_is_refused(tmp_path: Path) -> None:
     with torch.no_grad():
         saved.network.output[-1].bias[0] = 1e6
     with pytest.raises(BadCheckpoint, match=r"bias has numbers that float16 cannot hold"):
-        save_model(saved, tmp_path, half=True)
+        save_model(saved, tmp_path, weights="float16")
 
 
 def test_a_classifier_and_float64_are_read_as_written(tmp_path: Path) -> None:
@@ -128,8 +128,8 @@ def rewrite(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d: d.update(format=2), "format 2, expected 1"),
-        (lambda d: d.pop("format"), "format None, expected 1"),
+        (lambda d: d.update(format=3), "format 3, expected 1 or 2"),
+        (lambda d: d.pop("format"), "format None, expected 1 or 2"),
         (lambda d: d.pop("elements"), "'elements' is missing"),
         (lambda d: d.update(task=3), "'task' is missing or of a wrong type"),
         (lambda d: d.update(model="cgcmm"), r"unknown model 'cgcmm'. Did you mean 'cgcnn'\?"),

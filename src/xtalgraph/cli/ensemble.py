@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -21,13 +21,14 @@ def ensemble(
     card_notes: Path | None = None,
     target: str | None = None,
     members: Path | None = None,
+    weights: Literal["float16", "int8"] = "float16",
 ) -> None:
     """Pack finished runs into one calibrated model with its card.
 
     The runs share data, split and task, and differ in their seeds or settings; one alone will do.
     Uncertainty and domain are calibrated on the validation part of that split, and judged once on
-    its test part. The folder holds the networks (float16), ensemble.json, card.md and its figure,
-    and is predicted with as a run folder is.
+    its test part. The folder holds the networks (16 or 8 bits a weight), ensemble.json,
+    card.md and its figure, and is predicted with as a run folder is.
 
     Parameters
     ----------
@@ -50,6 +51,8 @@ def ensemble(
     members: Path
         Folder for the networks, which ensembles of other targets of the same runs may share; OUT
         where not given.
+    weights: str
+        How they are stored: float16, or int8, half of that again.
     """
     if not runs:
         raise WrongUse("no run is named. Give the folders of finished runs.")
@@ -68,6 +71,7 @@ def ensemble(
         notes=notes,
         targets=() if target is None else [name.strip() for name in target.split(",")],
         members=members,
+        weights=weights,
     )
     print_lines(
         f"{row['target']}: {100 * row['observed']:.1f} % of the test crystals within what is "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -268,12 +269,14 @@ def _write_training(ensemble: Ensemble) -> Iterator[str]:
     members = ensemble.facts["members"]
     yield "## How it was trained"
     yield ""
-    yield "| member | seed | epochs | best epoch | minutes |"
-    yield "|---|---|---|---|---|"
-    for number, member in enumerate(members, start=1):
+    starts = [tomllib.loads(member["settings"])["train"]["start_from"] for member in members]
+    more = any(starts)  # members may have begun with different networks
+    yield "| member | seed | epochs | best epoch | minutes |" + " begun with |" * more
+    yield "|---|---|---|---|---|" + "---|" * more
+    for number, (member, start) in enumerate(zip(members, starts, strict=True), start=1):
         yield (
             f"| {number} | {member['seed']} | {member['epochs']} | {member['best_epoch']} | "
-            f"{member['seconds'] / 60:.1f} |"
+            f"{member['seconds'] / 60:.1f} |" + f" {start or 'random numbers'} |" * more
         )
     versions = members[0]["versions"]
     if versions:

@@ -41,12 +41,14 @@ def pack_ensemble(
     notes: str = "",
     targets: Sequence[str] = (),
     members: str | Path | None = None,
+    weights: str = "float16",
 ) -> Ensemble:
     """Pack finished runs of one data set, split and task into a calibrated ensemble.
 
-    Weights are stored as float16, and everything is measured with what was stored. Intervals,
-    temperature and the limits of the domain come from the validation part; the test part is used
-    once, to score and to see whether the stated coverage holds. `out` gets the ensemble, its
+    Weights are stored as `weights` says, float16 or int8 (a byte each), and everything is measured
+    with what was stored. Intervals, temperature and the limits of the domain come from the
+    validation part; the test part is used once, to score and to see whether the stated coverage
+    holds. `out` gets the ensemble, its
     figure and `card.md`, which ends with `notes` (Markdown). The data are read from where the
     first run read them, unless they are given. Of runs that learned several targets `targets` are
     packed, all where it is empty; the networks are stored whole, in the folder `members`, which
@@ -63,7 +65,9 @@ def pack_ensemble(
         dataset = read_run_dataset(folders[0])
     split = _read_split(folders[0], dataset, records[0])
     out.mkdir(parents=True, exist_ok=True)
-    stored = save_members([_without_paths(run.model) for run in trained], Path(members or out))
+    stored = save_members(
+        [_without_paths(run.model) for run in trained], Path(members or out), weights
+    )
     targets = targets or [target.name for target in trained[0].model.task.targets]
     places = tuple(Path(os.path.relpath(folder, out)).as_posix() for folder in stored)
     ensemble = Ensemble(read_members(stored, targets), places=places)

@@ -28,45 +28,41 @@ from xtalgraph.models.cgcnn.config import SUFFIX_OF_2018
 from xtalgraph.models.normaliser import Normaliser
 from xtalgraph.models.registry import find_model, model_name
 from xtalgraph.models.saved_model import SavedModel
+from xtalgraph.models.stored_weights import restore_weights, store_weights
 from xtalgraph.models.task import Task
 from xtalgraph.units import Target
 
 FORMAT = 1  # raised whenever a file of today could not be read by the code of yesterday
+FORMAT_OF_INTEGERS = 2  # with weights as int8, which code that knows 1 alone would take for numbers
 DESCRIPTION, WEIGHTS = "model.json", "model.safetensors"
-NOT_LEARNED = (".vectors", ".refusal", ".running_mean", ".running_var", ".num_batches_tracked")
-"""How the names of numbers end that a network has, but does not learn by its gradient."""
-
 PICKLES = {".pt", ".pth", ".tar", ".ckpt", ".pkl", ".pickle", ".bin", ".joblib"}
 
 Settings = TypeVar("Settings")
 
 
-def save_model(saved: SavedModel, folder: str | Path, *, half: bool = False) -> Path:
+def save_model(saved: SavedModel, folder: str | Path, *, weights: str = "float32") -> Path:
     """Write the two files into a folder, which is made, and give the folder.
 
     Each file is whole or not there, also when the program is stopped in between: first the
-    numbers, then the description with their checksum. `half` writes weights as float16,
-    half the size, for models that are handed on: read again they are float32, of some 3 digits.
+    numbers, then the description with their checksum. For models that are handed on, `weights` may
+    be `float16`, half the size and some 3 digits, or `int8`, a quarter (see `stored_weights`):
+    read again they are float32.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    # safetensors takes the memory as it lies: a transposed array would come back scrambled
-    state = {name: np.asarray(value, order="C") for name, value in saved.numbers.items()}
-    if half:
-        state = {name: _halve(name, value) for name, value in state.items()}
-    weights = safetensors.numpy.save(state)
+    content = safetensors.numpy.save(store_weights(saved.numbers, weights))
     description = {
-        "format": FORMAT,
+        "format": FORMAT_OF_INTEGERS if weights == "int8" else FORMAT,
         "model": model_name(saved.model_config),
         "model_config": asdict(saved.model_config),
         "graph": asdict(saved.graph_config),
         "task": asdict(saved.task),
         "normaliser": asdict(saved.normaliser) if saved.normaliser else None,
         "elements": list(saved.elements),
-        "weights_sha256": hashlib.sha256(weights).hexdigest(),
+        "weights_sha256": hashlib.sha256(content).hexdigest(),
         "provenance": dict(saved.provenance),
     }
-    _write(folder / WEIGHTS, weights)
+    _write(folder / WEIGHTS, content)
     text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
     _write(folder / DESCRIPTION, text.encode())
     return folder
@@ -157,10 +153,10 @@ def _read_description(file: Path) -> dict[str, Any]:
     except ValueError as error:
         raise BadCheckpoint(f"{file} is not JSON ({error}). Copy it again.") from None
     found = description.get("format") if isinstance(description, dict) else None
-    if found != FORMAT:
+    if found not in (FORMAT, FORMAT_OF_INTEGERS):
         raise BadCheckpoint(
-            f"{file}: format {found!r}, expected {FORMAT}. Read it with the version of xtalgraph "
-            "that wrote it, or train again."
+            f"{file}: format {found!r}, expected {FORMAT} or {FORMAT_OF_INTEGERS}. Read it "
+            "with the version of xtalgraph that wrote it, or train again."
         )
     for key, type_ in _KEYS.items():
         if not isinstance(description.get(key, ...), type_):
@@ -181,24 +177,7 @@ def _read_weights(file: Path, expected_sha256: str) -> dict[str, np.ndarray]:
             f"{file} is not the file that {DESCRIPTION} beside it was written with (the checksums "
             "differ). Copy both files again from one run."
         )
-    # float16 is a way to store; networks compute in float32
-    return {
-        name: value.astype(np.float32) if value.dtype == np.float16 else value
-        for name, value in state.items()
-    }
-
-
-def _halve(name: str, value: np.ndarray) -> np.ndarray:
-    """Give weights as float16; other numbers, as the places of Gaussians, where it is exact."""
-    if not np.issubdtype(value.dtype, np.floating):
-        return value
-    with np.errstate(over="ignore"):
-        rounded = value.astype(np.float16)
-    if name.endswith(NOT_LEARNED):
-        return rounded if np.array_equal(rounded, value, equal_nan=True) else value
-    if np.isinf(rounded).any():
-        raise BadCheckpoint(f"{name} has numbers that float16 cannot hold. Save it with float32.")
-    return rounded
+    return restore_weights(state)
 
 
 def _rebuild(kind: type[Settings], values: Mapping[str, Any]) -> Settings:

@@ -26,6 +26,7 @@ from xtalgraph.models import SavedModel, Task, read_model, save_model
 from xtalgraph.models.saved import DESCRIPTION
 from xtalgraph.models.selecting import select_targets
 from xtalgraph.models.shipped import ENSEMBLE
+from xtalgraph.models.stored_weights import FORMS, restore_weights, store_weights
 from xtalgraph.prediction.calibration import (
     Calibration,
     ClassCalibration,
@@ -68,16 +69,19 @@ def is_ensemble(path: Path) -> bool:
     return (path / ENSEMBLE).is_file() or (path.name == ENSEMBLE and path.is_file())
 
 
-def save_members(members: Sequence[SavedModel], folder: Path) -> list[Path]:
-    """Write each network into a folder of its own, weights as float16, and give these folders.
+def save_members(
+    members: Sequence[SavedModel], folder: Path, weights: str = "float16"
+) -> list[Path]:
+    """Write each network into a folder of its own, and give these folders.
 
-    What is there already must be the same networks.
+    `weights` is the form that they are stored in (`models/stored_weights.py`). What is there
+    already must be the same networks, in whatever form.
     """
     stored = []
     for number, member in enumerate(members, start=1):
         place = folder / f"member-{number}"
         if not (place / DESCRIPTION).is_file():
-            save_model(member, place, half=True)
+            save_model(member, place, weights=weights)
         elif not _equal(read_model(place), member):
             raise BadConfig(f"{place} holds another network. Choose another folder, or remove it.")
         stored.append(place)
@@ -85,11 +89,15 @@ def save_members(members: Sequence[SavedModel], folder: Path) -> list[Path]:
 
 
 def _equal(stored: SavedModel, member: SavedModel) -> bool:
-    """Say whether what is stored is the member, rounded to float16."""
-    theirs, ours = stored.numbers, member.numbers
-    return theirs.keys() == ours.keys() and all(
-        np.allclose(value, ours[name], rtol=2**-10, atol=1e-6, equal_nan=True)
-        for name, value in theirs.items()
+    """Say whether what is stored is the member, rounded in one of the forms."""
+    theirs = stored.numbers
+    return any(
+        theirs.keys() == ours.keys()
+        and all(
+            np.allclose(value, ours[name], rtol=1e-3, atol=1e-6, equal_nan=True)
+            for name, value in theirs.items()
+        )
+        for ours in (restore_weights(store_weights(member.numbers, form)) for form in FORMS)
     )
 
 
