@@ -30,12 +30,7 @@ from xtalgraph.models.gated_sum.compiled import (
     find_near_gaussians,
 )
 from xtalgraph.models.gated_sum.near_gaussians import NearGaussians
-from xtalgraph.models.gated_sum.traced_form import (
-    TracedBonds,
-    trace_near,
-    trace_placed,
-    traced_gated_sum,
-)
+from xtalgraph.models.gated_sum.traced_bonds import TracedBonds
 from xtalgraph.models.gated_sum.triton_form import (
     PlacedBonds,
     place_bonds,
@@ -58,11 +53,16 @@ def describe_bonds(
     Without `compiled` it is the plain one, and so where a derivative by the distances is wanted.
     """
     if compiled and not graph.distance.requires_grad:
-        traced = torch.compiler.is_compiling()
-        if runs_triton(atoms):
-            return trace_placed(graph, basis) if traced else place_bonds(graph, basis)
-        if can_be_compiled(atoms):
-            return trace_near(graph, basis) if traced else find_near_gaussians(graph, basis)
+        if torch.compiler.is_compiling():
+            from xtalgraph.models.gated_sum.traced_form import trace_bonds
+
+            traced = trace_bonds(graph, atoms, basis)
+            if traced is not None:
+                return traced
+        elif runs_triton(atoms):
+            return place_bonds(graph, basis)
+        elif can_be_compiled(atoms):
+            return find_near_gaussians(graph, basis)
     return basis(graph.distance.to(atoms.dtype))
 
 
@@ -81,6 +81,8 @@ def gated_sum(
             from_centre, from_neighbour, bond_weight, bonds, normalise, activation
         )
     if isinstance(bonds, TracedBonds):
+        from xtalgraph.models.gated_sum.traced_form import traced_gated_sum
+
         return traced_gated_sum(
             from_centre, from_neighbour, bond_weight, bonds, normalise, activation
         )

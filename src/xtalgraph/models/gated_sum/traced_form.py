@@ -9,7 +9,6 @@ function.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -21,27 +20,33 @@ from xtalgraph.models.gated_sum import kernel
 from xtalgraph.models.gated_sum.compiled import (
     KERNEL_ACTIVATIONS,
     array_of,
+    can_be_compiled,
     scaling_arrays,
     scaling_of,
 )
 from xtalgraph.models.gated_sum.near_gaussians import N_NEAR, NearGaussians
+from xtalgraph.models.gated_sum.traced_bonds import TracedBonds
 from xtalgraph.models.gated_sum.triton_form import (
+    TYPES,
     Launches,
     PlacedBonds,
     place_bonds,
+    runs_triton_on,
     sort_by_neighbour,
 )
 from xtalgraph.models.radial import GaussianBasis
 
 
-@dataclass(frozen=True, eq=False)
-class TracedBonds:
-    """Bonds as a list of tensors: the five of `NearGaussians`, or the six of `PlacedBonds`.
+@torch.compiler.assume_constant_result
+def _runs_triton_on(device: torch.device) -> bool:
+    return runs_triton_on(device)
 
-    After the six come the edges sorted by neighbour, and where those of each neighbour start.
-    """
 
-    tensors: list[Tensor]
+def trace_bonds(graph: CrystalGraph, atoms: Tensor, basis: GaussianBasis) -> TracedBonds | None:
+    """Describe the bonds of a graph for the form that takes these atom vectors, if any does."""
+    if atoms.dtype in TYPES and _runs_triton_on(atoms.device):
+        return trace_placed(graph, basis)
+    return trace_near(graph, basis) if can_be_compiled(atoms) else None
 
 
 def trace_near(graph: CrystalGraph, basis: GaussianBasis) -> TracedBonds:

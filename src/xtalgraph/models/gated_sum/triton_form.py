@@ -25,6 +25,7 @@ from xtalgraph.models.radial import GaussianBasis
 OLDEST = (7, 0)  # compute capability that Triton compiles for
 BLOCK_EDGES = 16  # edges at a time: about those of an atom, and the fewest that `tl.dot` takes
 N_PROGRAMS = 256  # at most, that share sums over all edges: some for each part of an accelerator
+TYPES = (torch.float32, torch.bfloat16, torch.float16)  # that its kernels take
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,12 +58,11 @@ def sort_by_neighbour(bonds: PlacedBonds) -> tuple[Tensor, Tensor]:
 
 def runs_triton(atoms: Tensor) -> bool:
     """Say whether Triton can compute with these: on its kind of accelerator, or interpreted."""
-    narrow_enough = atoms.dtype in (torch.float32, torch.bfloat16, torch.float16)
-    return narrow_enough and _runs_on(atoms.device)
+    return atoms.dtype in TYPES and runs_triton_on(atoms.device)
 
 
-@torch.compiler.assume_constant_result
-def _runs_on(device: torch.device) -> bool:
+def runs_triton_on(device: torch.device) -> bool:
+    """Say whether it can compute on a device."""
     if not _has_triton():
         return False
     if device.type == "cuda":
