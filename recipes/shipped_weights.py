@@ -48,6 +48,7 @@ class Model:
     also: tuple[str, ...] = ()  # other runs of the same targets, whose networks join
     n_members: int = 0  # how many networks of each run; 0 = all
     baselines: str = "mean,composition_boosting"
+    weights: str = "float16"  # how they are stored; a byte each where the networks are many
 
 
 SEVERAL = "formation_energy_per_atom,band_gap,fermi_energy,log10_K_VRH,log10_G_VRH,poisson_ratio"
@@ -110,20 +111,18 @@ RUNS = {
     ),
 }
 
-MORE = ("more_moduli",)
+MORE, MP_NOTES = ("more_moduli",), "materials_project.md"
 MODELS = {
     "formation-energy": Model(
-        "energies", "materials_project.md", "formation_energy_per_atom", "_energies"
+        "energies", MP_NOTES, "formation_energy_per_atom", "_energies", weights="int8"
     ),
-    "total-energy": Model("energies", "materials_project.md", "energy_per_atom", "_energies"),
-    "band-gap": Model("electronic", "materials_project.md", "band_gap", "_electronic"),
-    "fermi-energy": Model("fermi", "materials_project.md", members="_fermi"),
-    "bulk-modulus": Model("moduli", "materials_project.md", "log10_K_VRH", "_moduli", MORE),
-    "shear-modulus": Model("moduli", "materials_project.md", "log10_G_VRH", "_moduli", MORE),
-    "poisson-ratio": Model("moduli", "materials_project.md", "poisson_ratio", "_moduli", MORE),
-    "is-metal": Model(
-        "is_metal", "materials_project.md", baselines="most_common,composition_boosting"
-    ),
+    "total-energy": Model("energies", MP_NOTES, "energy_per_atom", "_energies", weights="int8"),
+    "band-gap": Model("electronic", MP_NOTES, "band_gap", "_electronic", weights="int8"),
+    "fermi-energy": Model("fermi", MP_NOTES, members="_fermi", weights="int8"),
+    "bulk-modulus": Model("moduli", MP_NOTES, "log10_K_VRH", "_moduli", MORE, weights="int8"),
+    "shear-modulus": Model("moduli", MP_NOTES, "log10_G_VRH", "_moduli", MORE, weights="int8"),
+    "poisson-ratio": Model("moduli", MP_NOTES, "poisson_ratio", "_moduli", MORE, weights="int8"),
+    "is-metal": Model("is_metal", MP_NOTES, baselines="most_common,composition_boosting"),
     "crystal-system": Model(
         "crystal_system", "symmetry.md", baselines="most_common,composition_boosting"
     ),
@@ -170,7 +169,7 @@ def pack(name: str, data: Path, runs: Path, out: Path) -> None:
     if model.run == "energies":
         folders = [_find_total(folder) for folder in folders]
     options = ["--card-notes", str(HERE / "card_notes" / model.notes)]
-    options += ["--baselines", model.baselines, "--weights", "int8"]
+    options += ["--baselines", model.baselines, "--weights", model.weights]
     if model.target:
         options += ["--target", model.target]
     if model.members:
