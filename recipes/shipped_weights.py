@@ -75,6 +75,12 @@ RUNS = {
         (*TUNING, "--set", "train.learning_rate=1e-3", "--epochs", "6"),
         start="several",
     ),
+    "more_energies": Run(
+        JOINED,
+        "formation_energy_per_atom",
+        (*TUNING, "--set", "train.learning_rate=2e-3", "--epochs", "6"),
+        start="energies",
+    ),
     "electronic": Run(
         JOINED,
         "band_gap,fermi_energy",
@@ -111,12 +117,12 @@ RUNS = {
     ),
 }
 
-MORE, MP_NOTES = ("more_moduli",), "materials_project.md"
+MORE, MP_NOTES, ENERGIES = ("more_moduli",), "materials_project.md", "_energies"
 MODELS = {
     "formation-energy": Model(
-        "energies", MP_NOTES, "formation_energy_per_atom", "_energies", weights="int8"
+        "more_energies", MP_NOTES, "formation_energy_per_atom", ENERGIES, weights="int8"
     ),
-    "total-energy": Model("energies", MP_NOTES, "energy_per_atom", "_energies", weights="int8"),
+    "total-energy": Model("more_energies", MP_NOTES, "energy_per_atom", ENERGIES, weights="int8"),
     "band-gap": Model("electronic", MP_NOTES, "band_gap", "_electronic", weights="int8"),
     "fermi-energy": Model("fermi", MP_NOTES, members="_fermi", weights="int8"),
     "bulk-modulus": Model("moduli", MP_NOTES, "log10_K_VRH", "_moduli", MORE, weights="int8"),
@@ -166,7 +172,7 @@ def pack(name: str, data: Path, runs: Path, out: Path) -> None:
     """Train what a model needs, and pack it into the folder of its name."""
     model = MODELS[name]
     folders = [train(run, seed, data, runs) for run, seed in list_runs(model)]
-    if model.run == "energies":
+    if model.members == ENERGIES:
         folders = [_find_total(folder) for folder in folders]
     options = ["--card-notes", str(HERE / "card_notes" / model.notes)]
     options += ["--baselines", model.baselines, "--weights", model.weights]
