@@ -98,6 +98,7 @@ def test_crystals_are_predicted_without_torch_and_what_only_tables_and_training_
 ) -> None:
     heavy = {"torch", "lightning", "matplotlib", "sklearn", "torchmetrics", "optuna"}
     heavy |= {"huggingface_hub", "pandas", "pyarrow", "pymatgen", "ase", "moyopy"}
+    heavy |= {"asyncio", "unittest.mock", "scipy.linalg"}
     (salt.parent / "id_prop.csv").write_text(f"{salt.stem},1.0\n")
     for crystals in (salt, salt.parent):
         loaded = modules_loaded_to_predict(packed, crystals)

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from xtalgraph.cli.output import refuse_table, say
-from xtalgraph.cli.quick_start import hide_scipy_from_numba
+from xtalgraph.cli.quick_start import load_without_what_is_not_used
 from xtalgraph.cli.streams import DomainWarning, RejectedStream, TableStream
 from xtalgraph.cli.wrong_use import WrongUse
 from xtalgraph.errors import BadDataset
@@ -53,7 +53,7 @@ def predict(
     if not inputs:
         raise WrongUse("nothing to predict. Name structure files, folders, globs or tables.")
     refuse_table(out)
-    hide_scipy_from_numba()
+    load_without_what_is_not_used()
     from xtalgraph.prediction import load_model, predict_source
     from xtalgraph.threads import limit_threads
 
