@@ -13,7 +13,8 @@ from xtalgraph.errors import BadConfig, UnknownName
 from xtalgraph.graphs import CrystalGraph
 from xtalgraph.models import MODELS, CgcnnConfig, find_model, model_name
 from xtalgraph.models.activations import ACTIVATIONS, make_activation
-from xtalgraph.models.normalisation import BatchNorm, make_normalisation
+from xtalgraph.models.names import ACTIVATION_NAMES, NORMALISATION_NAMES, POOLING_NAMES
+from xtalgraph.models.normalisation import NORMALISATIONS, BatchNorm, make_normalisation
 from xtalgraph.models.pooling import POOLINGS, find_pooling
 from xtalgraph.models.radial import GaussianBasis
 
@@ -135,3 +136,9 @@ def test_models_are_found_by_name_and_by_config() -> None:
 def test_settings_that_cannot_work_are_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises((BadConfig, UnknownName), match=message):
         CgcnnConfig(**change)
+
+
+def test_the_names_in_settings_are_those_of_the_parts() -> None:
+    assert set(ACTIVATION_NAMES) == set(ACTIVATIONS)
+    assert set(NORMALISATION_NAMES) == set(NORMALISATIONS)
+    assert set(POOLING_NAMES) == set(POOLINGS)
