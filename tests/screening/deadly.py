@@ -1,9 +1,11 @@
-"""Sources that go wrong: every chunk kills the process that makes it; reading takes its time."""
+"""Sources that go wrong: chunks that kill the process that makes them; reading takes its time."""
 
 import os
 import time
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from xtalgraph.screening import PerovskiteSpace
@@ -30,6 +32,55 @@ class Deadly:
     def chunks(self, done: Container[int]) -> Iterator[tuple[int, Chunk]]:
         """Give them."""
         yield from ((number, DeadlyChunk()) for number in range(3))
+
+
+@dataclass
+class HalfToldChunk:
+    """A chunk that ends the process in the middle of telling its result, the first time."""
+
+    chunk: Chunk
+    begun: Path
+
+    def make(self) -> Candidates:
+        """Make the chunk, and let what is sent be cut."""
+        if parent_process() is not None and not self.begun.exists():
+            self.begun.touch()
+            Connection._send = _send_half  # type: ignore[method-assign]
+        return self.chunk.make()
+
+
+def _send_half(self: Connection, content: bytes, write: object = None) -> None:
+    os.write(self.fileno(), content[: len(content) // 2])
+    os._exit(1)
+
+
+@dataclass
+class HalfTold:
+    """The chunks of a space, the first of which is such."""
+
+    space: PerovskiteSpace
+    begun: Path
+
+    may_repeat = False
+
+    @property
+    def title(self) -> str:
+        """As of the space: the results are to be the same."""
+        return self.space.title
+
+    @property
+    def n_candidates(self) -> int | None:
+        """Likewise."""
+        return self.space.n_candidates
+
+    def describe(self) -> dict:
+        """Say what it is."""
+        return self.space.describe()
+
+    def chunks(self, done: Container[int]) -> Iterator[tuple[int, Chunk]]:
+        """Give them."""
+        for number, chunk in self.space.chunks(done):
+            yield number, HalfToldChunk(chunk, self.begun) if number == 0 else chunk
 
 
 @dataclass

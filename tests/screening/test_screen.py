@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from tests.screening.conftest import assert_same
-from tests.screening.deadly import Deadly
+from tests.screening.deadly import Deadly, HalfTold
 from xtalgraph import load_model, read_dataset
 from xtalgraph.datasets import Dataset, write_parquet
 from xtalgraph.errors import BadConfig, BadDataset, LostWorkers, UnknownName
@@ -27,6 +27,7 @@ from xtalgraph.screening import (
     Question,
     ScreenProgress,
     list_anions,
+    local_engine,
     read_candidates,
     screen,
 )
@@ -120,6 +121,20 @@ def test_two_processes_one_of_which_dies_give_what_one_gives(model: str, tmp_pat
     screen(space, question, out=tmp_path / "lossy", n_workers=2, on_progress=kill_one)
     screen(space, question, out=tmp_path / "whole", n_workers=1)
     assert killed[0].exitcode == -signal.SIGKILL
+    assert_same(tmp_path / "lossy", tmp_path / "whole")
+
+
+def test_a_worker_that_dies_while_it_tells_its_result_loses_nothing(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pool by itself waits for the rest of the result for ever."""
+    monkeypatch.setattr(local_engine, "PATIENCE", 0.5)
+    question = Question((model,), where="energy < -3.2")
+    space = PerovskiteSpace(anions=list_anions(["O", "N", "F"]))
+    half_told = HalfTold(space, tmp_path / "begun")
+    screen(half_told, question, out=tmp_path / "lossy", n_workers=2)
+    screen(space, question, out=tmp_path / "whole", n_workers=1)
+    assert half_told.begun.exists()
     assert_same(tmp_path / "lossy", tmp_path / "whole")
 
 

@@ -17,6 +17,7 @@ from xtalgraph.screening.judging import Judge, Question, Verdict
 from xtalgraph.threads import limit_threads
 
 AHEAD = 2  # chunks a worker has been given and not finished: it need not wait for the next
+PATIENCE = 5.0  # s without a result, before it is looked whether the workers live
 MOST_LOSSES = 3  # times in a row that workers die before any chunk is finished
 
 Chunks = Iterator[tuple[int, Chunk]]
@@ -74,7 +75,10 @@ class _Work:
                 self.under_way[future] = self.next.pop()
             if not self.under_way:
                 return
-            for future in wait(self.under_way, return_when=FIRST_COMPLETED).done:
+            done = wait(self.under_way, PATIENCE, FIRST_COMPLETED).done
+            if not done and _is_stuck(pool):
+                _break(pool)
+            for future in done:
                 verdict = future.result()
                 number, _ = self.under_way.pop(future)
                 self.n_finished += 1
@@ -90,6 +94,23 @@ class _Work:
     def numbers(self) -> str:
         """The chunks that are under way."""
         return ", ".join(str(number) for number, _ in sorted(self.under_way.values(), key=_number))
+
+
+def _is_stuck(pool: ProcessPoolExecutor) -> bool:
+    """Say whether a worker is dead and the pool has not noticed.
+
+    It notices at once, but for a worker that died while it told its result: then it waits for the
+    rest of that, and the other workers for their turn to tell theirs.
+    """
+    return any(not process.is_alive() for process in pool._processes.values())
+
+
+def _break(pool: ProcessPoolExecutor) -> None:
+    """End all workers, and the pipe of their results: the pool is then broken, and says so."""
+    for process in pool._processes.values():
+        process.kill()
+        process.join()
+    pool._result_queue._writer.close()  # type: ignore[attr-defined]
 
 
 def _number(item: tuple[int, Chunk]) -> int:
