@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,12 @@ def test_no_crystals_are_no_rows(kind: str) -> None:
 def test_what_the_compiled_loops_lack_has_no_form_in_numpy(settings: dict[str, Any]) -> None:
     config, network = make_network("cgcnn", settings)
     assert find_model("cgcnn").build_in_numpy(config, 3, numbers_of(network)) is None
+
+
+def test_a_model_without_a_form_in_numpy_is_left_to_torch() -> None:
+    config, network = make_network("residual", {})
+    kind = replace(find_model("residual"), in_numpy=None)
+    assert kind.build_in_numpy(config, 3, numbers_of(network)) is None
 
 
 def test_double_precision_is_left_to_torch() -> None:

@@ -29,7 +29,7 @@ class ModelKind:
 
     config: type[Any]
     network: str  # its module and class: loaded when one is built, because torch takes long to load
-    in_numpy: type[CgcnnInNumpy] | type[ResidualInNumpy]
+    in_numpy: type[CgcnnInNumpy] | type[ResidualInNumpy] | None = None  # None: torch predicts
 
     def build(self, config: Any, n_outputs: int, element_vectors: Any = None) -> Any:
         """Build a network from its settings; a saved model gives its own element vectors."""
@@ -41,7 +41,7 @@ class ModelKind:
     ) -> CgcnnInNumpy | ResidualInNumpy | None:
         """Give the network in numpy, or nothing where it has not what the settings ask for."""
         is_single = all(value.dtype != np.float64 for value in numbers.values())
-        if not is_single or not self.in_numpy.can_compute(config):
+        if self.in_numpy is None or not is_single or not self.in_numpy.can_compute(config):
             return None
         return self.in_numpy(config, n_outputs, numbers)
 
