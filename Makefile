@@ -21,7 +21,7 @@ test-scale: $(STAMP) ## screening on Ray, with two workers on this machine (inst
 test-accelerator: $(STAMP) ## the Triton kernels, on the accelerator or interpreted (installs Triton)
 	$(BIN)/python -c "import triton" 2> /dev/null || $(BIN)/python -m pip install --quiet --constraint constraints.txt triton
 	TRITON_INTERPRET=$$($(BIN)/python -c "import torch; print(int(not torch.cuda.is_available()))") \
-		$(BIN)/python -m pytest -rs tests/models/test_triton.py tests/graphs/test_loader.py
+		$(BIN)/python -m pytest -rs tests/nn/test_triton.py tests/graphs/test_loader.py
 
 check: $(STAMP) ## lint, format, types, import contracts
 	$(BIN)/ruff check .

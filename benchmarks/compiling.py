@@ -18,10 +18,10 @@ from benchmarks.timing import alternate, write_results
 import numpy as np
 import torch
 
-from xtalgraph.datasets import read_dataset
+from xtalgraph.data import read_dataset
 from xtalgraph.graphs import CrystalGraph, GraphConfig, build_graphs
 from xtalgraph.graphs.padding import fill_up
-from xtalgraph.models import Cgcnn, CgcnnConfig, ResidualConfig, ResidualNetwork
+from xtalgraph.nn import Cgcnn, CgcnnConfig, ResidualConfig, ResidualNetwork
 from xtalgraph.structures import CrystalStore
 
 N_BATCHES = 4

@@ -18,12 +18,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from xtalgraph.datasets import read_dataset
+from xtalgraph.data import read_dataset
 from xtalgraph.graphs import GraphConfig, build_graphs
-from xtalgraph.models import Cgcnn
-from xtalgraph.models.cgcnn import NETWORK_OF_2018
-from xtalgraph.models.element_vectors import paper_vectors
-from xtalgraph.models.radial import GaussianBasis
+from xtalgraph.nn import Cgcnn
+from xtalgraph.nn.cgcnn import NETWORK_OF_2018
+from xtalgraph.nn.element_vectors import paper_vectors
+from xtalgraph.nn.radial import GaussianBasis
 from xtalgraph.structures import CrystalStore, format_cif
 
 N_NEIGHBOURS = 12

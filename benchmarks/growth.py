@@ -21,10 +21,10 @@ from benchmarks.timing import describe_run, say_run, write_files
 import numpy as np
 import torch
 
-from xtalgraph.datasets import read_dataset
-from xtalgraph.evaluation.figures.style import COLOURS, MARKERS, PAGE_WIDTH, save_small_png, styled
+from xtalgraph.data import read_dataset
+from xtalgraph.report.figures.style import COLOURS, MARKERS, PAGE_WIDTH, save_small_png, styled
 from xtalgraph.graphs import CrystalGraph, GraphConfig, build_graphs
-from xtalgraph.models import Cgcnn, CgcnnConfig, Normaliser, SavedModel, Task
+from xtalgraph.nn import Cgcnn, CgcnnConfig, Normaliser, SavedModel, Task
 from xtalgraph.prediction import Predictor
 from xtalgraph.structures import Crystal, CrystalStore
 from xtalgraph.units import KNOWN_TARGETS

@@ -19,9 +19,9 @@ from benchmarks.timing import RESULTS, alternate, describe_run, say_run
 import numpy as np
 import torch
 
-from xtalgraph.datasets import read_dataset
+from xtalgraph.data import read_dataset
 from xtalgraph.graphs import CrystalGraph, GraphConfig, build_graphs
-from xtalgraph.models import Cgcnn, CgcnnConfig
+from xtalgraph.nn import Cgcnn, CgcnnConfig
 from xtalgraph.structures import CrystalStore
 
 LARGEST_FALL = 0.3

@@ -20,10 +20,10 @@ import numpy as np
 import torch
 
 from xtalgraph.graphs import GraphConfig
-from xtalgraph.models import CgcnnConfig, Normaliser, SavedModel, Task, find_model, save_model
+from xtalgraph.nn import CgcnnConfig, Normaliser, SavedModel, Task, find_model, save_model
 from xtalgraph.screening import PerovskiteSpace, Question, list_anions, screen
 from xtalgraph.screening.candidates import CHUNK, generate_chunks
-from xtalgraph.screening.judging import Judge
+from xtalgraph.screening.screener import Judge
 from xtalgraph.screening.oxidation_states import METALS
 from xtalgraph.units import KNOWN_TARGETS
 

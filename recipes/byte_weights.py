@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from xtalgraph.datasets import Dataset
-from xtalgraph.datasets.splits import read_split
+from xtalgraph.data import Dataset
+from xtalgraph.data.splits import read_split
 from xtalgraph.metrics import class_indices, roc_auc
-from xtalgraph.models import SavedModel, read_model
-from xtalgraph.models.stored_weights import FORMS, restore_weights, store_weights
+from xtalgraph.nn import SavedModel, read_model
+from xtalgraph.nn.quantization import FORMS, restore_weights, store_weights
 from xtalgraph.prediction import Ensemble, Predictor
 from xtalgraph.training import read_run_dataset
 from xtalgraph.training.run_folder import SPLITS

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from xtalgraph.datasets import read_dataset
-from xtalgraph.datasets.splits import read_split
+from xtalgraph.data import read_dataset
+from xtalgraph.data.splits import read_split
 from xtalgraph.evaluation.calibrating import fit_calibration
 from xtalgraph.evaluation.labels import read_labels
 from xtalgraph.prediction import Predictions, Predictor, read_ensemble

@@ -22,9 +22,9 @@ import numpy as np
 import pandas as pd
 
 from xtalgraph import Dataset, RunConfig, Split, load_model, preset, read_dataset, start_from, train
-from xtalgraph.datasets.composition import reduced_formulas
-from xtalgraph.evaluation.figures import save_figure
-from xtalgraph.evaluation.figures.style import DASHES, MARKERS, SERIES, label, new_figure, styled
+from xtalgraph.data.composition import reduced_formulas
+from xtalgraph.report.figures import save_figure
+from xtalgraph.report.figures.style import DASHES, MARKERS, SERIES, label, new_figure, styled
 from xtalgraph.units import KNOWN_TARGETS
 
 TARGET = KNOWN_TARGETS["energy_per_atom"]

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from xtalgraph.datasets import Dataset, join_datasets, read_dataset, write_parquet
-from xtalgraph.datasets.composition import contains_element, reduced_formulas
+from xtalgraph.data import Dataset, join_datasets, read_dataset, write_parquet
+from xtalgraph.data.composition import contains_element, reduced_formulas
 
 PEROVSKITE, OTHER = "perovskite", "other oxide"
 

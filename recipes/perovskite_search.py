@@ -26,9 +26,9 @@ import numpy as np
 import pandas as pd
 
 from xtalgraph import Dataset, read_dataset, train
-from xtalgraph.datasets import write_parquet
-from xtalgraph.evaluation.figures import save_figure
-from xtalgraph.evaluation.figures.style import DASHES, SERIES, styled
+from xtalgraph.data import write_parquet
+from xtalgraph.report.figures import save_figure
+from xtalgraph.report.figures.style import DASHES, SERIES, styled
 from xtalgraph.screening import (
     DatasetCandidates,
     KnownCrystals,

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from xtalgraph.datasets import Dataset, make_split
-from xtalgraph.datasets.splits import checksum_split, write_split
-from xtalgraph.models import SavedModel, read_model, save_model
-from xtalgraph.models.selecting import select_targets
-from xtalgraph.models.shipped import ENSEMBLE
+from xtalgraph.data import Dataset, make_split
+from xtalgraph.data.splits import checksum_split, write_split
+from xtalgraph.nn import SavedModel, read_model, save_model
+from xtalgraph.nn.selecting import select_targets
+from xtalgraph.nn.shipped import ENSEMBLE
 from xtalgraph.training import format_config, read_config
 from xtalgraph.training.run_folder import CONFIG, HISTORY, METRICS, SPLITS, is_finished, write_text
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recipes import materials_project, perovskite_or_oxide, shipped_runs, total_energy
-from xtalgraph.datasets import read_dataset
+from xtalgraph.data import read_dataset
 from xtalgraph.training.run_folder import is_finished
 
 HERE = Path(__file__).parent
@@ -64,7 +64,7 @@ FEW_LABELS += ("--set", "train.batch_size=64", "--set", "train.weight_averaging=
 SMALL = ("--config", str(HERE / "castelli.toml"))
 HULL = (*CASTELLI, *SMALL)
 OXIDES, BY_FORMULA = "perovskite_or_oxide.parquet", "group:formula:0.8,0.1,0.1"
-SYMMETRY = ("--set", "model.bond_ties=true", "--set", "model.n_convolutions=3")
+SYMMETRY = ("--set", "model.distance_degeneracy=true", "--set", "model.n_convolutions=3")
 SYMMETRY += ("--set", "model.dropout=0.1", "--set", "train.weight_decay=0.05")
 
 RUNS = {

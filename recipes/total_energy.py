@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from xtalgraph.datasets import read_dataset
-from xtalgraph.datasets.splits import read_split
-from xtalgraph.models import Normaliser, SavedModel, Task, find_model, model_name, save_model
+from xtalgraph.data import read_dataset
+from xtalgraph.data.splits import read_split
+from xtalgraph.nn import Normaliser, SavedModel, Task, find_model, model_name, save_model
 from xtalgraph.structures import CrystalStore
 from xtalgraph.training.run_folder import SPLITS, read_record, read_run
 

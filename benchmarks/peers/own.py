@@ -16,14 +16,14 @@ from benchmarks.peers.learning import (
 
 import torch
 
-from xtalgraph.datasets import read_dataset
+from xtalgraph.data import read_dataset
 from xtalgraph.graphs import CrystalGraph, GraphConfig, GraphLoader, build_graphs
-from xtalgraph.models import Cgcnn
-from xtalgraph.models.cgcnn import NETWORK_OF_2018
-from xtalgraph.models.cgcnn.weights_2018 import from_2018_state
-from xtalgraph.models.gated_sum import describe_bonds
-from xtalgraph.models.gated_sum.near_gaussians import NearGaussians
-from xtalgraph.models.gated_sum.triton_form import PlacedBonds
+from xtalgraph.nn import Cgcnn
+from xtalgraph.nn.cgcnn import NETWORK_OF_2018
+from xtalgraph.nn.cgcnn.weights_2018 import from_2018_state
+from xtalgraph.nn.gated_sum import select_backend
+from xtalgraph.nn.gated_sum.near_gaussians import NearGaussians
+from xtalgraph.nn.gated_sum.triton_form import PlacedBonds
 from xtalgraph.structures import read_crystal, read_crystals
 
 RULE = GraphConfig("nearest", 12)
@@ -76,7 +76,7 @@ def form(options: dict) -> Callable[[], str]:
     network = Cgcnn(NETWORK_OF_2018, 1).to(options["device"])
     graph = _graph_of_batch(options)
     atoms = network.element_vectors(graph.atomic_numbers)
-    bonds = describe_bonds(graph, atoms, network.bond_vectors, network.compiled)
+    bonds = select_backend(graph, atoms, network.bond_vectors, network.compiled)
     card = torch.cuda.get_device_name() if options["device"] == "cuda" else "the processor"
     return lambda: f"{FORMS[type(bonds)]} on {card}"
 

@@ -1,6 +1,6 @@
 """Checks that tell you where to look again. You may read them; there is nothing to write here.
 
-A check looks at the shape first, then at the numbers. Numbers may differ by rounding (a ten
+A check looks at the shape first, then at the numbers. StateReader may differ by rounding (a ten
 thousandth of their size) and sums may be taken in any order. The grader has further checks of the
 same kind on other inputs, so that a result that only fits the numbers below is not enough.
 """

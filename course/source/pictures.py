@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from xtalgraph import Crystal, CrystalGraph
-from xtalgraph.models import describe_components, paper_vectors
+from xtalgraph.nn import describe_components, paper_vectors
 
 BLUE, ORANGE, GREEN, PURPLE, SKY, GOLD, BLACK, GREY = [
     "#0072B2",

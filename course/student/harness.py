@@ -17,7 +17,7 @@ from torch import nn
 
 import xtalgraph
 from xtalgraph import Crystal, CrystalStore, GraphConfig, build_graphs
-from xtalgraph.models import paper_vectors
+from xtalgraph.nn import paper_vectors
 
 SHORT = bool(os.environ.get("XTALGRAPH_COURSE_SHORT"))  # one epoch, few crystals: does it all run?
 ELEMENT_VECTORS = paper_vectors().nan_to_num()  # row Z, the 92 components of element Z

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from xtalgraph.cli.app import run
-from xtalgraph.datasets import Dataset, make_dataset_folder, make_ionic_dataset
+from xtalgraph.data import Dataset, make_dataset_folder, make_ionic_dataset
 
 ENERGY = "ionic_energy_per_atom"
 SMALL = [
@@ -55,7 +55,7 @@ def ionic() -> Dataset:
 def few(ionic: Dataset, monkeypatch: pytest.MonkeyPatch) -> Dataset:
     """Sixty crystals, in the place of the embedded data set."""
     dataset = draw(ionic, 60)
-    for room in ("xtalgraph.datasets", "xtalgraph.datasets.ionic.making"):
+    for room in ("xtalgraph.data", "xtalgraph.data.ionic.making"):
         monkeypatch.setattr(f"{room}.make_ionic_dataset", lambda: dataset)
     return dataset
 

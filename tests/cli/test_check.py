@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import ENERGY, Call
-from xtalgraph.datasets import Dataset
+from xtalgraph.data import Dataset
 
 
 def strict_json(text: str) -> dict:
@@ -41,7 +41,7 @@ def test_json_is_for_a_program(call: Call, tiny: Path) -> None:
 def test_the_embedded_data_are_ready(
     call: Call, ionic: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xtalgraph.datasets.ionic.making.make_ionic_dataset", lambda: ionic)
+    monkeypatch.setattr("xtalgraph.data.ionic.making.make_ionic_dataset", lambda: ionic)
     outcome = call("check", "ionic", "--target", ENERGY, "--json")
     report = strict_json(outcome.out)
     assert outcome.status == 0

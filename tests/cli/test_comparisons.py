@@ -7,7 +7,7 @@ import pytest
 
 from tests.training.tiny import SMALL, make_tiny
 from xtalgraph.cli.app import run
-from xtalgraph.datasets import write_parquet
+from xtalgraph.data import write_parquet
 
 QUICK = [word for setting in (*SMALL, "train.epochs=1") for word in ("--set", setting)]
 

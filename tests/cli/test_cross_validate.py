@@ -12,7 +12,7 @@ import pytest
 
 from tests.evaluation.conftest import make_dataset
 from xtalgraph.cli.app import BAD_INPUT, DONE, run
-from xtalgraph.datasets import read_dataset, write_parquet
+from xtalgraph.data import read_dataset, write_parquet
 
 SMALL = ["--set", "train.epochs=1", "--set", "model.atom_width=4", "--set", "model.hidden_width=4"]
 

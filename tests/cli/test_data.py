@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import ENERGY, Call
-from tests.datasets.loopback import Publisher, serve
+from tests.data.loopback import Publisher, serve
 from tests.zoo import ZOO
-from xtalgraph.datasets import PUBLIC_SETS, Dataset, PublicFile, read_dataset
+from xtalgraph.data import PUBLIC_SETS, Dataset, PublicFile, read_dataset
 from xtalgraph.structures.writing import format_cif
 from xtalgraph.units import Target
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import ENERGY, Call
-from xtalgraph.datasets import Dataset
+from xtalgraph.data import Dataset
 
 
 def test_the_demo_goes_from_data_to_predictions(

@@ -14,8 +14,8 @@ import pytest
 
 from tests.cli.conftest import ENERGY, SMALL, Call, draw
 from tests.zoo import ZOO
-from xtalgraph.datasets import Dataset, make_dataset_folder
-from xtalgraph.models import shipped
+from xtalgraph.data import Dataset, make_dataset_folder
+from xtalgraph.nn import shipped
 from xtalgraph.structures import write_crystal
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli.conftest import ENERGY, SMALL, Call, draw
 from xtalgraph.cli import train as train_command
-from xtalgraph.datasets import Dataset, pack_dataset, write_parquet
+from xtalgraph.data import Dataset, pack_dataset, write_parquet
 
 SCORES = ["mean_absolute_error", "n_scored"]
 

@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 
 from tests.cli.conftest import ENERGY, Call
-from tests.models.test_checkpoint_2018 import make_checkpoint, write
+from tests.nn.test_checkpoint_2018 import make_checkpoint, write
 from xtalgraph import read_dataset
-from xtalgraph.datasets import write_parquet
+from xtalgraph.data import write_parquet
 from xtalgraph.structures import Crystal, write_crystal
 
 COLUMN = f"{ENERGY} [eV/atom]"

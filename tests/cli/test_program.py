@@ -18,7 +18,7 @@ from cyclopts import App
 import xtalgraph
 from tests.cli.conftest import Call
 from xtalgraph.cli import app as program
-from xtalgraph.cli.wrong_use import WrongUse
+from xtalgraph.cli.usage_error import UsageError
 from xtalgraph.errors import BadDataset
 
 HEAVY = {"torch", "numba", "pandas", "lightning", "matplotlib", "sklearn", "pymatgen"}
@@ -127,7 +127,7 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def check_dataset(*arguments: object, **options: object) -> None:
         raise error
 
-    monkeypatch.setattr("xtalgraph.datasets.check_dataset", check_dataset)
+    monkeypatch.setattr("xtalgraph.data.check_dataset", check_dataset)
 
 
 def test_a_fault_of_ours_is_3_with_the_traceback(
@@ -146,7 +146,7 @@ def test_a_fault_of_ours_is_3_with_the_traceback(
     ("error", "status", "message"),
     [
         (BadDataset("[red] is broken"), 1, "error: [red] is broken"),
-        (WrongUse("not so"), 2, "error: not so"),
+        (UsageError("not so"), 2, "error: not so"),
         (KeyboardInterrupt(), 1, "stopped"),
         (BrokenPipeError(errno.EPIPE, "Broken pipe"), 0, ""),
         (PermissionError(errno.EACCES, "Permission denied", "/x/y"), 1, "error: /x/y: the system"),

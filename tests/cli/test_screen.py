@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.conftest import ENERGY, Call
 from xtalgraph import Dataset, read_dataset
-from xtalgraph.datasets import write_parquet
+from xtalgraph.data import write_parquet
 from xtalgraph.structures import write_crystal
 
 FEW = ["--a", "Ca,Sr,Ba", "--b", "Ti,Zr", "--anions", "O3,O2F", "--workers", 1]

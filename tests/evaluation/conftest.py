@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xtalgraph.datasets import Dataset
-from xtalgraph.models import element_table
+from xtalgraph.data import Dataset
+from xtalgraph.nn import element_table
 from xtalgraph.structures.crystal import Crystal
 from xtalgraph.structures.store import CrystalStore
 from xtalgraph.units import Target

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xtalgraph import metrics
-from xtalgraph.datasets import Dataset
+from xtalgraph.data import Dataset
 from xtalgraph.errors import BadCheckpoint, BadConfig, BadDataset, UnknownName
 from xtalgraph.evaluation.baselines import (
     BASELINES,

@@ -9,14 +9,14 @@ import torch
 
 from tests.evaluation.conftest import make_dataset
 from xtalgraph import metrics
-from xtalgraph.datasets import Dataset
-from xtalgraph.datasets.splits import Split, make_split, write_split
+from xtalgraph.data import Dataset
+from xtalgraph.data.splits import Split, make_split, write_split
 from xtalgraph.errors import BadCrystal, BadDataset, Rejected, UnknownName
 from xtalgraph.evaluation import evaluate
 from xtalgraph.evaluation.labels import choose_task, read_labels
 from xtalgraph.graphs import GraphConfig
-from xtalgraph.models import CgcnnConfig, Normaliser, SavedModel, save_model
-from xtalgraph.models.cgcnn import Cgcnn
+from xtalgraph.nn import CgcnnConfig, Normaliser, SavedModel, save_model
+from xtalgraph.nn.cgcnn import Cgcnn
 from xtalgraph.prediction import load_model
 from xtalgraph.structures.crystal import Crystal
 from xtalgraph.structures.store import CrystalStore

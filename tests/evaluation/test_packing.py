@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from tests.training.tiny import make_tiny, small_config
-from xtalgraph.datasets import Dataset, make_split
+from xtalgraph.data import Dataset, make_split
 from xtalgraph.errors import BadConfig, BadDataset
-from xtalgraph.evaluation.figures import calibration_figure
 from xtalgraph.evaluation.packing import pack_ensemble
-from xtalgraph.models import read_model
+from xtalgraph.nn import read_model
 from xtalgraph.prediction import load_model, read_ensemble
+from xtalgraph.report.figures import calibration_figure
 from xtalgraph.training import start_from, train
 
 

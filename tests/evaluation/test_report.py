@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from tests.evaluation.test_evaluate import save_untrained
-from xtalgraph.datasets import Dataset
-from xtalgraph.datasets.read import EMBEDDED
+from xtalgraph.data import Dataset
+from xtalgraph.data.read import EMBEDDED
 from xtalgraph.errors import BadConfig
 from xtalgraph.evaluation import (
     Picture,
@@ -24,9 +24,9 @@ from xtalgraph.evaluation import (
     report_run,
     write_report,
 )
-from xtalgraph.evaluation.evaluate import SPLITS
 from xtalgraph.evaluation.page_parts import describe_source, name_source
 from xtalgraph.evaluation.run_report import CONFIG, HISTORY
+from xtalgraph.evaluation.scores import SPLITS
 
 
 class Page(HTMLParser):

@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
 from tests.evaluation.test_evaluate import save_untrained
-from xtalgraph.datasets import Dataset
+from xtalgraph.data import Dataset
 from xtalgraph.errors import UnknownName
 from xtalgraph.evaluation import evaluate, report_run
 from xtalgraph.evaluation.labels import choose_task, read_labels

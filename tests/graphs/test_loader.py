@@ -5,8 +5,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tests.zoo import ZOO
 from xtalgraph.errors import BadConfig, BadCrystal

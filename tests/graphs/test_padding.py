@@ -6,7 +6,7 @@ import torch
 from tests.zoo import ZOO
 from xtalgraph.graphs import CrystalGraph, GraphConfig, GraphLoader, build_graphs
 from xtalgraph.graphs.padding import EDGES_OF_AN_ATOM, fill_up, round_up
-from xtalgraph.models import Cgcnn, CgcnnConfig, ResidualConfig, ResidualNetwork
+from xtalgraph.nn import Cgcnn, CgcnnConfig, ResidualConfig, ResidualNetwork
 from xtalgraph.structures import CrystalStore
 
 CRYSTALS = [crystal for name, crystal in ZOO.items() if name != "large"]

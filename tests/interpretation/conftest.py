@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from xtalgraph.graphs import GraphConfig
-from xtalgraph.models import Cgcnn, CgcnnConfig, Normaliser, SavedModel, Task
+from xtalgraph.nn import Cgcnn, CgcnnConfig, Normaliser, SavedModel, Task
 from xtalgraph.prediction import Ensemble, Predictor
 from xtalgraph.units import Target
 

@@ -14,7 +14,7 @@ from xtalgraph.errors import BadConfig, BadCrystal, MissingExtra, Rejected, Unkn
 from xtalgraph.graphs import GraphConfig, build_graphs
 from xtalgraph.interpretation import contributions, explain_sites
 from xtalgraph.interpretation.contributions import GRADIENTS, LINEAR
-from xtalgraph.models import MODELS, Normaliser, SavedModel
+from xtalgraph.nn import MODELS, Normaliser, SavedModel
 from xtalgraph.prediction import Ensemble, Predictor
 from xtalgraph.structures import Crystal, CrystalStore
 

@@ -14,7 +14,7 @@ from ase.io import read as read_ase
 
 from tests.interpretation.conftest import MakePredictor
 from tests.zoo import ZOO
-from xtalgraph.datasets import Dataset, make_ionic_dataset
+from xtalgraph.data import Dataset, make_ionic_dataset
 from xtalgraph.errors import BadDataset, Rejected
 from xtalgraph.interpretation import (
     Explanation,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.zoo import FACE_CENTRED, ZOO, permutation, permuted, transformed
-from xtalgraph.datasets import make_ionic_dataset, read_dataset
+from xtalgraph.data import make_ionic_dataset, read_dataset
 from xtalgraph.interpretation import find_roles
 from xtalgraph.structures import Crystal, lattice_from_parameters
 

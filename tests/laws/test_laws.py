@@ -8,13 +8,12 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from torch import Tensor, nn
 
 from tests.zoo import ZOO, random_packing, supercell, transformed
 from xtalgraph.graphs import CrystalGraph, GraphConfig, build_graphs
-from xtalgraph.models import MODELS, CgcnnConfig, ResidualConfig
+from xtalgraph.nn import MODELS, CgcnnConfig, ResidualConfig
 from xtalgraph.structures import Crystal
 
 CASES: dict[str, tuple[str, object]] = {
@@ -29,7 +28,7 @@ CASES: dict[str, tuple[str, object]] = {
         "cgcnn",
         CgcnnConfig(atom_width=12, pooling="max", normalisation="layer", element_vectors="learned"),
     ),
-    "cgcnn bond ties": ("cgcnn", CgcnnConfig(atom_width=12, bond_ties=True)),
+    "cgcnn bond ties": ("cgcnn", CgcnnConfig(atom_width=12, distance_degeneracy=True)),
     "cgcnn linear after pooling": ("cgcnn", CgcnnConfig(atom_width=12, n_hidden=0)),
     "residual": ("residual", ResidualConfig(atom_width=12, n_blocks=2)),
     "residual linear after pooling": ("residual", ResidualConfig(atom_width=12, n_hidden=0)),

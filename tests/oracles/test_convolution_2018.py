@@ -12,15 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from tests.zoo import ZOO
-from xtalgraph.datasets import check_dataset, read_dataset
+from xtalgraph.data import check_dataset, read_dataset
 from xtalgraph.errors import BadCheckpoint
 from xtalgraph.graphs import GraphConfig, build_graphs, nearest_distances
 from xtalgraph.metrics import roc_auc
-from xtalgraph.models import Cgcnn, read_model, save_model
-from xtalgraph.models.cgcnn import NETWORK_OF_2018
-from xtalgraph.models.cgcnn.convolutions import GatedConvolution
-from xtalgraph.models.cgcnn.weights_2018 import config_of_2018_state, from_2018_state
-from xtalgraph.models.checkpoint_2018 import TARGETS_OF_2018
+from xtalgraph.nn import Cgcnn, read_model, save_model
+from xtalgraph.nn.cgcnn import NETWORK_OF_2018
+from xtalgraph.nn.cgcnn.convolutions import GatedConvolution
+from xtalgraph.nn.cgcnn.weights_2018 import config_of_2018_state, from_2018_state
+from xtalgraph.nn.checkpoint_2018 import TARGETS_OF_2018
 from xtalgraph.prediction import load_model
 from xtalgraph.structures import CrystalStore
 from xtalgraph.units import KNOWN_TARGETS

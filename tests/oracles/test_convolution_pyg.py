@@ -11,13 +11,13 @@ from torch import Tensor
 
 from tests.zoo import ZOO
 from xtalgraph.graphs import CrystalGraph, GraphConfig, build_graphs
-from xtalgraph.models.cgcnn.config import CgcnnConfig
-from xtalgraph.models.cgcnn.convolutions import (
+from xtalgraph.nn.cgcnn.config import CgcnnConfig
+from xtalgraph.nn.cgcnn.convolutions import (
     GatedConvolution,
     SelfConvolution,
     SharedConvolution,
 )
-from xtalgraph.models.gated_sum import sum_at_centres
+from xtalgraph.nn.gated_sum import sum_at_centres
 from xtalgraph.structures import Crystal
 
 WIDTH, N_GAUSSIANS = 9, 7

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from xtalgraph.cli.app import run
-from xtalgraph.datasets import read_dataset, tables
+from xtalgraph.data import read_dataset, tables
 from xtalgraph.prediction import load_model
 
 

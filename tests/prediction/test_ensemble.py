@@ -14,7 +14,7 @@ import torch
 from tests.zoo import ZOO
 from xtalgraph.errors import BadCheckpoint, BadConfig
 from xtalgraph.graphs import GraphConfig, build_graphs
-from xtalgraph.models import MODELS, Cgcnn, CgcnnConfig, Normaliser, SavedModel, Task
+from xtalgraph.nn import MODELS, Cgcnn, CgcnnConfig, Normaliser, SavedModel, Task
 from xtalgraph.prediction import Ensemble, Predictor, load_model, read_ensemble
 from xtalgraph.prediction.ensemble import save_description, save_members
 from xtalgraph.structures import CrystalStore

@@ -7,9 +7,8 @@ import torch
 from tests.zoo import ZOO, permuted, supercell
 from xtalgraph.errors import BadCrystal, Rejected
 from xtalgraph.graphs import GraphConfig, build_graphs
-from xtalgraph.models import Cgcnn, CgcnnConfig, Normaliser, SavedModel, Task, save_model
-from xtalgraph.prediction import Predictor, load_model
-from xtalgraph.prediction import predictor as predictor_module
+from xtalgraph.nn import Cgcnn, CgcnnConfig, Normaliser, SavedModel, Task, save_model
+from xtalgraph.prediction import Predictor, load_model, predictor as predictor_module
 from xtalgraph.structures import Crystal, CrystalStore
 from xtalgraph.units import Target
 

@@ -12,10 +12,10 @@ import pytest
 
 from tests.training.tiny import make_tiny
 from tests.zoo import ZOO
-from xtalgraph.datasets import folder_index, read_dataset, tables, write_parquet
+from xtalgraph.data import folder_index, read_dataset, tables, write_parquet
 from xtalgraph.prediction import load_model, predict_source
 from xtalgraph.structures import reading, write_crystal
-from xtalgraph.structures.extended_xyz import format_extended_xyz
+from xtalgraph.structures.formats.extended_xyz import format_extended_xyz
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -18,7 +18,7 @@ from xtalgraph.evaluation.calibrating import (
     fit_reference,
 )
 from xtalgraph.graphs import GraphConfig
-from xtalgraph.models import Task
+from xtalgraph.nn import Task
 from xtalgraph.prediction import Predictions, load_model
 from xtalgraph.prediction.calibration import ClassCalibration, IntervalCalibration, Scale
 from xtalgraph.prediction.domain import Domain, Reference, count_fewest_neighbours

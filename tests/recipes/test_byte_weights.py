@@ -9,8 +9,8 @@ import pytest
 from recipes.byte_weights import find_errors
 
 from tests.training.tiny import make_tiny, small_config
-from xtalgraph.datasets.splits import make_split
-from xtalgraph.models import read_model, save_model
+from xtalgraph.data.splits import make_split
+from xtalgraph.nn import read_model, save_model
 from xtalgraph.prediction import load_model
 from xtalgraph.training import train
 

@@ -8,7 +8,7 @@ import pytest
 from recipes.coverage import measure
 
 from tests.training.tiny import make_tiny
-from xtalgraph.datasets import write_parquet
+from xtalgraph.data import write_parquet
 
 
 def test_the_coverage_over_draws(packed: Path, runs: list[Path], tmp_path: Path) -> None:

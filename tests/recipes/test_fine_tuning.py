@@ -18,8 +18,8 @@ from recipes.fine_tuning_gain import (
 
 from recipes import fine_tuning_gain
 from tests.training.tiny import make_tiny, small_config
-from xtalgraph.datasets import Dataset
-from xtalgraph.datasets.composition import reduced_formulas
+from xtalgraph.data import Dataset
+from xtalgraph.data.composition import reduced_formulas
 from xtalgraph.training import train
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from recipes.perovskite_or_oxide import is_abo3, make_table
 
-from xtalgraph.datasets import Dataset, read_dataset, write_parquet
+from xtalgraph.data import Dataset, read_dataset, write_parquet
 from xtalgraph.structures import Crystal, CrystalStore
 
 

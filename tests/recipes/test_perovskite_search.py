@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from recipes.perovskite_search import COUNTS, composition_ids, rebuild, score_rankings
 
-from xtalgraph.datasets import Dataset
+from xtalgraph.data import Dataset
 from xtalgraph.screening import PerovskiteSpace
 from xtalgraph.structures import Crystal, CrystalStore
 

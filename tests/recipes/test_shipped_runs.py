@@ -10,7 +10,7 @@ import pytest
 from recipes.shipped_runs import restore_runs
 
 from tests.training.tiny import make_tiny, small_config
-from xtalgraph.datasets import Dataset
+from xtalgraph.data import Dataset
 from xtalgraph.evaluation.packing import pack_ensemble
 from xtalgraph.prediction import load_model
 from xtalgraph.training import train

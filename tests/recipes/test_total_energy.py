@@ -10,8 +10,7 @@ from recipes.total_energy import add_output, count_shares, find_references
 
 from tests.zoo import ZOO
 from xtalgraph.graphs import GraphConfig, build_graphs
-from xtalgraph.models import MODELS as KINDS
-from xtalgraph.models import Normaliser, SavedModel, Task
+from xtalgraph.nn import MODELS as KINDS, Normaliser, SavedModel, Task
 from xtalgraph.structures import pack
 from xtalgraph.units import Target
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tests.training.tiny import make_tiny, small_config
-from xtalgraph.datasets import read_dataset, write_parquet
+from xtalgraph.data import read_dataset, write_parquet
 from xtalgraph.evaluation.packing import pack_ensemble
 from xtalgraph.training import train
 

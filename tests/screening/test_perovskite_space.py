@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xtalgraph.datasets import Dataset, read_dataset
-from xtalgraph.datasets.ionic.perovskites import CUBIC, octahedral_factor, tolerance_factor
-from xtalgraph.datasets.shannon import Ion
+from xtalgraph.data import Dataset, read_dataset
+from xtalgraph.data.ionic.perovskites import CUBIC, octahedral_factor, tolerance_factor
+from xtalgraph.data.shannon import Ion
 from xtalgraph.errors import BadConfig, BadDataset, UnknownName
 from xtalgraph.screening import PerovskiteSpace, learn_cells, list_anions, list_elements
 from xtalgraph.screening.cell_sizes import covalent_radii, find_sites

@@ -13,7 +13,7 @@ import pytest
 from tests.screening.conftest import assert_same
 from tests.screening.deadly import Deadly, Slow
 from xtalgraph import Dataset
-from xtalgraph.datasets import write_parquet
+from xtalgraph.data import write_parquet
 from xtalgraph.errors import BadConfig, LostWorkers, UnknownName
 from xtalgraph.screening import (
     PerovskiteSpace,

@@ -18,7 +18,7 @@ import pytest
 from tests.screening.conftest import assert_same
 from tests.screening.deadly import Deadly, HalfTold
 from xtalgraph import load_model, read_dataset
-from xtalgraph.datasets import Dataset, write_parquet
+from xtalgraph.data import Dataset, write_parquet
 from xtalgraph.errors import BadConfig, BadDataset, LostWorkers, UnknownName
 from xtalgraph.screening import (
     DatasetCandidates,
@@ -350,7 +350,7 @@ def test_sources_that_are_not_there_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_2018_is_read(tmp_path: Path, model: str) -> None:
-    from xtalgraph.datasets import make_dataset_folder
+    from xtalgraph.data import make_dataset_folder
 
     dataset = make_dataset(*ALKALI.make(0, 5).crystals)
     folder = make_dataset_folder(dataset, tmp_path / "layout")

@@ -21,7 +21,7 @@ from tests.structures.hard_cifs import (
 )
 from xtalgraph.errors import BadCrystal
 from xtalgraph.structures import read_crystal, read_crystals
-from xtalgraph.structures.cif import read_cif
+from xtalgraph.structures.formats.cif import read_cif
 
 
 def read_with_pymatgen(text):

@@ -13,7 +13,7 @@ from unittest import mock
 import torch
 from safetensors.torch import load_file
 
-import xtalgraph.models.gated_sum.traced_form  # noqa: F401  (where the operators are made)
+import xtalgraph.nn.gated_sum.traced_form  # noqa: F401  (where the operators are made)
 from tests.training.tiny import make_tiny, small_config
 from xtalgraph.training import TrainedRun, resume_run, train
 from xtalgraph.training.module import TrainingModule

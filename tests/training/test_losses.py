@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from xtalgraph.errors import UnknownName
-from xtalgraph.models import Task
+from xtalgraph.nn import Task
 from xtalgraph.training.losses import class_loss, find_loss
 from xtalgraph.units import Target
 

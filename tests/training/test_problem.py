@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from tests.training.tiny import make_tiny
-from xtalgraph.datasets import Dataset
-from xtalgraph.datasets.splits import Split
+from xtalgraph.data import Dataset
+from xtalgraph.data.splits import Split
 from xtalgraph.errors import BadConfig, BadCrystal, BadDataset, UnknownName
 from xtalgraph.graphs import GraphConfig
 from xtalgraph.structures import Crystal, CrystalStore

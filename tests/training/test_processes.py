@@ -13,7 +13,7 @@ import torch
 from lightning.pytorch import Trainer
 
 from tests.training.tiny import make_tiny, small_config
-from xtalgraph.datasets.splits import make_split
+from xtalgraph.data.splits import make_split
 from xtalgraph.errors import BadConfig
 from xtalgraph.graphs import build_graphs
 from xtalgraph.training import read_run, train

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from tests.training.tiny import make_tiny, small_config
-from xtalgraph.datasets import read_dataset
+from xtalgraph.data import read_dataset
 from xtalgraph.errors import BadCheckpoint, BadConfig, BadDataset
 from xtalgraph.structures import write_crystal
 from xtalgraph.training import TrainedRun, read_run, read_run_dataset, resume_run, train
@@ -165,7 +165,7 @@ def test_a_run_killed_after_its_last_epoch_is_finished(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(import_module("xtalgraph.training.train"), "finish_run", fail)
+        patch.setattr(import_module("xtalgraph.training.run"), "finish_run", fail)
         with pytest.raises(KeyboardInterrupt):
             train(TINY, "energy", out=tmp_path / "b", config=config)
     assert_same(resume_run(tmp_path / "b", dataset=TINY), whole)

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from tests.training.tiny import make_tiny, small_config
-from xtalgraph.datasets.splits import make_split, read_split
+from xtalgraph.data.splits import make_split, read_split
 from xtalgraph.errors import BadConfig, BadDataset
 from xtalgraph.graphs import build_graphs
-from xtalgraph.models import SavedModel, read_model
+from xtalgraph.nn import SavedModel, read_model
 from xtalgraph.training import Progress, read_config, read_run, train
 
 TINY = make_tiny()

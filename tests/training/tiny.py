@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 import pandas as pd
 
-from xtalgraph.datasets import Dataset
+from xtalgraph.data import Dataset
 from xtalgraph.structures import Crystal, CrystalStore
 from xtalgraph.training import RunConfig, apply_overrides, preset
 from xtalgraph.units import Target

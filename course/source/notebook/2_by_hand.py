@@ -79,8 +79,8 @@ checks.compare(
 symbols = ["Na", "K", "Cl", "Br", "O", "Ti"]
 element_numbers = [11, 19, 17, 35, 8, 22]
 pictures.draw_element_vectors(element_numbers, symbols)
-for component in xtalgraph.models.paper_vectors()[11].nonzero().flatten().tolist():
-    print(xtalgraph.models.describe_components()[component])
+for component in xtalgraph.nn.paper_vectors()[11].nonzero().flatten().tolist():
+    print(xtalgraph.nn.describe_components()[component])
 
 # %% [markdown]
 # ## 2.3 Neighbours, with periodic images
@@ -171,7 +171,7 @@ check("expand_distances")
 # %%
 three = torch.tensor([2.0, 2.1, 4.73])
 pictures.draw_expansion(three, model_hw.expand_distances(three), 8.0)
-theirs = xtalgraph.models.radial.GaussianBasis(0.0, 8.0, 41)(three)
+theirs = xtalgraph.nn.radial.GaussianBasis(0.0, 8.0, 41)(three)
 difference = (model_hw.expand_distances(three) - theirs).abs().max()
 print(f"largest difference from xtalgraph's own: {difference:.1e}")
 

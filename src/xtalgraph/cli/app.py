@@ -10,7 +10,7 @@ from cyclopts import App, CycloptsError
 from rich.console import Console
 
 from xtalgraph import __version__
-from xtalgraph.cli.wrong_use import WrongUse
+from xtalgraph.cli.usage_error import UsageError
 from xtalgraph.errors import XtalgraphError
 
 DONE, BAD_INPUT, WRONG_USE, OUR_FAULT = 0, 1, 2, 3
@@ -54,7 +54,7 @@ def run(arguments: list[str]) -> int:
         return status or DONE
     except CycloptsError:
         return WRONG_USE
-    except WrongUse as error:
+    except UsageError as error:
         errors.print(f"error: {error}", style="red", markup=False)
         return WRONG_USE
     except XtalgraphError as error:

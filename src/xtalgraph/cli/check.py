@@ -45,7 +45,7 @@ def check(
     json: bool
         Print the report for a program.
     """
-    from xtalgraph.datasets import check_dataset
+    from xtalgraph.data import check_dataset
     from xtalgraph.graphs import GraphConfig, nearest_distances
 
     graph = GraphConfig(rule=rule, n_neighbours=n_neighbours, cutoff=cutoff)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from xtalgraph.cli.opening import open_study
+from xtalgraph.cli.opening import load_inputs
 from xtalgraph.cli.output import print_json, print_lines, say
 from xtalgraph.cli.train import Settings, choose_config
 from xtalgraph.errors import BadConfig
 
 if TYPE_CHECKING:
-    from xtalgraph.evaluation.points import Outcome
+    from xtalgraph.studies.trials import Outcome
 
 Variations = Annotated[list[str], Parameter(name="--vary", negative=())]
 
@@ -73,11 +73,11 @@ def compare(
     json: bool
         Print the table for a program.
     """
-    from xtalgraph.evaluation.comparison import compare as run
     from xtalgraph.evaluation.labels import guess_task
+    from xtalgraph.studies.comparison import compare as run
 
     chosen, numbers = choose_config(preset, config, set or []), read_numbers(seeds, "--seeds")
-    dataset, names, out = open_study(data, target, skip_bad, out, "compare")
+    dataset, names, out = load_inputs(data, target, skip_bad, out, "compare")
     result = run(
         dataset,
         names,

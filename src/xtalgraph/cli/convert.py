@@ -21,8 +21,8 @@ def convert(model: Path, /, *, out: Path) -> int:
     out: Path
         Folder for model.json and model.safetensors; it must not hold a model.
     """
-    from xtalgraph.models import read_model, save_model
-    from xtalgraph.models.saved import DESCRIPTION
+    from xtalgraph.nn import read_model, save_model
+    from xtalgraph.nn.saved import DESCRIPTION
 
     if (out / DESCRIPTION).exists():
         raise BadConfig(f"--out {out}: it holds a model already. Choose another folder.")

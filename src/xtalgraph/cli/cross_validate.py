@@ -65,9 +65,9 @@ def cross_validate(
     json: bool
         Print the scores for a program.
     """
-    from xtalgraph.evaluation.cross_validation import cross_validate as run
     from xtalgraph.evaluation.distance_table import read_labelled
     from xtalgraph.evaluation.labels import guess_task
+    from xtalgraph.studies.cross_validation import cross_validate as run
 
     rejected: list[Rejected] | None = [] if skip_bad else None
     dataset = read_labelled(data, rejected=rejected)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from xtalgraph.cli.output import print_lines, report_rejected, say
-from xtalgraph.cli.wrong_use import WrongUse
+from xtalgraph.cli.usage_error import UsageError
 from xtalgraph.errors import BadConfig, Rejected
 
 app = App(name="data", help="Public data sets, and the embedded one.")
@@ -22,7 +22,7 @@ app = App(name="data", help="Public data sets, and the embedded one.")
 @app.command(name="list")
 def list_sets() -> None:
     """List the data sets that can be fetched or made."""
-    from xtalgraph.datasets import PUBLIC_SETS
+    from xtalgraph.data import PUBLIC_SETS
 
     width = max(map(len, PUBLIC_SETS))
     print_lines([f"{'ionic':{width}}  made by the package: ionic model, not DFT (data make ionic)"])
@@ -38,7 +38,7 @@ def info(name: str, /) -> None:
     name: str
         A name of `data list`.
     """
-    from xtalgraph.datasets import find_public_set
+    from xtalgraph.data import find_public_set
 
     public = find_public_set(name)
     rows = f"{public.n_rows:,} crystals" if public.n_rows else "as many crystals as the query gives"
@@ -87,7 +87,7 @@ def fetch(
     skip_bad: bool
         Leave out rows that make no crystal, and list them.
     """
-    from xtalgraph.datasets import fetch_dataset, fetch_materials_project
+    from xtalgraph.data import fetch_dataset, fetch_materials_project
 
     rejected: list[Rejected] | None = [] if skip_bad else None
     if name == "materials_project":
@@ -140,8 +140,8 @@ def make(
     target: str
         Only this column; all where not given.
     """
-    from xtalgraph.datasets import make_dataset_folder, make_ionic_dataset, write_parquet
-    from xtalgraph.datasets.sources import TABLE_SUFFIXES
+    from xtalgraph.data import make_dataset_folder, make_ionic_dataset, write_parquet
+    from xtalgraph.data.sources import TABLE_SUFFIXES
     from xtalgraph.errors import UnknownName
 
     if name != "ionic":
@@ -186,7 +186,7 @@ def distances(
     skip_bad: bool
         Leave out crystals that cannot be read, and list them.
     """
-    from xtalgraph.datasets import read_dataset
+    from xtalgraph.data import read_dataset
     from xtalgraph.evaluation.distance_table import write_distances
 
     rejected: list[Rejected] = []
@@ -221,7 +221,7 @@ def sample(
     seed: int
         Of the draw.
     """
-    from xtalgraph.datasets import draw_sample, read_dataset, write_parquet
+    from xtalgraph.data import draw_sample, read_dataset, write_parquet
 
     if out.suffix != ".parquet":
         raise BadConfig(f"--out {out}: give a file that ends in .parquet.")
@@ -250,8 +250,8 @@ def pack(
         Leave out rows that make no crystal, and list them.
     """
     if not tables:
-        raise WrongUse("nothing to pack. Name one or more tables.")
-    from xtalgraph.datasets import pack_dataset
+        raise UsageError("nothing to pack. Name one or more tables.")
+    from xtalgraph.data import pack_dataset
 
     rejected: list[Rejected] | None = [] if skip_bad else None
     folder = pack_dataset(tables, out, rejected=rejected)

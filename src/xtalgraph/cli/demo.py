@@ -32,7 +32,7 @@ def demo(*, out: Path = FOLDER, epochs: int = 60) -> int:
     epochs: int
         Passes over the training part.
     """
-    from xtalgraph.datasets import check_dataset, make_ionic_dataset
+    from xtalgraph.data import check_dataset, make_ionic_dataset
     from xtalgraph.graphs import nearest_distances
     from xtalgraph.training import apply_overrides, preset, train
 

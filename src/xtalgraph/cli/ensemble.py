@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from xtalgraph.cli.output import print_lines, say
-from xtalgraph.cli.wrong_use import WrongUse
+from xtalgraph.cli.usage_error import UsageError
 
 
 def ensemble(
@@ -55,8 +55,8 @@ def ensemble(
         How they are stored: float16, or int8, half of that again.
     """
     if not runs:
-        raise WrongUse("no run is named. Give the folders of finished runs.")
-    from xtalgraph.datasets import read_dataset
+        raise UsageError("no run is named. Give the folders of finished runs.")
+    from xtalgraph.data import read_dataset
     from xtalgraph.evaluation.packing import pack_ensemble
 
     names = None if baselines is None else tuple(name.strip() for name in baselines.split(","))

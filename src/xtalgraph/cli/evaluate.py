@@ -46,7 +46,7 @@ def evaluate(
         Print the scores for a program.
     """
     refuse_table(out)
-    from xtalgraph.datasets import read_dataset
+    from xtalgraph.data import read_dataset
     from xtalgraph.evaluation import evaluate as score
 
     rejected: list[Rejected] | None = [] if skip_bad else None

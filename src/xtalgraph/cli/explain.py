@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from xtalgraph.cli.output import print_lines, report_rejected, say
-from xtalgraph.cli.wrong_use import WrongUse
+from xtalgraph.cli.usage_error import UsageError
 from xtalgraph.errors import Rejected
 
 MOST_ROWS = 60  # sites that are printed one by one; of more, the means of elements are
@@ -54,10 +54,10 @@ def explain(
         Processor threads.
     """
     if not inputs:
-        raise WrongUse("nothing to explain. Name structure files, folders, globs or tables.")
+        raise UsageError("nothing to explain. Name structure files, folders, globs or tables.")
     import torch
 
-    from xtalgraph.datasets import read_dataset
+    from xtalgraph.data import read_dataset
     from xtalgraph.interpretation import explain as work
     from xtalgraph.prediction import load_model
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from xtalgraph.cli.compare import read_numbers, say_outcome
-from xtalgraph.cli.opening import open_study
+from xtalgraph.cli.opening import load_inputs
 from xtalgraph.cli.output import print_json, print_lines, say
 from xtalgraph.cli.train import Settings, choose_config
 
@@ -75,11 +75,11 @@ def learning_curve(
         Print the table for a program.
     """
     from xtalgraph.evaluation.labels import guess_task
-    from xtalgraph.evaluation.learning_curve import learning_curve as run
+    from xtalgraph.studies.learning_curve import learning_curve as run
 
     chosen, numbers = choose_config(preset, config, set or []), read_numbers(sizes, "--sizes")
     seed_numbers = read_numbers(seeds, "--seeds")
-    dataset, names, out = open_study(data, target, skip_bad, out, "curve")
+    dataset, names, out = load_inputs(data, target, skip_bad, out, "curve")
     result = run(
         dataset,
         names,

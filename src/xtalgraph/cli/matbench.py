@@ -55,8 +55,8 @@ def matbench(
     json: bool
         Print the scores for a program.
     """
-    from xtalgraph.datasets import fetch_dataset, read_dataset
-    from xtalgraph.evaluation.matbench import official_name, run_matbench
+    from xtalgraph.data import fetch_dataset, read_dataset
+    from xtalgraph.studies.matbench import official_name, run_matbench
 
     name = official_name(task)
     settings = choose_config(preset, config, set or [])

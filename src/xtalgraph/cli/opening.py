@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 from xtalgraph.cli.output import report_rejected
 
 if TYPE_CHECKING:
-    from xtalgraph.datasets import Dataset
+    from xtalgraph.data import Dataset
     from xtalgraph.errors import Rejected
 
 
-def open_study(
+def load_inputs(
     data: str, target: str, skip_bad: bool, out: Path | None, ending: str
 ) -> tuple[Dataset, list[str], Path]:
     """Give the data set, the names of the targets, and the folder; what is left out is listed."""
-    from xtalgraph.datasets import read_dataset
+    from xtalgraph.data import read_dataset
 
     rejected: list[Rejected] | None = [] if skip_bad else None
     dataset = read_dataset(data, rejected=rejected)

@@ -11,7 +11,7 @@ from cyclopts.validators import Number
 from xtalgraph.cli.output import refuse_table, say
 from xtalgraph.cli.quick_start import load_without_what_is_not_used
 from xtalgraph.cli.streams import DomainWarning, RejectedStream, TableStream
-from xtalgraph.cli.wrong_use import WrongUse
+from xtalgraph.cli.usage_error import UsageError
 from xtalgraph.errors import BadDataset
 
 
@@ -51,7 +51,7 @@ def predict(
         Processor threads.
     """
     if not inputs:
-        raise WrongUse("nothing to predict. Name structure files, folders, globs or tables.")
+        raise UsageError("nothing to predict. Name structure files, folders, globs or tables.")
     refuse_table(out)
     load_without_what_is_not_used()
     from xtalgraph.prediction import load_model, predict_source

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from xtalgraph.cli.output import print_json, print_lines, say
-from xtalgraph.cli.wrong_use import WrongUse
+from xtalgraph.cli.usage_error import UsageError
 
 if TYPE_CHECKING:
     from xtalgraph.screening import LearnedCells, Question, RadiiCells, ScreenProgress, Source
@@ -206,7 +206,7 @@ def _write_command(words: list[str], options: Options) -> str:
 
 
 def _ask(source: Source, options: Options) -> Question:
-    from xtalgraph.datasets import read_dataset
+    from xtalgraph.data import read_dataset
     from xtalgraph.screening import KnownCrystals, PerovskiteSpace, Question
 
     known = None
@@ -225,7 +225,7 @@ def _ask(source: Source, options: Options) -> Question:
 
 
 def _choose_cells(cells: str) -> RadiiCells | LearnedCells:
-    from xtalgraph.datasets import read_dataset
+    from xtalgraph.data import read_dataset
     from xtalgraph.screening import RadiiCells, learn_cells
 
     if cells == "radii":
@@ -244,7 +244,7 @@ def _read_window(option: str, text: str | None) -> tuple[float, float] | None:
     try:
         low, high = (float(word) for word in text.split(","))
     except ValueError:
-        raise WrongUse(f"{option} {text}: write two numbers, as in 0.8,1.05.") from None
+        raise UsageError(f"{option} {text}: write two numbers, as in 0.8,1.05.") from None
     return low, high
 
 

@@ -12,11 +12,11 @@ from cyclopts import Parameter
 
 from xtalgraph.cli.output import print_lines, report_rejected, say
 from xtalgraph.cli.progress import training_bar
-from xtalgraph.cli.wrong_use import WrongUse
+from xtalgraph.cli.usage_error import UsageError
 from xtalgraph.errors import Rejected
 
 if TYPE_CHECKING:
-    from xtalgraph.datasets import Dataset
+    from xtalgraph.data import Dataset
     from xtalgraph.training import RunConfig, TrainedRun
 
 Options = dict[str, object]  # by name, None where not given
@@ -104,10 +104,10 @@ def train(
         others |= {"set": set, "split": split, "out": out, "from": start_from, **machine}
         return resume_training(resume, data, others)
     if data is None or target is None:
-        raise WrongUse("name the data and --target, or a run folder to --resume.")
+        raise UsageError("name the data and --target, or a run folder to --resume.")
     assignments = [*(set or []), *assign(machine)]
     settings = choose_config(preset or "default", config, assignments, start_from)
-    from xtalgraph.datasets import read_dataset
+    from xtalgraph.data import read_dataset
     from xtalgraph.training import train as train_network
 
     rejected: list[Rejected] | None = [] if skip_bad else None
@@ -126,10 +126,10 @@ def resume_training(folder: Path, data: str | None, others: Options) -> int:
     """Continue a run with its own settings, which is why no others may be given."""
     given = [f"--{name.replace('_', '-')}" for name, value in others.items() if value is not None]
     if given:
-        raise WrongUse(
+        raise UsageError(
             f"--resume goes on with the run's own settings; leave out {', '.join(given)}."
         )
-    from xtalgraph.datasets import read_dataset
+    from xtalgraph.data import read_dataset
     from xtalgraph.training import resume_run
 
     # crystals left out then are left out now; that the others are the same is checked

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from xtalgraph.cli.opening import open_study
+from xtalgraph.cli.opening import load_inputs
 from xtalgraph.cli.output import print_json, print_lines, say
 from xtalgraph.cli.train import Settings, choose_config
 
@@ -69,13 +69,13 @@ def tune(
         Print the trials for a program.
     """
     from xtalgraph.evaluation.labels import guess_task
-    from xtalgraph.evaluation.search_space import read_space
-    from xtalgraph.evaluation.tuning import tune as run
-    from xtalgraph.evaluation.tuning_result import BEST
+    from xtalgraph.studies.search_space import read_space
+    from xtalgraph.studies.tuning import tune as run
+    from xtalgraph.studies.tuning_result import BEST
 
     chosen = choose_config(preset, config, set or [])
     searched = None if space is None else read_space(space)
-    dataset, names, out = open_study(data, target, skip_bad, out, "tune")
+    dataset, names, out = load_inputs(data, target, skip_bad, out, "tune")
     result = run(
         dataset,
         names,

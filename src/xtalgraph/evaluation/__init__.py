@@ -4,20 +4,6 @@ No result stands alone: `evaluate` fits the trivial baselines on the training pa
 and scores them on the same crystals. The figures are in `figures`, the baselines in `baselines`.
 """
 
-from xtalgraph.evaluation.evaluate import Evaluation, evaluate, score, tabulate
-from xtalgraph.evaluation.report import Picture, Report, Section, Table, write_report
-from xtalgraph.evaluation.run_report import draw_evaluation, report_run
+import lazy_loader
 
-__all__ = [
-    "Evaluation",
-    "Picture",
-    "Report",
-    "Section",
-    "Table",
-    "draw_evaluation",
-    "evaluate",
-    "report_run",
-    "score",
-    "tabulate",
-    "write_report",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

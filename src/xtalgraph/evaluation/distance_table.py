@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float64, Int64
 
-from xtalgraph.datasets import Dataset, read_dataset
-from xtalgraph.datasets.column_names import find_structure_columns
-from xtalgraph.datasets.files import checksum_files, open_text
-from xtalgraph.datasets.sources import find_structure_files, plain_name, table_suffix
+from xtalgraph.data import Dataset, read_dataset
+from xtalgraph.data.column_names import find_structure_columns
+from xtalgraph.data.files import checksum_files, open_text
+from xtalgraph.data.sources import find_structure_files, plain_name, table_suffix
 from xtalgraph.errors import BadDataset, Rejected, UnknownName, summarise
 from xtalgraph.evaluation.distances import CUTOFF, N_DISTANCES, list_shortest_distances
 from xtalgraph.structures import crystal_system

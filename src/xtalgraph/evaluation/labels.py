@@ -8,7 +8,7 @@ from jaxtyping import Float64, Int64
 from xtalgraph.errors import BadConfig, BadDataset
 from xtalgraph.evaluation.distance_table import Labelled
 from xtalgraph.metrics import MISSING_CLASS, class_indices
-from xtalgraph.models import Task
+from xtalgraph.nn import Task
 from xtalgraph.units import Target
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xtalgraph.datasets import Dataset, Split
-from xtalgraph.evaluation.evaluate import Evaluation
+from xtalgraph.data import Dataset, Split
+from xtalgraph.evaluation.scores import Evaluation
 from xtalgraph.prediction import Ensemble, Predictions
 from xtalgraph.prediction.calibration import ClassCalibration
 from xtalgraph.prediction.domain import LEVELS

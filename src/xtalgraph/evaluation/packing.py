@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xtalgraph.datasets import Dataset, Split
-from xtalgraph.datasets.splits import checksum_split, read_split
+from xtalgraph.data import Dataset, Split
+from xtalgraph.data.splits import checksum_split, read_split
 from xtalgraph.errors import BadConfig, BadDataset
 from xtalgraph.evaluation.calibrating import coverage_curve, fit_calibration, fit_domain
-from xtalgraph.evaluation.evaluate import evaluate
-from xtalgraph.evaluation.figures import calibration_figure
-from xtalgraph.evaluation.figures.style import save_small_png
 from xtalgraph.evaluation.labels import labelled_rows, read_labels
 from xtalgraph.evaluation.model_card import CALIBRATION_FIGURE, describe_facts, write_card
+from xtalgraph.evaluation.scores import evaluate
 from xtalgraph.metrics import calibration_curve
-from xtalgraph.models import SavedModel
-from xtalgraph.models.shipped import CARD, ENSEMBLE
+from xtalgraph.nn import SavedModel
+from xtalgraph.nn.shipped import CARD, ENSEMBLE
 from xtalgraph.prediction import Ensemble, Predictions, Predictor, read_ensemble
 from xtalgraph.prediction.ensemble import read_members, save_description, save_members
+from xtalgraph.report.figures import calibration_figure
+from xtalgraph.report.figures.style import save_small_png
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from xtalgraph.datasets import Dataset
-from xtalgraph.datasets.read import EMBEDDED
+from xtalgraph.data import Dataset
+from xtalgraph.data.read import EMBEDDED
 from xtalgraph.evaluation.distance_table import DistanceTable
-from xtalgraph.evaluation.report import Section, Table
+from xtalgraph.report.page import Section, Table
 
 if TYPE_CHECKING:
     from xtalgraph.training import RunConfig

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from xtalgraph.datasets import Dataset
-from xtalgraph.datasets.splits import read_split
+from xtalgraph.data import Dataset
+from xtalgraph.data.splits import read_split
 from xtalgraph.errors import BadCrystal
-from xtalgraph.evaluation import figures
-from xtalgraph.evaluation.evaluate import SPLITS, Evaluation, evaluate
 from xtalgraph.evaluation.page_parts import describe_source, name_source
-from xtalgraph.evaluation.report import (
+from xtalgraph.evaluation.scores import SPLITS, Evaluation, evaluate
+from xtalgraph.report import figures
+from xtalgraph.report.page import (
     Picture,
     Report,
     Section,

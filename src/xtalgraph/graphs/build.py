@@ -13,7 +13,7 @@ from xtalgraph.compiling import compiled
 from xtalgraph.errors import BadCrystal
 from xtalgraph.graphs.arrays import GraphArrays
 from xtalgraph.graphs.config import GraphConfig
-from xtalgraph.graphs.merging import merge_alike
+from xtalgraph.graphs.deduplication import merge_alike
 from xtalgraph.structures import Crystal, CrystalStore, pack
 from xtalgraph.structures.neighbours import NEAREST, RADIUS, SHELL, find_neighbours
 

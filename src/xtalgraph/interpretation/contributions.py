@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from xtalgraph.errors import BadConfig, BadCrystal, MissingExtra, Rejected, UnknownName, summarise
 from xtalgraph.graphs import CrystalGraph, build_graphs
-from xtalgraph.models import SavedModel, Task
-from xtalgraph.models.pooling import find_pooling
+from xtalgraph.nn import SavedModel, Task
+from xtalgraph.nn.pooling import find_pooling
 from xtalgraph.prediction import Predictor
 from xtalgraph.structures import Crystal, CrystalStore, pack
 from xtalgraph.units import Target

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from xtalgraph.evaluation.figures.errors_by import LARGEST_NUMBER, draw_element, frame_table
-from xtalgraph.evaluation.figures.style import label, new_figure, styled
 from xtalgraph.interpretation.colours import find_scale
+from xtalgraph.report.figures.errors_by import LARGEST_NUMBER, draw_element, frame_table
+from xtalgraph.report.figures.style import label, new_figure, styled
 from xtalgraph.structures.elements import SYMBOLS
 from xtalgraph.units import Target
 

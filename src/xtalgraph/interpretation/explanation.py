@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from xtalgraph.datasets import Dataset
+from xtalgraph.data import Dataset
 from xtalgraph.errors import BadCrystal, BadDataset, Rejected, summarise
-from xtalgraph.evaluation import write_report
 from xtalgraph.interpretation.contributions import (
     SiteContributions,
     contribution_column,
@@ -26,6 +25,7 @@ from xtalgraph.interpretation.structure_files import (
     format_contributions_xyz,
 )
 from xtalgraph.prediction import Predictor
+from xtalgraph.report import write_report
 
 SITES, CRYSTALS, ELEMENTS = "contributions.csv", "crystals.csv", "elements.csv"
 DIGITS = "%.9g"

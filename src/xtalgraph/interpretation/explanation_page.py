@@ -8,8 +8,6 @@ import numpy as np
 import pandas as pd
 
 from xtalgraph.errors import Rejected, summarise
-from xtalgraph.evaluation import Picture, Report, Section, Table
-from xtalgraph.evaluation.report import file_name, format_cell
 from xtalgraph.interpretation.colours import find_scale
 from xtalgraph.interpretation.contributions import (
     SiteContributions,
@@ -20,6 +18,8 @@ from xtalgraph.interpretation.maps import draw_crystal_map, draw_element_map
 from xtalgraph.interpretation.roles import PEROVSKITE, Roles
 from xtalgraph.interpretation.structure_figure import draw_structure
 from xtalgraph.prediction import Predictor
+from xtalgraph.report import Picture, Report, Section, Table
+from xtalgraph.report.page import file_name, format_cell
 from xtalgraph.structures import Crystal
 
 MIN_SITES = 5  # an element's mean over fewer sites is not coloured

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from jaxtyping import Float64
 
-from xtalgraph.evaluation.figures.style import (
+from xtalgraph.nn import SavedModel, element_table
+from xtalgraph.report.figures.style import (
     COLOURS,
     COLUMN_WIDTH,
     DENSITY_MAP,
@@ -20,7 +21,6 @@ from xtalgraph.evaluation.figures.style import (
     new_figure,
     styled,
 )
-from xtalgraph.models import SavedModel, element_table
 from xtalgraph.structures.elements import atomic_number
 from xtalgraph.units import Target
 

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from xtalgraph.graphs import GraphConfig, build_graphs
-from xtalgraph.models import element_table
+from xtalgraph.nn import element_table
 from xtalgraph.structures import Crystal, find_orbits
 from xtalgraph.structures.elements import SYMBOLS
 

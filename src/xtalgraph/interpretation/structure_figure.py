@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float64
 
-from xtalgraph.evaluation.figures.style import label, new_figure, styled
 from xtalgraph.graphs import nearest_distances
 from xtalgraph.interpretation.colours import Scale, find_scale, ink_on
-from xtalgraph.models import element_table
+from xtalgraph.nn import element_table
+from xtalgraph.report.figures.style import label, new_figure, styled
 from xtalgraph.structures import Crystal, pack
 from xtalgraph.structures.elements import SYMBOLS
 from xtalgraph.units import Target

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from xtalgraph.models.shipped import find_shipped, shipped_names
+from xtalgraph.nn.shipped import find_shipped, shipped_names
 from xtalgraph.prediction.ensemble import count_bytes, read_ensemble
 
 _SCORES = {  # that stand for a model in a list

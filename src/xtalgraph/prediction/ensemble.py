@@ -22,11 +22,11 @@ import safetensors.numpy
 from safetensors import SafetensorError
 
 from xtalgraph.errors import BadCheckpoint, BadConfig
-from xtalgraph.models import SavedModel, Task, read_model, save_model
-from xtalgraph.models.saved import DESCRIPTION
-from xtalgraph.models.selecting import select_targets
-from xtalgraph.models.shipped import ENSEMBLE
-from xtalgraph.models.stored_weights import FORMS, restore_weights, store_weights
+from xtalgraph.nn import SavedModel, Task, read_model, save_model
+from xtalgraph.nn.quantization import FORMS, restore_weights, store_weights
+from xtalgraph.nn.saved import DESCRIPTION
+from xtalgraph.nn.selecting import select_targets
+from xtalgraph.nn.shipped import ENSEMBLE
 from xtalgraph.prediction.calibration import (
     Calibration,
     ClassCalibration,

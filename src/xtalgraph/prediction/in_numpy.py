@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from xtalgraph.graphs.arrays import GraphArrays
-from xtalgraph.models.saved_model import SavedModel
+from xtalgraph.nn.saved_model import SavedModel
 
 
 class NetworksInNumpy:

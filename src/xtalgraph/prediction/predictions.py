@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from xtalgraph.errors import Rejected
-from xtalgraph.models import Task
+from xtalgraph.nn import Task
 from xtalgraph.units import Target
 
 if TYPE_CHECKING:

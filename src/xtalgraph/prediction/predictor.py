@@ -13,8 +13,8 @@ from jaxtyping import Float, Float64
 
 from xtalgraph.errors import BadConfig, BadCrystal, Rejected, summarise
 from xtalgraph.graphs import GraphArrays, GraphConfig, build_arrays
-from xtalgraph.models import SavedModel, Task, refuse_unknown_elements
-from xtalgraph.models.locating import locate_model, read_network
+from xtalgraph.nn import SavedModel, Task, refuse_unknown_elements
+from xtalgraph.nn.resolve import read_network, resolve_model
 from xtalgraph.prediction.calibration import ClassCalibration, IntervalCalibration
 from xtalgraph.prediction.ensemble import Ensemble, is_ensemble, read_ensemble
 from xtalgraph.prediction.in_numpy import NetworksInNumpy
@@ -234,7 +234,7 @@ def load_model(model: str | Path, *, device: str = "cpu") -> Predictor:
     which is fetched from the Hugging Face hub once (extra `hub`); `…/member-2` is one network of an
     ensemble. Only safetensors and JSON are read; no pickled code is ever run.
     """
-    path = locate_model(model)
+    path = resolve_model(model)
     return Predictor(read_ensemble(path) if is_ensemble(path) else read_network(path), device)
 
 

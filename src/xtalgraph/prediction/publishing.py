@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 
 from xtalgraph.errors import BadCheckpoint, BadConfig
-from xtalgraph.models.hub import HUB_ADDRESS, HUB_FILES, import_hub
-from xtalgraph.models.shipped import CARD
+from xtalgraph.nn.hub import HUB_ADDRESS, HUB_FILES, import_hub
+from xtalgraph.nn.shipped import CARD
 from xtalgraph.prediction.ensemble import copy_whole, is_ensemble, read_ensemble
 
 _HUB_CARD = "README.md"  # as the hub calls it

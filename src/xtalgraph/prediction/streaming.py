@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from xtalgraph.datasets.stream import iterate_dataset
+from xtalgraph.data.stream import iterate_dataset
 from xtalgraph.errors import Rejected
 from xtalgraph.prediction.predictions import Predictions
 from xtalgraph.prediction.predictor import Predictor

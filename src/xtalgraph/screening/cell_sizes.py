@@ -9,9 +9,9 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from xtalgraph.datasets import Dataset
+from xtalgraph.data import Dataset
 from xtalgraph.errors import BadDataset
-from xtalgraph.models.element_properties import element_table
+from xtalgraph.nn.element_properties import element_table
 from xtalgraph.screening.oxidation_states import ANION_CHARGES
 from xtalgraph.structures import CrystalStore
 from xtalgraph.structures.elements import SYMBOLS, atomic_number

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from xtalgraph.datasets import Dataset
-from xtalgraph.datasets.composition import reduced_formulas
-from xtalgraph.datasets.duplicates import mean_distances
+from xtalgraph.data import Dataset
+from xtalgraph.data.composition import reduced_formulas
+from xtalgraph.data.duplicates import mean_distances
 from xtalgraph.graphs import nearest_distances
 from xtalgraph.structures import CrystalStore
 

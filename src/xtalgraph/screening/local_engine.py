@@ -13,7 +13,7 @@ from multiprocessing.process import BaseProcess
 
 from xtalgraph.errors import LostWorkers
 from xtalgraph.screening.candidates import Chunk
-from xtalgraph.screening.judging import Judge, Question, Verdict
+from xtalgraph.screening.screener import Judge, Question, Verdict
 from xtalgraph.threads import limit_threads
 
 AHEAD = 2  # chunks a worker has been given and not finished: it need not wait for the next

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Float64, Int64
 
-from xtalgraph.models import element_table
-from xtalgraph.screening.judging import PASSED, SITES
+from xtalgraph.nn import element_table
+from xtalgraph.screening.screener import PASSED, SITES
 from xtalgraph.structures.elements import SYMBOLS
 
 FINE, BINS = 4000, 60  # bins that are counted; that are drawn, at the most

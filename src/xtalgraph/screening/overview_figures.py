@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xtalgraph.evaluation.figures.style import (
+from xtalgraph.report.figures.style import (
     COLOURS,
     COLUMN_WIDTH,
     DENSITY_MAP,

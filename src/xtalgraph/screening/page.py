@@ -9,9 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from xtalgraph.evaluation import Picture, Report, Section, Table, write_report
-from xtalgraph.evaluation.report import file_name
-from xtalgraph.screening.judging import BOUND, SCORE, SITES, UNCERTAINTY, Judge
+from xtalgraph.report import Picture, Report, Section, Table, write_report
+from xtalgraph.report.page import file_name
 from xtalgraph.screening.overview import MOST_MAPS, count_in_bins, read_maps
 from xtalgraph.screening.overview_figures import (
     draw_distribution,
@@ -19,6 +18,7 @@ from xtalgraph.screening.overview_figures import (
     find_range,
 )
 from xtalgraph.screening.results import ScreenResult
+from xtalgraph.screening.screener import BOUND, SCORE, SITES, UNCERTAINTY, Judge
 from xtalgraph.units import Target
 
 N_ROWS = 25  # of the best; top.csv has all

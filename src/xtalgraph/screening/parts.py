@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xtalgraph.errors import BadConfig, Rejected
-from xtalgraph.screening.judging import COUNTS, REJECTED, Verdict
+from xtalgraph.screening.screener import COUNTS, REJECTED, Verdict
 
 ASKED, PARTS, PREDICTED = "screen.json", "parts", "predicted"
 

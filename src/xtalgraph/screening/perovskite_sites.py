@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from xtalgraph.datasets.shannon import Ion, find_charges
+from xtalgraph.data.shannon import Ion, find_charges
 from xtalgraph.screening.oxidation_states import ANION_CHARGES, OXIDATION_STATES
 
 _FAR = 1e3  # a step in neutrality counts more than any difference of tolerance factors

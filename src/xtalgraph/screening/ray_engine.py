@@ -20,8 +20,8 @@ import pyarrow as pa
 
 from xtalgraph.errors import BadConfig, LostWorkers, MissingExtra, XtalgraphError
 from xtalgraph.screening.candidates import Chunk, Source
-from xtalgraph.screening.judging import Judge, Question, Verdict
 from xtalgraph.screening.local_engine import AHEAD, MOST_LOSSES
+from xtalgraph.screening.screener import Judge, Question, Verdict
 from xtalgraph.threads import limit_threads
 
 ITEM = "item"  # the one column

@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from xtalgraph.datasets import Dataset, read_dataset
-from xtalgraph.datasets.column_names import find_structure_columns
-from xtalgraph.datasets.files import checksum_texts
-from xtalgraph.datasets.read import EMBEDDED, iterate_table
-from xtalgraph.datasets.sources import (
+from xtalgraph.data import Dataset, read_dataset
+from xtalgraph.data.column_names import find_structure_columns
+from xtalgraph.data.files import checksum_texts
+from xtalgraph.data.read import EMBEDDED, iterate_table
+from xtalgraph.data.sources import (
     TABLE_NAME,
     find_structure_files,
     is_one_structure,
     table_suffix,
 )
-from xtalgraph.datasets.tables import read_header
+from xtalgraph.data.tables import read_header
 from xtalgraph.errors import BadDataset, Rejected
 from xtalgraph.screening.candidates import CHUNK, Candidates, Chunk, ReadChunk, Source
 from xtalgraph.structures import CrystalStore, read_crystals

@@ -17,17 +17,17 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from xtalgraph.datasets import read_dataset
-from xtalgraph.datasets.dataset import join_stores
-from xtalgraph.datasets.duplicates import (
+from xtalgraph.data import read_dataset
+from xtalgraph.data.dataset import join_stores
+from xtalgraph.data.duplicates import (
     N_DISTANCES,
     VOLUME_TOLERANCE,
     find_duplicates,
     mean_distances,
 )
 from xtalgraph.graphs import nearest_distances
-from xtalgraph.screening.judging import BOUND, SCORE
 from xtalgraph.screening.parts import read_counts, read_rejected, write_whole
+from xtalgraph.screening.screener import BOUND, SCORE
 from xtalgraph.structures import CrystalStore, format_cif
 
 PASSED, TOP, TOP_CAUTIOUS = "passed.parquet", "top", "top_cautious"

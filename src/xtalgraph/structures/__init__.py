@@ -1,31 +1,5 @@
 """Crystals: reading, writing, checking, and holding many of them."""
 
-from xtalgraph.structures.checks import refuse_overlap
-from xtalgraph.structures.crystal import Crystal, lattice_from_parameters
-from xtalgraph.structures.reading import read_crystal, read_crystals
-from xtalgraph.structures.store import CrystalStore, pack
-from xtalgraph.structures.symmetry import (
-    crystal_system,
-    find_orbits,
-    find_space_group,
-    niggli_cell,
-    primitive_cell,
-)
-from xtalgraph.structures.writing import format_cif, write_crystal
+import lazy_loader
 
-__all__ = [
-    "Crystal",
-    "CrystalStore",
-    "crystal_system",
-    "find_orbits",
-    "find_space_group",
-    "format_cif",
-    "lattice_from_parameters",
-    "niggli_cell",
-    "pack",
-    "primitive_cell",
-    "read_crystal",
-    "read_crystals",
-    "refuse_overlap",
-    "write_crystal",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from xtalgraph.errors import BadCrystal, Rejected, UnknownName, summarise
-from xtalgraph.structures.cif import read_cif
 from xtalgraph.structures.crystal import Crystal
-from xtalgraph.structures.extended_xyz import iterate_extended_xyz, read_extended_xyz
-from xtalgraph.structures.poscar import has_lattice, read_poscar
-from xtalgraph.structures.pymatgen_json import read_structure_dict, read_structure_json
+from xtalgraph.structures.formats.cif import read_cif
+from xtalgraph.structures.formats.extended_xyz import iterate_extended_xyz, read_extended_xyz
+from xtalgraph.structures.formats.poscar import has_lattice, read_poscar
+from xtalgraph.structures.formats.pymatgen_json import read_structure_dict, read_structure_json
 from xtalgraph.structures.store import CrystalStore
 
 Source = str | Path | Mapping[str, Any]

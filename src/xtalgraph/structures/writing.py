@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xtalgraph.errors import BadCrystal, UnknownName
-from xtalgraph.structures.extended_xyz import format_extended_xyz
-from xtalgraph.structures.poscar import format_poscar
-from xtalgraph.structures.pymatgen_json import format_structure_json
+from xtalgraph.structures.formats.extended_xyz import format_extended_xyz
+from xtalgraph.structures.formats.poscar import format_poscar
+from xtalgraph.structures.formats.pymatgen_json import format_structure_json
 from xtalgraph.structures.reading import format_of
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from xtalgraph.errors import BadConfig, UnknownName
 from xtalgraph.graphs import GraphConfig
-from xtalgraph.models import CgcnnConfig, model_name
-from xtalgraph.models.cgcnn import NETWORK_OF_2018
+from xtalgraph.nn import CgcnnConfig, model_name
+from xtalgraph.nn.cgcnn import NETWORK_OF_2018
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,8 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from xtalgraph.errors import BadConfig, UnknownName
-from xtalgraph.models import find_model
+from xtalgraph.nn import find_model
+from xtalgraph.nn.saved import RENAMED_SETTINGS
 from xtalgraph.training.config import RunConfig, preset
 
 SECTIONS = ("graph", "model", "train")
@@ -127,6 +128,7 @@ def _read_value(text: str) -> Any:
 
 
 def _replace(config: Any, section: str, values: Mapping[str, Any]) -> Any:
+    values = {RENAMED_SETTINGS.get(key, key): value for key, value in values.items()}
     hints = get_type_hints(type(config))
     legal = [field.name for field in fields(config)]
     for key in values:

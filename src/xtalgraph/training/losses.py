@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from xtalgraph.errors import UnknownName
 from xtalgraph.metrics import MISSING_CLASS
-from xtalgraph.models import Task
+from xtalgraph.nn import Task
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from xtalgraph.errors import BadConfig
 from xtalgraph.graphs import CrystalGraph, GraphLoader
-from xtalgraph.models.network import Network
+from xtalgraph.nn.network import Network
 from xtalgraph.training.batches import LabelledLoader, TrainingBatch
 from xtalgraph.training.config import RunConfig
 from xtalgraph.training.lightning import LightningModule
@@ -40,7 +40,7 @@ class TrainingModule(LightningModule):
         if config.train.compile:
             mode = "reduce-overhead" if config.train.cuda_graphs else None
             self.compute = torch.compile(network.forward, dynamic=True, mode=mode)
-        self.merged = network.learns_from_merged
+        self.merged = network.learns_from_deduplicated
         self.loss = find_loss(problem.task, config.train.loss)
         self.loss_sum = torch.zeros(2)  # of the epoch: loss × crystals, and crystals
         self.validation_outputs = torch.zeros(0)  # likewise: outputs, and how often they came

@@ -11,12 +11,12 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from xtalgraph.datasets import Dataset, Split, make_split
-from xtalgraph.datasets.splits import DEFAULT_SPLIT, PARTS
+from xtalgraph.data import Dataset, Split, make_split
+from xtalgraph.data.splits import DEFAULT_SPLIT, PARTS
 from xtalgraph.errors import BadConfig, BadCrystal, BadDataset, Rejected, summarise
 from xtalgraph.graphs import GraphConfig, build_graphs
 from xtalgraph.metrics import MISSING_CLASS, class_indices
-from xtalgraph.models import Normaliser, Task, refuse_unknown_elements
+from xtalgraph.nn import Normaliser, Task, refuse_unknown_elements
 from xtalgraph.structures import CrystalStore
 from xtalgraph.structures.elements import SYMBOLS
 from xtalgraph.units import Target

@@ -16,11 +16,11 @@ from typing import Any
 
 import pandas as pd
 
-from xtalgraph.datasets import Dataset, read_dataset
-from xtalgraph.datasets.read import EMBEDDED
-from xtalgraph.datasets.splits import checksum_split, write_split
+from xtalgraph.data import Dataset, read_dataset
+from xtalgraph.data.read import EMBEDDED
+from xtalgraph.data.splits import checksum_split, write_split
 from xtalgraph.errors import BadConfig, BadDataset, Rejected, summarise
-from xtalgraph.models import SavedModel, read_model
+from xtalgraph.nn import SavedModel, read_model
 from xtalgraph.training.config import RunConfig
 from xtalgraph.training.config_toml import (
     RECORD_SECTION,

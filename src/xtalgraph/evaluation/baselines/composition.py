@@ -9,7 +9,7 @@ from xtalgraph.errors import BadCheckpoint, BadDataset
 from xtalgraph.evaluation.distance_table import Labelled, need_structures
 from xtalgraph.evaluation.labels import read_labels
 from xtalgraph.metrics import MISSING_CLASS
-from xtalgraph.models import Task, element_table
+from xtalgraph.nn import Task, element_table
 from xtalgraph.structures.elements import SYMBOLS
 from xtalgraph.structures.store import CrystalStore
 

@@ -19,7 +19,7 @@ from xtalgraph.evaluation.distances import (
     shortest_distances,
 )
 from xtalgraph.evaluation.labels import labelled_rows, read_labels
-from xtalgraph.models import Task
+from xtalgraph.nn import Task
 
 
 class DistanceMlp:

@@ -6,7 +6,7 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor, nn
 
 from xtalgraph.errors import BadDataset
-from xtalgraph.models import Task
+from xtalgraph.nn import Task
 
 
 class DistanceNetwork(nn.Module):

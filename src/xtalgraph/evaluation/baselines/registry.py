@@ -12,7 +12,7 @@ from xtalgraph.evaluation.baselines.composition import CompositionModel
 from xtalgraph.evaluation.baselines.distance_mlp import DistanceMlp
 from xtalgraph.evaluation.baselines.trivial import ConstantBaseline, FrequencyBaseline
 from xtalgraph.evaluation.distance_table import Labelled
-from xtalgraph.models import Task
+from xtalgraph.nn import Task
 
 BOTH = ("regression", "classification")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from xtalgraph.errors import BadCheckpoint
 from xtalgraph.evaluation.baselines.registry import BASELINES, Baseline
-from xtalgraph.models import Task
+from xtalgraph.nn import Task
 from xtalgraph.units import Target
 
 FORMAT = 1

@@ -7,7 +7,7 @@ from xtalgraph.errors import BadDataset
 from xtalgraph.evaluation.distance_table import Labelled
 from xtalgraph.evaluation.labels import read_labels
 from xtalgraph.metrics import MISSING_CLASS
-from xtalgraph.models import Task
+from xtalgraph.nn import Task
 
 
 class ConstantBaseline:

@@ -1,0 +1,49 @@
+from .data import (
+    Dataset as Dataset,
+    Split as Split,
+    check_dataset as check_dataset,
+    fetch_dataset as fetch_dataset,
+    make_ionic_dataset as make_ionic_dataset,
+    make_split as make_split,
+    read_dataset as read_dataset,
+)
+from .errors import (
+    UnknownName as UnknownName,
+    XtalgraphError as XtalgraphError,
+)
+from .evaluation import (
+    evaluate as evaluate,
+)
+from .graphs import (
+    CrystalGraph as CrystalGraph,
+    GraphConfig as GraphConfig,
+    GraphLoader as GraphLoader,
+    build_graphs as build_graphs,
+)
+from .nn import (
+    CgcnnConfig as CgcnnConfig,
+    SavedModel as SavedModel,
+    read_model as read_model,
+    save_model as save_model,
+)
+from .prediction import (
+    Predictions as Predictions,
+    Predictor as Predictor,
+    load_model as load_model,
+)
+from .structures import (
+    Crystal as Crystal,
+    CrystalStore as CrystalStore,
+    read_crystal as read_crystal,
+    read_crystals as read_crystals,
+    write_crystal as write_crystal,
+)
+from .training import (
+    RunConfig as RunConfig,
+    TrainConfig as TrainConfig,
+    preset as preset,
+    start_from as start_from,
+    train as train,
+)
+
+__version__: str

@@ -1,0 +1,51 @@
+from .check import (
+    check_dataset as check_dataset,
+)
+from .dataset import (
+    Dataset as Dataset,
+    draw_sample as draw_sample,
+    join_datasets as join_datasets,
+)
+from .ionic.making import (
+    make_ionic_dataset as make_ionic_dataset,
+)
+from .packed import (
+    pack_dataset as pack_dataset,
+)
+from .public.fetch import (
+    fetch_dataset as fetch_dataset,
+)
+from .public.materials_project import (
+    fetch_materials_project as fetch_materials_project,
+)
+from .public.sets import (
+    PUBLIC_SETS as PUBLIC_SETS,
+    PublicFile as PublicFile,
+    PublicSet as PublicSet,
+    find_public_set as find_public_set,
+)
+from .read import (
+    read_dataset as read_dataset,
+)
+from .report import (
+    CheckReport as CheckReport,
+)
+from .splits import (
+    Split as Split,
+    checksum_split as checksum_split,
+    make_split as make_split,
+    read_split as read_split,
+    write_split as write_split,
+)
+from .stream import (
+    iterate_dataset as iterate_dataset,
+)
+from .symmetry_labels import (
+    SYMMETRY_LABELS as SYMMETRY_LABELS,
+    SymmetryLabels as SymmetryLabels,
+    find_symmetry_labels as find_symmetry_labels,
+)
+from .write import (
+    make_dataset_folder as make_dataset_folder,
+    write_parquet as write_parquet,
+)

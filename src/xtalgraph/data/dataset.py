@@ -1,0 +1,230 @@
+"""The data set: crystals, and the columns that say something about each of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float64, Int
+
+from xtalgraph.data.columns import describe_texts
+from xtalgraph.data.files import checksum_texts
+from xtalgraph.data.symmetry_labels import (
+    SYMMETRY_LABELS,
+    SymmetryLabels,
+    find_symmetry_labels,
+)
+from xtalgraph.errors import BadConfig, BadDataset, Rejected, UnknownName
+from xtalgraph.structures.store import CrystalStore
+from xtalgraph.units import Target
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Crystals with their ids, and a table with one row a crystal.
+
+    `columns` holds everything of the source but the structures, under plain names; `targets` has
+    the unit of each numeric column. Columns of texts and of true/false may be class labels.
+    `checksum` is the SHA-256 of the files the data came from.
+
+    >>> import pandas as pd
+    >>> from xtalgraph.structures import Crystal
+    >>> iron = Crystal(2.87 * np.eye(3), [[0, 0, 0], [0.5, 0.5, 0.5]], [26, 26], id="Fe")
+    >>> columns = pd.DataFrame({"gap": [0.0], "kind": ["metal"]})
+    >>> store = CrystalStore.from_crystals([iron])
+    >>> dataset = Dataset("one", store, columns, {"gap": Target("gap", "eV")}, "by hand", "")
+    >>> dataset.values(["gap"]).tolist(), dataset.labels("kind").tolist()
+    ([[0.0]], ['metal'])
+    """
+
+    name: str
+    crystals: CrystalStore
+    columns: pd.DataFrame
+    targets: dict[str, Target]
+    source: str
+    checksum: str
+
+    def __post_init__(self) -> None:
+        if len(self.columns) != len(self.crystals):
+            raise BadDataset(
+                f"{self.name}: {len(self.columns)} rows of columns for {len(self.crystals)} "
+                "crystals. Give one row a crystal, in the same order."
+            )
+
+    def __len__(self) -> int:
+        return len(self.crystals)
+
+    @property
+    def ids(self) -> np.ndarray:
+        """The id of each crystal, an array of strings."""
+        return self.crystals.ids
+
+    def values(self, names: Sequence[str]) -> Float64[np.ndarray, "n_crystals n_targets"]:
+        """Give numeric targets, a column each; a missing label is nan.
+
+        Refused: a name that is no column, a column of texts or of true/false, an infinite label.
+        """
+        return np.stack([self._read_values(name) for name in names], axis=1)
+
+    def _read_values(self, name: str) -> np.ndarray:
+        column = self._column(name)
+        if name not in self.targets:
+            hint = describe_texts(column, self.ids)
+            raise BadDataset(
+                f"{self.source}: column {name!r} holds no numbers.{hint} "
+                "Mend the cells, or learn it as class labels with the task classification."
+            )
+        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        infinite = np.flatnonzero(np.isinf(values))
+        if len(infinite):
+            raise BadDataset(
+                f"{self.source}: column {name!r} is infinite for {len(infinite)} crystals, first "
+                f"{str(self.ids[infinite[0]])!r}. Leave a cell blank where the label is missing."
+            )
+        return values
+
+    def labels(self, name: str) -> np.ndarray:
+        """Give class labels as an object array of texts, None where missing.
+
+        True and false become `true` and `false`, whole numbers their digits. A column with a
+        fraction in it is refused: that is a quantity, not a class. `space_group` and
+        `crystal_system`, where they are no columns, are found from the structures.
+        """
+        if self.is_computed(name):
+            return self.symmetry.labels[name].copy()
+        column = self._column(name)
+        if name in self.targets:
+            numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
+            broken = np.flatnonzero(~np.isnan(numbers) & (numbers != np.round(numbers)))
+            if len(broken):
+                raise BadDataset(
+                    f"{self.source}: column {name!r} has the value {numbers[broken[0]]} "
+                    f"(id {str(self.ids[broken[0]])!r}), which is no class. "
+                    "Learn it as a number with the task regression."
+                )
+            texts = [None if np.isnan(number) else f"{number:.0f}" for number in numbers]
+        else:
+            missing = column.isna()
+            texts = [
+                None if gone else _write_label(cell)
+                for cell, gone in zip(column, missing, strict=True)
+            ]
+        return np.array(texts, dtype=object)
+
+    def is_computed(self, name: str) -> bool:
+        """Tell whether labels of this name are found from the structures, being no column."""
+        return name in SYMMETRY_LABELS and name not in self.columns.columns
+
+    @cached_property
+    def symmetry(self) -> SymmetryLabels:
+        """Space group and crystal system of each crystal, within 0.01 Å, and what has none.
+
+        Found once, when it is first asked for: some 0.3 ms a crystal.
+        """
+        return find_symmetry_labels(self.crystals)
+
+    def find_unlabelled(self, name: str) -> list[Rejected]:
+        """Give the crystals whose symmetry label of this name could not be found, and why."""
+        return list(self.symmetry.rejected) if self.is_computed(name) else []
+
+    def _column(self, name: str) -> pd.Series:
+        if name not in self.columns.columns:
+            raise UnknownName("column", name, [str(column) for column in self.columns.columns])
+        return self.columns[name]
+
+    def take(self, indices: Int[np.ndarray, "n_rows"] | Sequence[int]) -> Dataset:
+        """Give the data set of the crystals at `indices`, in that order."""
+        indices = np.asarray(indices, dtype=np.int64)
+        columns = self.columns.iloc[indices].reset_index(drop=True)
+        return replace(self, crystals=self.crystals.take(indices), columns=columns)
+
+    def with_unique_ids(self) -> Dataset:
+        """Give the same data with repeated ids told apart: the second `x` becomes `x#2`.
+
+        >>> from xtalgraph.structures import Crystal
+        >>> store = CrystalStore.from_crystals(2 * [Crystal(np.eye(3), [[0, 0, 0]], [26], id="x")])
+        >>> twice = Dataset("twice", store, pd.DataFrame(index=range(2)), {}, "by hand", "")
+        >>> twice.with_unique_ids().ids.tolist()
+        ['x', 'x#2']
+        """
+        seen: Counter[str] = Counter()
+        taken = set(self.ids.tolist())
+        ids = []
+        for id in self.ids.tolist():
+            seen[id] += 1
+            while seen[id] > 1 and f"{id}#{seen[id]}" in taken:
+                seen[id] += 1
+            ids.append(id if seen[id] == 1 else f"{id}#{seen[id]}")
+        new_ids = np.array(ids, dtype=np.dtypes.StringDType())
+        return replace(self, crystals=replace(self.crystals, ids=new_ids))
+
+    def repeated_ids(self) -> list[str]:
+        """Give the ids that stand for more than one row, in the order they come."""
+        return [id for id, count in Counter(self.ids.tolist()).items() if count > 1]
+
+
+def draw_sample(
+    dataset: Dataset, size: int, *, max_atoms: int | None = None, seed: int = 0
+) -> Dataset:
+    """Give `size` crystals drawn at random, in their order, among those of at most `max_atoms`."""
+    n_atoms = dataset.crystals.n_atoms
+    rows = np.arange(len(dataset)) if max_atoms is None else np.flatnonzero(n_atoms <= max_atoms)
+    if not 1 <= size <= len(rows):
+        raise BadConfig(f"size = {size}; it must lie in 1 to {len(rows)}, the number of crystals.")
+    return dataset.take(np.sort(np.random.default_rng(seed).choice(rows, size, replace=False)))
+
+
+def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
+    """Give one data set of several, one after another; a column that one lacks is missing there.
+
+    Refused: a target that has two units.
+    """
+    if not datasets:
+        raise BadDataset("an empty list of data sets. Give one or more.")
+    if len(datasets) == 1:
+        return datasets[0]
+    targets: dict[str, Target] = {}
+    for dataset in datasets:
+        for name, target in dataset.targets.items():
+            if targets.setdefault(name, target) != target:
+                raise BadDataset(
+                    f"{dataset.source}: {target.column!r}, but the data set before it has "
+                    f"{targets[name].column!r}. Convert one of them to the unit of the other."
+                )
+    columns = pd.concat([dataset.columns for dataset in datasets], ignore_index=True)
+    kept = {
+        name: target
+        for name, target in targets.items()
+        if pd.api.types.is_numeric_dtype(columns[name])
+        and not pd.api.types.is_bool_dtype(columns[name])
+    }
+    return Dataset(
+        "+".join(dataset.name for dataset in datasets),
+        join_stores([dataset.crystals for dataset in datasets]),
+        columns,
+        kept,
+        ", ".join(dataset.source for dataset in datasets),
+        checksum_texts(dataset.checksum for dataset in datasets),
+    )
+
+
+def join_stores(stores: Sequence[CrystalStore]) -> CrystalStore:
+    """Give one store of several, one after another."""
+    counts = np.concatenate([store.n_atoms for store in stores])
+    return CrystalStore(
+        np.concatenate([store.lattices for store in stores]),
+        np.concatenate([store.fractional_positions for store in stores]),
+        np.concatenate([store.atomic_numbers for store in stores]),
+        np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        np.concatenate([store.ids for store in stores]),
+    )
+
+
+def _write_label(cell: object) -> str:
+    if isinstance(cell, (bool, np.bool_)):
+        return "true" if cell else "false"
+    return str(cell)

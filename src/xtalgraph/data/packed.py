@@ -1,0 +1,150 @@
+"""A data set on disk that is trained on without being held in memory.
+
+The crystals lie in flat files, one an array of `CrystalStore`, which are mapped: of what is larger
+than memory, a batch touches the pages of its crystals, and several processes share them. In memory
+are the ids, the columns and the offsets, some tens of bytes a crystal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from xtalgraph.data.columns import read_columns
+from xtalgraph.data.dataset import Dataset
+from xtalgraph.data.files import checksum_files
+from xtalgraph.data.sources import PACKED_NAME, plain_name, table_suffix
+from xtalgraph.data.tables import MEND, iterate_rows
+from xtalgraph.errors import BadConfig, BadDataset, Rejected, summarise
+from xtalgraph.structures import CrystalStore
+from xtalgraph.units import Target
+
+_COLUMNS = "columns.parquet"
+_ID = "material_id"
+_FACTS = {"name", "checksum", "n_crystals", "n_atoms", "targets", "files"}
+_ARRAYS: dict[str, tuple[str, tuple[int, ...]]] = {
+    "lattices": ("<f8", (3, 3)),
+    "fractional_positions": ("<f8", (3,)),
+    "atomic_numbers": ("|u1", ()),
+}
+"""Type and shape of a row of each mapped array."""
+
+
+def pack_dataset(
+    sources: str | Path | Sequence[str | Path],
+    folder: str | Path,
+    *,
+    rejected: list[Rejected] | None = None,
+) -> Path:
+    """Write tables as a packed folder, which `read_dataset` maps, and give the folder.
+
+    Tables are parquet, CSV or JSON, of the same columns, such as the parts of one large table. They
+    are read some thousand rows at a time. The folder is written under another name first, so that
+    it is whole or not there. Rows that make no crystal are refused, or added to `rejected`.
+    """
+    paths = [Path(sources)] if isinstance(sources, (str, Path)) else [Path(one) for one in sources]
+    for path in paths:
+        if not path.is_file() or not table_suffix(path):
+            raise BadDataset(f"{path}: no table. Name files of parquet, CSV or JSON lines.")
+    folder = Path(folder)
+    if folder.exists():
+        raise BadConfig(f"{folder} is there already. Choose another folder, or remove this one.")
+    part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
+    part.mkdir(parents=True)
+    try:
+        bad = _write(paths, part)
+        if bad and rejected is None:
+            raise BadDataset(f"{len(bad)} crystals cannot be packed:\n{summarise(bad)}\n{MEND}")
+        os.rename(part, folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    if rejected is not None:
+        rejected += bad
+    return folder
+
+
+def read_packed(folder: Path) -> Dataset:
+    """Give the data set of a packed folder, its crystals mapped from their files.
+
+    Every file is read through once for its checksum, half a millisecond a MB: what is wrong in a
+    mapped file would else be met in the middle of a training, or never.
+    """
+    facts = _read_facts(folder)
+    for name, checksum in facts["files"].items():
+        if not (folder / name).is_file() or checksum_files([folder / name]) != checksum:
+            raise BadDataset(
+                f"{folder / name}: not the file that was packed. Pack the folder anew."
+            )
+    frame = pq.read_table(folder / _COLUMNS).to_pandas()
+    ids = np.array(frame.pop(_ID).tolist(), dtype=np.dtypes.StringDType())
+    offsets = np.concatenate([[0], np.cumsum(frame.pop("n_atoms"))]).astype(np.int64)
+    columns, _ = read_columns(frame, texts=False)
+    arrays = {name: _map(folder, name, facts) for name in _ARRAYS}
+    targets = {target["name"]: Target(**target) for target in facts["targets"]}
+    store = CrystalStore(**arrays, offsets=offsets, ids=ids)
+    return Dataset(facts["name"], store, columns, targets, str(folder), facts["checksum"])
+
+
+def _write(paths: list[Path], part: Path) -> list[Rejected]:
+    frames: list[pd.DataFrame] = []
+    bad: list[Rejected] = []
+    n_crystals, n_atoms = 0, 0
+    with ExitStack() as stack:
+        files = {name: stack.enter_context(open(part / f"{name}.bin", "wb")) for name in _ARRAYS}
+        for store, frame, rejected in (piece for path in paths for piece in iterate_rows(path)):
+            for name, (kind, _) in _ARRAYS.items():
+                getattr(store, name).astype(kind).tofile(files[name])
+            frame.insert(0, _ID, store.ids.tolist())
+            frame.insert(1, "n_atoms", store.n_atoms)
+            frames.append(frame)
+            bad += rejected
+            n_crystals, n_atoms = n_crystals + len(store), n_atoms + int(store.offsets[-1])
+    if not n_crystals:
+        raise BadDataset(f"none of the rows makes a crystal:\n{summarise(bad)}")
+    table = pd.concat(frames, ignore_index=True)
+    texts = all(".csv" in table_suffix(path) for path in paths)
+    columns, targets = read_columns(table.drop(columns=[_ID, "n_atoms"]), texts=texts)
+    columns.insert(0, _ID, table[_ID])
+    columns.insert(1, "n_atoms", table["n_atoms"])
+    columns.to_parquet(part / _COLUMNS, index=False)
+    facts: dict[str, Any] = {
+        "name": plain_name(paths[0]),
+        "checksum": checksum_files(paths),
+        "n_crystals": n_crystals,
+        "n_atoms": n_atoms,
+        "targets": [
+            {"name": target.name, "unit": target.unit, "per": target.per}
+            for target in targets.values()
+        ],
+    }
+    names = [_COLUMNS, *(f"{name}.bin" for name in _ARRAYS)]
+    facts["files"] = {name: checksum_files([part / name]) for name in names}
+    (part / PACKED_NAME).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    return bad
+
+
+def _read_facts(folder: Path) -> dict[str, Any]:
+    path = folder / PACKED_NAME
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        whole = isinstance(facts, dict) and set(facts) >= _FACTS
+    except ValueError:
+        whole = False
+    if not whole:
+        raise BadDataset(f"{path}: not as `data pack` writes it. Pack the folder anew.")
+    return facts
+
+
+def _map(folder: Path, name: str, facts: dict[str, Any]) -> np.ndarray:
+    kind, shape = _ARRAYS[name]
+    n_rows = facts["n_crystals"] if name == "lattices" else facts["n_atoms"]
+    return np.asarray(np.memmap(folder / f"{name}.bin", kind, "r", shape=(n_rows, *shape)))

@@ -1,0 +1,123 @@
+"""Writing a data set: a folder in the layout of 2018, or one parquet table."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from xtalgraph.data.dataset import Dataset
+from xtalgraph.data.sources import TABLE_NAME
+from xtalgraph.errors import BadDataset, UnknownName
+from xtalgraph.structures.elements import SYMBOLS
+from xtalgraph.structures.writing import format_cif
+
+STRUCTURE_COLUMNS = ("material_id", "lattice", "species", "frac")
+
+
+def make_dataset_folder(
+    dataset: Dataset, folder: str | Path, target: str | Sequence[str] | None = None
+) -> Path:
+    """Write `ID.cif` for each crystal and `id_prop.csv` with the columns named by `target`.
+
+    All columns without one. The table has a header, numbers with their unit (`name [unit]`), and
+    blanks where labels are missing. Gives the folder, which `read_dataset` and the code of 2018
+    read (the latter wants one target, and no header). Refused: a folder that already has an
+    `id_prop.csv`, ids that repeat or cannot be file names.
+    """
+    folder = Path(folder)
+    names = [target] if isinstance(target, str) else target
+    headers = _choose_headers(dataset, names)
+    ids = dataset.ids.tolist()
+    _refuse_bad_file_names(ids, dataset.source)
+    if (folder / TABLE_NAME).exists():
+        raise BadDataset(
+            f"{folder / TABLE_NAME} is there already. Choose another folder, or remove this one."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    for crystal in dataset.crystals:
+        (folder / f"{crystal.id}.cif").write_text(format_cif(crystal), encoding="utf-8")
+    columns = [_write_cells(dataset.columns[name]) for name in headers]
+    with open(folder / TABLE_NAME, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["id", *headers.values()])
+        writer.writerows(zip(ids, *columns, strict=True))
+    return folder
+
+
+def write_parquet(dataset: Dataset, path: str | Path) -> Path:
+    """Write one table that `read_dataset` gives back exactly, and give its path.
+
+    Its columns are those of `as_table`. 106,000 crystals take a few seconds.
+    """
+    path = Path(path)
+    table = as_table(dataset)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path)
+    return path
+
+
+def as_table(dataset: Dataset) -> pa.Table:
+    """Give a data set as the table that `write_parquet` writes.
+
+    Columns: `material_id`; `lattice`, nine numbers, the rows of the cell in Å; `species`, element
+    symbols; `frac`, fractional coordinates one atom after another; then all others, numbers under
+    `name [unit]`.
+    """
+    store = dataset.crystals
+    offsets = pa.array(store.offsets)
+    symbols = pa.array(SYMBOLS).take(pa.array(store.atomic_numbers.astype("int32")))
+    columns = {
+        "material_id": pa.array(store.ids.tolist(), pa.string()),
+        "lattice": pa.FixedSizeListArray.from_arrays(pa.array(store.lattices.ravel()), 9).cast(
+            pa.list_(pa.float64())
+        ),
+        "species": pa.LargeListArray.from_arrays(offsets, symbols),
+        "frac": pa.LargeListArray.from_arrays(
+            pa.array(3 * store.offsets), pa.array(store.fractional_positions.ravel())
+        ),
+    }
+    for name, header in _choose_headers(dataset, None).items():
+        if header in columns:
+            raise BadDataset(
+                f"{dataset.source}: column {name!r} has the name of a column of structures. "
+                "Rename it."
+            )
+        columns[header] = pa.Array.from_pandas(dataset.columns[name])
+    return pa.table(columns)
+
+
+def _choose_headers(dataset: Dataset, names: Sequence[str] | None) -> dict[str, str]:
+    """Header by column name; numbers carry their unit."""
+    known = [str(name) for name in dataset.columns.columns]
+    for name in names or ():
+        if name not in known:
+            raise UnknownName("column", name, known)
+    targets = dataset.targets
+    return {
+        name: targets[name].column if name in targets else name
+        for name in (known if names is None else names)
+    }
+
+
+def _write_cells(values: pd.Series) -> list[object]:
+    """Numbers with all their digits, blanks for what is missing."""
+    return ["" if missing else cell for cell, missing in zip(values, values.isna(), strict=True)]
+
+
+def _refuse_bad_file_names(ids: Sequence[str], source: str) -> None:
+    repeated = pd.Index(ids)[pd.Index(ids).duplicated()]
+    if len(repeated):
+        raise BadDataset(
+            f"{source}: {len(repeated)} ids repeat, first {repeated[0]!r}. Each crystal needs a "
+            "file of its own; make the ids differ, or write parquet."
+        )
+    for id in ids:
+        if not id or id != Path(id).name or id in (".", ".."):
+            raise BadDataset(
+                f"{source}: the id {id!r} cannot be a file name. Rename it, or write parquet."
+            )

@@ -1,0 +1,290 @@
+"""A trained model against labels, beside baselines fitted on the same training rows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float64, Int64
+
+from xtalgraph.data import Dataset
+from xtalgraph.data.splits import PARTS, Split, read_split, refuse_repeated_ids
+from xtalgraph.errors import BadDataset, Rejected, UnknownName
+from xtalgraph.evaluation.baselines import make_baseline, trivial_baselines
+from xtalgraph.evaluation.labels import labelled_rows, read_labels
+from xtalgraph.evaluation.threshold import CRITERION, Threshold, choose_threshold
+from xtalgraph.metrics import classification_metrics, regression_metrics
+from xtalgraph.nn import Task
+from xtalgraph.prediction import Predictor, load_model
+from xtalgraph.units import Target
+
+SPLITS = "splits.csv"  # as a run folder has it
+ALL = "all"
+
+Scores = dict[str, dict[str, int | float]]
+"""Metrics by name, for each target."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """How good a model is on rows of a data set, and what the baselines do on the same rows."""
+
+    part: str  # train, validation, test, all, or given
+    task: Task
+    metrics: Scores
+    baselines: dict[str, Scores]
+    rows: Int64[np.ndarray, "n_rows"]  # of the data set, those that were scored
+    labels: Float64[np.ndarray, "n_rows n_targets"] | Int64[np.ndarray, "n_rows"]
+    predicted: Float64[np.ndarray, "n_rows n_outputs"]
+    ids: tuple[str, ...]
+    notes: tuple[str, ...] = ()  # what the reader of the numbers has to know
+    rejected: tuple[Rejected, ...] = ()
+    threshold: Threshold | None = None  # of two classes, where there is a validation part
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """A table of the true and the predicted values, units in the header."""
+        return tabulate(self.ids, self.labels, self.predicted, self.task)
+
+    def table(self) -> pd.DataFrame:
+        """Give the scores of the model and of the baselines, a row for each of them and target."""
+        rows = []
+        for name, scores in {"this model": self.metrics, **self.baselines}.items():
+            for target in self.task.targets:
+                rows.append({"model": name, "target": target.column, **scores[target.name]})
+        return pd.DataFrame(rows)
+
+    def to_json(self) -> dict[str, object]:
+        """Give the numbers as JSON has them: what is not defined is null."""
+        return {
+            "part": self.part,
+            "task": self.task.kind,
+            "units": {target.name: target.unit for target in self.task.targets},
+            "metrics": _without_nan(self.metrics),
+            "baselines": {name: _without_nan(scores) for name, scores in self.baselines.items()},
+            "threshold": None if self.threshold is None else self.threshold.to_json(),
+            "notes": list(self.notes),
+            "rejected": {row.id: row.reason for row in self.rejected},
+        }
+
+
+def evaluate(
+    model: str | Path | Predictor,
+    dataset: Dataset,
+    *,
+    part: str = "test",
+    rows: Int64[np.ndarray, "n_rows"] | None = None,
+    split: Split | None = None,
+    baselines: tuple[str, ...] | None = None,
+    seed: int = 0,
+    criterion: str = CRITERION,
+    rejected: list[Rejected] | None = None,
+) -> Evaluation:
+    """Score a model on a part of a data set: `train`, `validation`, `test` or `all`; or on `rows`.
+
+    `model` is a run folder, a model file or a loaded predictor. The split is the one given, or that
+    of the run folder. The baselines (the trivial ones if no names are given) are fitted on its
+    training part, never on the rows that are scored; where there is no split, the mean of the
+    model's own training labels stands alone. Rows without any label are left out. A crystal that
+    the model cannot take is refused, or appended to `rejected` and left out of all scores.
+
+    For two classes the threshold that is best on the validation part (by `criterion`: f1, accuracy
+    or youden) is scored too; all metrics but those beside it say the likelier class, as from 0.5.
+    """
+    predictor = model if isinstance(model, Predictor) else load_model(model)
+    refuse_repeated_ids(dataset)
+    if split is None and not isinstance(model, Predictor):
+        split = _find_split(Path(model), dataset, needed=rows is None and part != ALL)
+    chosen = _choose_rows(dataset, part, rows, split)
+    kept = chosen[labelled_rows(read_labels(dataset, predictor.task, chosen))]
+    if len(kept) == 0:
+        raise BadDataset(
+            f"{dataset.source}: none of the {len(chosen)} rows to score has a label of "
+            f"{', '.join(target.name for target in predictor.task.targets)}."
+        )
+    kept, predicted, bad = _predict(predictor, dataset, kept, rejected)
+    stated = _predict_baselines(predictor, dataset, kept, split, baselines, seed)
+    task, true = predictor.task, read_labels(dataset, predictor.task, kept)
+    notes = _find_notes(predictor, dataset, chosen, kept, split, len(bad))
+    threshold = _find_threshold(predictor, dataset, split, kept, true, predicted, criterion)
+    if threshold is not None:
+        notes += (threshold.describe(f"{task.targets[0].name} = {task.classes[1]}"),)
+    return Evaluation(
+        part="given" if rows is not None else part,
+        task=task,
+        metrics=score(true, predicted, task),
+        baselines={name: score(true, values, task) for name, values in stated.items()},
+        rows=kept,
+        labels=true,
+        predicted=predicted,
+        ids=tuple(str(id) for id in dataset.ids[kept]),
+        notes=notes,
+        rejected=tuple(bad),
+        threshold=threshold,
+    )
+
+
+def _find_threshold(
+    predictor: Predictor,
+    dataset: Dataset,
+    split: Split | None,
+    rows: np.ndarray,
+    labels: np.ndarray,
+    predicted: np.ndarray,
+    criterion: str,
+) -> Threshold | None:
+    """Choose the threshold of two classes; none for rows that are themselves of validation."""
+    task = predictor.task
+    if len(task.classes) != 2 or split is None or np.isin(rows, split.validation).any():
+        return None
+    chosen = split.validation[labelled_rows(read_labels(dataset, task, split.validation))]
+    chosen, probabilities, _ = _predict(predictor, dataset, chosen, rejected=[])
+    known = read_labels(dataset, task, chosen)
+    return choose_threshold(known, probabilities, labels, predicted, criterion)
+
+
+def _predict(
+    predictor: Predictor, dataset: Dataset, rows: np.ndarray, rejected: list[Rejected] | None
+) -> tuple[Int64[np.ndarray, "n_kept"], Float64[np.ndarray, "n_kept n_outputs"], list[Rejected]]:
+    """Give the rows that could be predicted, their predictions, and what was left out."""
+    bad: list[Rejected] = []
+    crystals = dataset.crystals.take(rows)
+    predictions = predictor.predict(crystals, rejected=None if rejected is None else bad)
+    if rejected is not None:
+        rejected += bad
+    lost = {row.id for row in bad}
+    kept = np.array([str(id) not in lost for id in crystals.ids], dtype=bool)
+    return rows[kept], predictions.values, bad
+
+
+def score(
+    labels: Float64[np.ndarray, "n_rows n_targets"] | Int64[np.ndarray, "n_rows"],
+    predicted: Float64[np.ndarray, "n_rows n_outputs"],
+    task: Task,
+) -> Scores:
+    """Give all metrics of each target: of numbers in their units, or of class probabilities."""
+    if task.kind == "classification":
+        return {task.targets[0].name: classification_metrics(labels, predicted)}
+    return {
+        target.name: regression_metrics(labels[:, number], predicted[:, number])
+        for number, target in enumerate(task.targets)
+        if not np.isnan(labels[:, number]).all()
+    } | {
+        target.name: {"n_scored": 0, "n_missing": len(labels)}
+        for number, target in enumerate(task.targets)
+        if np.isnan(labels[:, number]).all()
+    }
+
+
+def tabulate(
+    ids: tuple[str, ...],
+    labels: Float64[np.ndarray, "n_rows n_targets"] | Int64[np.ndarray, "n_rows"],
+    predicted: Float64[np.ndarray, "n_rows n_outputs"],
+    task: Task,
+) -> pd.DataFrame:
+    """Give `id`, then true and predicted for each target, or the classes and a probability each."""
+    columns: dict[str, object] = {"id": np.array(ids, dtype=object)}
+    if task.kind == "classification":
+        name, classes = task.targets[0].name, np.array([*task.classes, None], dtype=object)
+        columns[f"{name} true"] = classes[labels]  # -1, a missing label, is the None at the end
+        columns[f"{name} predicted"] = classes[predicted.argmax(axis=1)]
+        for number, label in enumerate(task.classes):
+            columns[f"probability {label}"] = predicted[:, number]
+        return pd.DataFrame(columns)
+    for number, target in enumerate(task.targets):
+        for word, values in (("true", labels), ("predicted", predicted)):
+            columns[Target(f"{target.name} {word}", target.unit).column] = values[:, number]
+    return pd.DataFrame(columns)
+
+
+def _find_split(folder: Path, dataset: Dataset, needed: bool) -> Split | None:
+    """Give the split of the run folder; None where it has none or is of other data."""
+    file = (folder if folder.is_dir() else folder.parent) / SPLITS
+    if not needed and not file.is_file():
+        return None
+    if not file.is_file():
+        raise BadDataset(
+            f"{file} does not exist, so it is not known which crystals are of which part. Score "
+            "all of them (--split all), or give a split."
+        )
+    try:
+        return read_split(file, dataset)
+    except BadDataset as error:
+        if not needed:
+            return None
+        raise BadDataset(f"{error} To score all crystals of other data: --split all.") from error
+
+
+def _choose_rows(
+    dataset: Dataset, part: str, rows: np.ndarray | None, split: Split | None
+) -> Int64[np.ndarray, "n_rows"]:
+    if part not in (*PARTS, ALL):
+        raise UnknownName("part", part, (*PARTS, ALL))
+    if rows is not None:
+        return rows.astype(np.int64)
+    if part == ALL:
+        return np.arange(len(dataset), dtype=np.int64)
+    if split is None:
+        raise BadDataset(
+            f"which crystals are the {part} part is not known for a loaded model. Give a split, "
+            "or the run folder instead of the model, or score all."
+        )
+    chosen = split.part(part)
+    if len(chosen) == 0:
+        raise BadDataset(f"the {part} part of the split is empty. Score another part.")
+    return chosen
+
+
+def _predict_baselines(
+    predictor: Predictor,
+    dataset: Dataset,
+    rows: np.ndarray,
+    split: Split | None,
+    names: tuple[str, ...] | None,
+    seed: int,
+) -> Mapping[str, Float64[np.ndarray, "n_rows n_outputs"]]:
+    task, normaliser = predictor.task, predictor.saved.normaliser
+    if split is None:
+        if normaliser is None:
+            return {}
+        return {"mean": np.tile(np.array(normaliser.mean), (len(rows), 1))}
+    if names is None:
+        chosen = trivial_baselines(task, seed=seed)
+    else:
+        chosen = {name: make_baseline(name, seed=seed, kind=task.kind) for name in names}
+    for baseline in chosen.values():
+        baseline.fit(dataset, split.train, task)
+    return {name: baseline.predict(dataset, rows) for name, baseline in chosen.items()}
+
+
+def _find_notes(
+    predictor: Predictor,
+    dataset: Dataset,
+    chosen: np.ndarray,
+    kept: np.ndarray,
+    split: Split | None,
+    n_rejected: int,
+) -> tuple[str, ...]:
+    notes = []
+    n_unlabelled = len(chosen) - len(kept) - n_rejected
+    if n_unlabelled:
+        notes.append(f"{n_unlabelled} rows without a label were left out.")
+    if n_rejected:
+        notes.append(f"{n_rejected} crystals could not be predicted and were left out.")
+    if split is not None:
+        n_seen = int(np.isin(kept, split.train).sum())
+        if n_seen:
+            notes.append(f"{n_seen} of the {len(kept)} crystals are of the training part.")
+    elif predictor.saved.provenance.get("data_checksum") == dataset.checksum:
+        notes.append("The model was trained on crystals of this very data set.")
+    else:
+        notes.append("No split is known: only the mean of the training labels stands beside.")
+    return tuple(notes)
+
+
+def _without_nan(scores: Scores) -> dict[str, dict[str, int | float | None]]:
+    return {
+        target: {name: None if value != value else value for name, value in values.items()}
+        for target, values in scores.items()
+    }

@@ -1,0 +1,17 @@
+from .arrays import (
+    GraphArrays as GraphArrays,
+)
+from .build import (
+    build_arrays as build_arrays,
+    nearest_distances as nearest_distances,
+)
+from .config import (
+    GraphConfig as GraphConfig,
+)
+from .graph import (
+    CrystalGraph as CrystalGraph,
+    build_graphs as build_graphs,
+)
+from .loader import (
+    GraphLoader as GraphLoader,
+)

@@ -1,0 +1,35 @@
+from .calibration import (
+    ReliabilityCurve as ReliabilityCurve,
+    calibration_curve as calibration_curve,
+    conformal_quantile as conformal_quantile,
+    expected_calibration_error as expected_calibration_error,
+    interval_coverage as interval_coverage,
+    normal_coverage_curve as normal_coverage_curve,
+)
+from .classification import (
+    MISSING_CLASS as MISSING_CLASS,
+    accuracy as accuracy,
+    balanced_accuracy as balanced_accuracy,
+    class_indices as class_indices,
+    classification_metrics as classification_metrics,
+    confusion_matrix as confusion_matrix,
+    f1 as f1,
+    log_loss as log_loss,
+    macro_f1 as macro_f1,
+)
+from .curves import (
+    Curve as Curve,
+    average_precision as average_precision,
+    best_threshold as best_threshold,
+    precision_recall_curve as precision_recall_curve,
+    roc_auc as roc_auc,
+    roc_curve as roc_curve,
+)
+from .regression import (
+    keep_labelled as keep_labelled,
+    max_error as max_error,
+    mean_absolute_error as mean_absolute_error,
+    r_squared as r_squared,
+    regression_metrics as regression_metrics,
+    root_mean_squared_error as root_mean_squared_error,
+)

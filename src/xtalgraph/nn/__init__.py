@@ -1,0 +1,5 @@
+"""Networks: element and bond vectors, convolutions, pooling; tasks, and models on disk."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

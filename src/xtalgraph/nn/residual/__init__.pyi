@@ -1,0 +1,6 @@
+from .config import (
+    ResidualConfig as ResidualConfig,
+)
+from .network import (
+    ResidualNetwork as ResidualNetwork,
+)

@@ -1,0 +1,159 @@
+"""Figures of classification: ROC, precision over recall, confusion matrix, reliability."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float, Float64, Int
+
+from xtalgraph.metrics import (
+    ReliabilityCurve,
+    average_precision,
+    confusion_matrix,
+    precision_recall_curve,
+    roc_auc,
+    roc_curve,
+)
+from xtalgraph.report.figures.style import (
+    COLOURS,
+    COLUMN_WIDTH,
+    DASHES,
+    PAGE_WIDTH,
+    SERIES,
+    label,
+    new_figure,
+    styled,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CROWDED = 15  # classes of a confusion matrix above which no number is legible
+
+
+@styled
+def roc_figure(
+    true: Int[np.ndarray, "n_rows"], scores: Mapping[str, np.ndarray], *, positive: str = "class 1"
+) -> "Figure":
+    """Draw the ROC curve of each model's score for the class `positive`, with its area."""
+    figure, axes = new_figure(COLUMN_WIDTH, COLUMN_WIDTH)
+    axes.plot([0, 1], [0, 1], color=COLOURS["grey"], linewidth=0.9)
+    for number, (model, score) in enumerate(scores.items()):
+        curve = roc_curve(true, score)
+        area = roc_auc(true, np.column_stack([1 - score, score]))
+        _draw_steps(axes, curve.x, curve.y, f"{model}: area {area:.3f}", number)
+    axes.set_xlabel("false-positive rate (fraction)")
+    axes.set_ylabel("true-positive rate (fraction)")
+    axes.set_title(f"Is it {positive}?")
+    _square(axes)
+    axes.legend(loc="lower right")
+    return figure
+
+
+@styled
+def precision_recall_figure(
+    true: Int[np.ndarray, "n_rows"], scores: Mapping[str, np.ndarray], *, positive: str = "class 1"
+) -> "Figure":
+    """Draw precision over recall of each model's score for the class `positive`, with its area."""
+    figure, axes = new_figure(COLUMN_WIDTH, COLUMN_WIDTH)
+    share = float((true == 1).sum() / (true >= 0).sum())
+    axes.axhline(share, color=COLOURS["grey"], linewidth=0.9)
+    axes.annotate(f"chance {share:.2f}", (0.01, share), va="bottom", fontsize=7.5, color="#555555")
+    for number, (model, score) in enumerate(scores.items()):
+        curve = precision_recall_curve(true, score)
+        area = average_precision(true, score)
+        _draw_steps(axes, curve.x, curve.y, f"{model}: area {area:.3f}", number)
+    axes.set_xlabel("recall (fraction)")
+    axes.set_ylabel("precision (fraction)")
+    axes.set_title(f"Is it {positive}?")
+    _square(axes)
+    axes.legend(loc="lower left")
+    return figure
+
+
+def _draw_steps(axes: "Axes", x: np.ndarray, y: np.ndarray, name: str, number: int) -> None:
+    axes.plot(
+        x,
+        y,
+        color=SERIES[number % len(SERIES)],
+        linestyle=DASHES[number % len(DASHES)],
+        label=name.replace("_", " "),
+    )
+
+
+def _square(axes: "Axes") -> None:
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_aspect("equal")
+
+
+@styled
+def confusion_figure(
+    true: Int[np.ndarray, "n_rows"],
+    predicted: Int[np.ndarray, "n_rows"],
+    classes: Sequence[str],
+) -> "Figure":
+    """Draw the confusion matrix: colour is the fraction of the true class, the number the count.
+
+    With more than 15 classes the numbers are left out.
+    """
+    counts = confusion_matrix(true, predicted, len(classes))
+    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    crowded = len(classes) > CROWDED
+    side = PAGE_WIDTH if crowded else max(COLUMN_WIDTH, 1.6 + 0.42 * len(classes))
+    figure, axes = new_figure(side + 0.5, side)
+    image = axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.ndindex(*counts.shape):
+        if counts[row, column] and not crowded:
+            shade = "white" if fractions[row, column] > 0.55 else "#222222"
+            text = f"{counts[row, column]:,}"
+            axes.text(column, row, text, ha="center", va="center", color=shade, fontsize=7.5)
+    short = len(classes) < 4 and max(map(len, classes)) < 13
+    turn, side_of_tick = (0, "center") if short else (90, "center") if crowded else (40, "right")
+    size = 5 if crowded else 8
+    axes.set_xticks(range(len(classes)), classes, rotation=turn, ha=side_of_tick, fontsize=size)
+    axes.set_yticks(range(len(classes)), classes, fontsize=size)
+    axes.grid(visible=False)
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
+    bar = figure.colorbar(image, ax=axes, shrink=0.75, pad=0.02)
+    bar.set_label("fraction of the true class", fontsize=8)
+    bar.outline.set_visible(False)
+    return figure
+
+
+@styled
+def reliability_figure(curve: ReliabilityCurve, *, positive: str = "class 1") -> "Figure":
+    """Draw observed frequency over stated probability, and below it how many crystals a bin has."""
+    figure, axes = new_figure(COLUMN_WIDTH, COLUMN_WIDTH + 0.8)
+    axes.remove()
+    axes, below = figure.subplots(2, 1, height_ratios=[4, 1], sharex=True)
+    axes.plot([0, 1], [0, 1], color=COLOURS["grey"], linewidth=0.9, label="honest")
+    axes.plot(curve.predicted, curve.observed, "o-", color=COLOURS["blue"], label="this model")
+    axes.set_ylabel(f"fraction that is {positive}")
+    axes.legend()
+    below.bar(curve.predicted, curve.counts, width=0.05, color=COLOURS["sky"])
+    below.set_ylabel("crystals")
+    below.set_xlabel(f"stated probability of {positive}")
+    axes.set_xlim(-0.02, 1.02)
+    return figure
+
+
+@styled
+def coverage_figure(
+    levels: Float64[np.ndarray, "n_points"], observed: Mapping[str, Float[np.ndarray, "n_points"]]
+) -> "Figure":
+    """Draw how often intervals hold the true value, over how often they say they do."""
+    figure, axes = new_figure(COLUMN_WIDTH, COLUMN_WIDTH)
+    axes.plot([0, 1], [0, 1], color=COLOURS["grey"], linewidth=0.9)
+    axes.annotate("over-confident", (0.97, 0.04), ha="right", fontsize=8, color="#555555")
+    axes.annotate("too careful", (0.03, 0.93), fontsize=8, color="#555555")
+    for number, (model, values) in enumerate(observed.items()):
+        _draw_steps(axes, levels, values, model, number)
+    axes.set_xlabel(label("stated coverage of the interval", "fraction"))
+    axes.set_ylabel(label("crystals inside the interval", "fraction"))
+    _square(axes)
+    if len(observed) > 1:
+        figure.legend(loc="outside lower center", ncols=2)
+    return figure

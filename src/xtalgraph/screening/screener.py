@@ -1,0 +1,257 @@
+"""What happens to a chunk: filters, prediction, the condition, and a table of those that pass."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from xtalgraph.data import Dataset
+from xtalgraph.data.composition import contains_element, reduced_formulas
+from xtalgraph.data.write import as_table
+from xtalgraph.errors import BadConfig, Rejected
+from xtalgraph.prediction import Predictor, load_model
+from xtalgraph.screening.candidates import Candidates, Chunk
+from xtalgraph.screening.expression import Expression, compile_expression
+from xtalgraph.screening.known import KnownCrystals
+from xtalgraph.screening.oxidation_states import can_be_neutral
+from xtalgraph.structures import CrystalStore
+from xtalgraph.units import Target, read_target_header
+
+SCORE, BOUND = "score", "score_bound"
+SITES, PASSED = ("A", "B", "X"), "passed"
+UNCERTAINTY, DOMAIN, REASON = "_uncertainty", "domain", "domain_reason"
+_LEVELS = ("in", "edge", "out")  # of a prediction's domain, the best first
+COUNTS, REJECTED = b"xtalgraph.counts", b"xtalgraph.rejected"  # metadata of a part
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What is asked of every candidate; it crosses to the processes that answer it."""
+
+    models: tuple[str, ...]  # as `load_model` takes them
+    where: str = ""  # an expression; empty: all pass
+    rank_by: str = ""  # an expression, the smallest first; empty: the first predicted number
+    exclude: tuple[str, ...] = ()  # elements
+    charge_balance: bool = False
+    device: str = "cpu"
+    known: KnownCrystals | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """A chunk done: a table of what passes, the counts of the filters, and what was bad."""
+
+    table: pa.Table  # structures as `write_parquet` has them, then columns
+    predicted: pa.Table  # of all that was predicted: quantities, sites of a perovskite, `passed`
+    counts: Mapping[str, int]  # in the order of the filters, `passed` last
+    rejected: tuple[Rejected, ...]
+
+    def as_part(self) -> pa.Table:
+        """Give all of it as one table, counts and rejected rows in its metadata."""
+        rejected = [[row.id, row.reason] for row in self.rejected]
+        return self.table.replace_schema_metadata(
+            {COUNTS: json.dumps(dict(self.counts)), REJECTED: json.dumps(rejected)}
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Described:
+    """Crystals with all their columns, under plain names, and what could not be predicted."""
+
+    frame: pd.DataFrame
+    crystals: CrystalStore
+    rejected: tuple[Rejected, ...]
+
+
+class Judge:
+    """Loads the models once, and answers the question for one chunk after another."""
+
+    def __init__(self, question: Question) -> None:
+        if not question.models:
+            raise BadConfig("no model to screen with. Name one or more (--model).")
+        self.question = question
+        self.predictors = [load_model(name, device=question.device) for name in question.models]
+        self.targets = _read_targets(self.predictors)
+        self.quantities = _list_quantities(self.predictors)
+        self.where: Expression | None = None
+        self.rank_by: Expression | None = None
+
+    def prepare(self, candidates: Candidates) -> None:
+        """Compile both expressions against the columns that such candidates have."""
+        columns = list(self._describe(_take(candidates, np.empty(0, np.int64))).frame.columns)
+        if self.question.where:
+            self.where = compile_expression(self.question.where, columns)
+        self.rank_by = compile_expression(self.question.rank_by or self._first_number(), columns)
+
+    def judge(self, chunk: Chunk) -> Verdict:
+        """Make the candidates of a chunk, filter and predict them, and keep those that pass."""
+        candidates = chunk.make()
+        if self.rank_by is None:
+            self.prepare(candidates)
+        counts = {"candidates": candidates.n_candidates, **candidates.left_out}
+        candidates = self._filter(candidates, counts)
+        described = self._describe(candidates)
+        frame, rejected = described.frame, (*candidates.rejected, *described.rejected)
+        counts |= {"rejected": len(rejected), "predicted": len(frame)}
+        arrays = {str(name): _as_array(frame[name]) for name in frame.columns}
+        passes = np.ones(len(frame), bool) if self.where is None else self.where.test(arrays)
+        frame = frame.assign(**self._score(arrays))
+        kept = np.flatnonzero(passes)
+        counts[PASSED] = len(kept)
+        dataset = Dataset(
+            "passed",
+            described.crystals.take(kept),
+            frame.iloc[kept].reset_index(drop=True),
+            {**candidates.targets, **self.targets},
+            "screening",
+            "",
+        )
+        return Verdict(as_table(dataset), self._list_predicted(arrays, passes), counts, rejected)
+
+    def _list_predicted(self, arrays: Mapping[str, np.ndarray], passes: np.ndarray) -> pa.Table:
+        """Give all predictions of a chunk in some bytes each: for distributions and maps."""
+        columns = {name: pa.array(arrays[name].astype(np.float32)) for name in self.quantities}
+        if set(SITES) <= set(arrays):
+            columns |= {
+                site: pa.array(arrays[site], pa.string()).dictionary_encode() for site in SITES
+            }
+        return pa.table(columns | {PASSED: pa.array(passes)})
+
+    def _filter(self, candidates: Candidates, counts: dict[str, int]) -> Candidates:
+        """Leave out excluded elements, and what no common states make neutral."""
+        kept = np.ones(len(candidates.crystals), dtype=bool)
+        if self.question.exclude:
+            for symbol in self.question.exclude:
+                kept &= ~contains_element(candidates.crystals, symbol)
+            counts["excluded elements"] = int((~kept).sum())
+        if self.question.charge_balance:
+            neutral = can_be_neutral(candidates.crystals)
+            counts["charge balance"] = int((kept & ~neutral).sum())
+            kept &= neutral
+        return candidates if kept.all() else _take(candidates, np.flatnonzero(kept))
+
+    def _describe(self, candidates: Candidates) -> _Described:
+        """Predict the candidates, and give all columns of those that every model can take."""
+        store = candidates.crystals
+        bad: dict[str, Rejected] = {}
+        tables = []
+        for predictor in self.predictors:
+            found: list[Rejected] = []
+            tables.append(predictor.predict(store, rejected=found).to_frame())
+            bad |= {row.id: row for row in found if row.id not in bad}
+        rows = np.array([row for row, id in enumerate(store.ids) if id not in bad], dtype=np.int64)
+        kept = store if not bad else store.take(rows)
+        formulas = reduced_formulas(kept)
+        frame = candidates.columns.iloc[rows].reset_index(drop=True)
+        volumes = np.abs(np.linalg.det(kept.lattices)) / kept.n_atoms
+        frame = frame.assign(
+            formula=np.array(formulas, dtype=object),
+            n_atoms=kept.n_atoms,
+            volume_per_atom=volumes,
+        )
+        if self.question.known is not None:
+            frame["known"] = self.question.known.compare(kept, formulas)
+        for table in tables:
+            good = table[~table["id"].isin(bad)] if bad else table
+            _add_predictions(frame, good.reset_index(drop=True))
+        return _Described(frame, kept, tuple(bad.values()))
+
+    def _first_number(self) -> str:
+        for predictor in self.predictors:
+            if predictor.task.kind == "regression":
+                return plain_name(predictor.task.targets[0].name)
+        return f"-{self.quantities[len(self.predictors[0].task.classes) - 1]}"
+
+    def _score(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Give the number to rank by, and the worst that it may be within the uncertainties.
+
+        That is the largest value over the corners of prediction ± uncertainty of the columns used.
+        """
+        rank_by = self.rank_by
+        if rank_by is None:
+            raise BadConfig("nothing to rank by: call `prepare` first.")
+        scores = {SCORE: rank_by.measure(arrays)}
+        uncertain = sorted(name for name in rank_by.names if name + UNCERTAINTY in arrays)
+        if uncertain:
+            corners = []
+            for signs in itertools.product((-1, 0, 1), repeat=len(uncertain)):
+                moved = {
+                    name: arrays[name] + sign * arrays[name + UNCERTAINTY]
+                    for name, sign in zip(uncertain, signs, strict=True)
+                }
+                corners.append(rank_by.measure({**arrays, **moved}))
+            scores[BOUND] = np.max(corners, axis=0)
+        return scores
+
+
+def plain_name(header: str) -> str:
+    """Give the name of a column in expressions: without unit, blanks and signs as `_`.
+
+    >>> plain_name("energy_above_hull uncertainty [eV/atom]"), plain_name("log10(K_VRH)")
+    ('energy_above_hull_uncertainty', 'log10_K_VRH')
+    """
+    name = read_target_header(header).name
+    return "_".join("".join(sign if sign.isalnum() else " " for sign in name).split())
+
+
+def _read_targets(predictors: list[Predictor]) -> dict[str, Target]:
+    """Give the unit of each predicted column by its plain name; two of one name are refused."""
+    found: dict[str, Target] = {}
+    for predictor in predictors:
+        empty = predictor.predict(CrystalStore.from_crystals([])).to_frame()
+        for header in empty.columns.drop("id"):
+            name = plain_name(header)
+            if name in found and name not in (DOMAIN, REASON):
+                raise BadConfig(
+                    f"two models predict {name}. Give one of them, or make one ensemble of both."
+                )
+            target = read_target_header(header)
+            found[name] = Target(name, target.unit, target.per)
+    return {name: target for name, target in found.items() if target.unit}
+
+
+def _list_quantities(predictors: list[Predictor]) -> tuple[str, ...]:
+    """Give the plain names of the predicted numbers: targets, or probabilities of classes."""
+    found: list[str] = []
+    for predictor in predictors:
+        task = predictor.task
+        if task.kind == "regression":
+            found += [plain_name(target.name) for target in task.targets]
+        else:
+            found += [plain_name(f"probability {word}") for word in task.classes]
+    return tuple(found)
+
+
+def _add_predictions(frame: pd.DataFrame, table: pd.DataFrame) -> None:
+    """Add the columns of one model; of two domains the worse one counts."""
+    for header in table.columns.drop("id"):
+        name, values = plain_name(header), table[header]
+        if name not in (DOMAIN, REASON) or name not in frame:
+            frame[name] = values.to_numpy()
+        elif name == REASON:
+            both = zip(frame[name], values, strict=True)
+            frame[name] = ["; ".join(text for text in pair if text) for pair in both]
+        else:
+            both = zip(frame[name], values, strict=True)
+            frame[name] = [max(pair, key=_LEVELS.index) for pair in both]
+
+
+def _take(candidates: Candidates, rows: np.ndarray) -> Candidates:
+    return Candidates(
+        candidates.crystals.take(rows),
+        candidates.columns.iloc[rows].reset_index(drop=True),
+        candidates.targets,
+        candidates.left_out,
+        candidates.rejected,
+    )
+
+
+def _as_array(column: pd.Series) -> np.ndarray:
+    kind = column.dtype.kind
+    return column.to_numpy() if kind in "fiub" else column.to_numpy(dtype=object)

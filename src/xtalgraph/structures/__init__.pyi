@@ -1,0 +1,26 @@
+from .checks import (
+    refuse_overlap as refuse_overlap,
+)
+from .crystal import (
+    Crystal as Crystal,
+    lattice_from_parameters as lattice_from_parameters,
+)
+from .reading import (
+    read_crystal as read_crystal,
+    read_crystals as read_crystals,
+)
+from .store import (
+    CrystalStore as CrystalStore,
+    pack as pack,
+)
+from .symmetry import (
+    crystal_system as crystal_system,
+    find_orbits as find_orbits,
+    find_space_group as find_space_group,
+    niggli_cell as niggli_cell,
+    primitive_cell as primitive_cell,
+)
+from .writing import (
+    format_cif as format_cif,
+    write_crystal as write_crystal,
+)

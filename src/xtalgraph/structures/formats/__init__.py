@@ -1,0 +1,1 @@
+"""The file formats of crystals, a file each."""

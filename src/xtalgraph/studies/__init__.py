@@ -1,0 +1,1 @@
+"""Many trainings and one answer: compare, learning curve, tune, cross-validate, matbench."""

@@ -1,0 +1,143 @@
+"""The page of a comparison: one table, scores over seeds, losses side by side, how to repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from xtalgraph.evaluation.page_parts import (
+    as_records,
+    describe_data,
+    describe_settings,
+    list_failures,
+    name_targets,
+    target_table,
+)
+from xtalgraph.report import figures
+from xtalgraph.report.page import Picture, Report, Section, file_name, write_report
+
+if TYPE_CHECKING:
+    from xtalgraph.studies.comparison_result import Comparison
+    from xtalgraph.training import RunConfig
+
+BELOW_ALL = "Means over seeds and their deviation; seconds of one run."
+FITTED = "Baselines, fitted on the training part of the same split."
+LOSSES = ["train_loss", "validation_loss"]
+
+
+def write_comparison_page(
+    result: Comparison, config: RunConfig, options: Mapping[str, object]
+) -> None:
+    """Write the page, with tables and figures beside it, into the folder of the comparison."""
+    sections = [
+        _describe_result(result),
+        Section(
+            "Losses side by side",
+            (
+                "One setting at a time; the others as in the best combination by validation. "
+                "Lines are means over the seeds.",
+            )
+            if len(result.settings) > 1
+            else ("Lines are means over the seeds.",),
+            pictures=tuple(_draw_losses(result)),
+        ),
+        Section("Every run", tables=(target_table("runs", result.runs, result.problem),)),
+        describe_data(result.problem, str(options["split"])),
+        describe_settings(result.folder, result.problem, "compare", config, options),
+    ]
+    numbers = {
+        "summary": as_records(result.summary),
+        "runs": as_records(result.runs),
+        "baselines": as_records(result.baselines),
+    }
+    varied = " and ".join(name.replace("_", " ") for name in result.settings)
+    title = f"{name_targets(result.problem)}: {varied} compared"
+    write_report(result.folder, Report(title, tuple(sections), numbers))
+
+
+def _describe_result(result: Comparison) -> Section:
+    ranked = result.rank()
+    words = (
+        "Choose by the validation part; the test part then judges what was chosen. Deviations are "
+        "over seeds of the initial weights and batches, on one split."
+    )
+    best = []
+    if len(ranked):
+        best.append(f"Best on the validation part: {_name_row(ranked.iloc[0], result)}.")
+    return Section(
+        "Result",
+        (words, *best),
+        list_failures(result.runs),
+        (
+            target_table("summary", result.summary, result.problem, BELOW_ALL),
+            target_table("baselines", result.baselines, result.problem, FITTED),
+        ),
+        tuple(_draw_scores(result)),
+    )
+
+
+def _name_row(row: pd.Series, result: Comparison) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {row[name]}" for name in result.settings)
+
+
+def _draw_scores(result: Comparison) -> list[Picture]:
+    pictures = []
+    part = "test" if f"test_{result.metric}" in result.runs else "validation"
+    column = f"{part}_{result.metric}"
+    for target in result.problem.task.targets:
+        of_target = result.runs[result.runs["target"] == target.column]
+        if column not in of_target:
+            continue
+        done = of_target.dropna(subset=[column])
+        scores = {
+            _name_row(group.iloc[0], result): group[column].tolist()
+            for _, group in done.groupby(list(result.settings), sort=False)
+        }
+        unit = target.unit if result.problem.task.kind == "regression" else ""
+        drawn = figures.scores_over_folds(
+            scores, metric=f"{part} {result.metric}", unit=unit, points="seeds"
+        )
+        pictures.append(
+            Picture(file_name(f"scores_{target.name}"), drawn, f"{target.name}: {part} part.", 560)
+        )
+    return pictures
+
+
+def _draw_losses(result: Comparison) -> list[Picture]:
+    """Draw a figure for each setting that was varied, the others as in the best combination."""
+    ranked = result.rank()
+    if not len(ranked):
+        return []
+    pictures = []
+    for setting in result.settings:
+        others = {name: ranked.iloc[0][name] for name in result.settings if name != setting}
+        histories = _mean_histories(result, setting, others)
+        drawn = figures.compare_losses(histories)
+        words = f"{setting.replace('_', ' ')}"
+        if others:
+            words += " at " + ", ".join(f"{n.replace('_', ' ')} {v}" for n, v in others.items())
+        pictures.append(
+            Picture(
+                file_name(f"losses_{setting}"), drawn, f"Training and validation: {words}.", 860
+            )
+        )
+    return pictures
+
+
+def _mean_histories(
+    result: Comparison, setting: str, others: Mapping[str, object]
+) -> dict[str, pd.DataFrame]:
+    """Give the mean losses over seeds of each value of a setting."""
+    found: dict[str, list[pd.DataFrame]] = {}
+    for outcome in result.outcomes:
+        labels = outcome.point.labels
+        same = all(str(labels[name]) == str(value) for name, value in others.items())
+        if same and outcome.run is not None:
+            name = f"{setting.replace('_', ' ')} {labels[setting]}"
+            found.setdefault(name, []).append(outcome.run.history)
+    return {
+        name: pd.concat(histories).groupby("epoch", as_index=False)[LOSSES].mean()
+        for name, histories in found.items()
+    }

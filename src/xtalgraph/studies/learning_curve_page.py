@@ -1,0 +1,101 @@
+"""The page of a learning curve: the curve, its table, and how to repeat it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from xtalgraph.evaluation.page_parts import (
+    as_records,
+    describe_data,
+    describe_settings,
+    list_failures,
+    name_targets,
+    target_table,
+)
+from xtalgraph.report import figures
+from xtalgraph.report.page import Picture, Report, Section, file_name, write_report
+from xtalgraph.studies.cross_validation_result import MAIN_METRIC
+from xtalgraph.studies.trial_tables import as_errors
+
+if TYPE_CHECKING:
+    from xtalgraph.studies.learning_curve_result import LearningCurve
+    from xtalgraph.training import RunConfig
+    from xtalgraph.units import Target
+
+FITTED = "Error ∝ size^power, fitted to the means over seeds."
+FORMATION_ENERGIES = ("formation_energy_per_atom", "formation_energy")
+
+
+def write_learning_curve_page(
+    result: LearningCurve, config: RunConfig, options: Mapping[str, object]
+) -> None:
+    """Write the page, with tables and figures beside it, into the folder of the curve."""
+    words = (
+        "All are tested on the same crystals. Small points are seeds, each with its own training "
+        "crystals and weights; lines go through the geometric means. Baselines are fitted on the "
+        "same training crystals."
+    )
+    factor = options["epoch-factor"]
+    epochs = (
+        f"{config.train.epochs} epochs at the largest size; smaller ones have as many steps, but "
+        f"at most {factor:g} times the epochs."
+        if factor != 1
+        else f"{config.train.epochs} epochs at every size."
+    )
+    result_section = Section(
+        "Result",
+        (words, epochs),
+        list_failures(result.runs),
+        (
+            target_table("summary", result.summary, result.problem),
+            target_table("slopes", result.slopes, result.problem, FITTED),
+        ),
+        tuple(_draw_curve(result, target) for target in result.problem.task.targets),
+    )
+    nested = (
+        "For each seed the smaller training parts lie within the larger ones; validation and test "
+        "part are those of the whole split.",
+    )
+    sections = (
+        result_section,
+        Section("Every run", tables=(target_table("runs", result.runs, result.problem),)),
+        describe_data(result.problem, str(options["split"]), words=nested),
+        describe_settings(result.folder, result.problem, "learning-curve", config, options),
+    )
+    numbers = {
+        "summary": as_records(result.summary),
+        "slopes": as_records(result.slopes),
+        "runs": as_records(result.runs),
+    }
+    title = f"{name_targets(result.problem)}: learning curve"
+    write_report(result.folder, Report(title, sections, numbers))
+
+
+def choose_band(target: Target) -> tuple[float, float] | None:
+    """Give the band of DFT against experiment, where the target is a formation energy.
+
+    >>> from xtalgraph.units import Target
+    >>> choose_band(Target("formation_energy_per_atom", "eV/atom", "atom"))
+    (0.081, 0.136)
+    >>> choose_band(Target("band_gap", "eV"))
+    """
+    is_formation = target.name in FORMATION_ENERGIES and target.unit == "eV/atom"
+    return figures.DFT_AGAINST_EXPERIMENT if is_formation else None
+
+
+def _draw_curve(result: LearningCurve, target: Target) -> Picture:
+    kind = result.problem.task.kind
+    metric = f"test_{MAIN_METRIC[kind]}"
+    runs = result.runs[result.runs["target"] == target.column].dropna(subset=[metric])
+    name = MAIN_METRIC[kind] if kind == "regression" else "error_rate"
+    errors = as_errors(runs[metric], metric, len(result.problem.rows("test")))
+    drawn = figures.error_against_size(
+        runs.assign(**{name: errors}),
+        unit=target.unit if kind == "regression" else "fraction",
+        metric=name,
+        band=choose_band(target),
+    )
+    return Picture(
+        file_name(f"learning_curve_{target.name}"), drawn, f"{target.name}: test part.", 560
+    )

@@ -1,0 +1,135 @@
+"""The page of a search: the best settings, every trial, and how to go on from there."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from xtalgraph.evaluation.page_parts import (
+    as_records,
+    describe_data,
+    describe_settings,
+    list_failures,
+    name_source,
+    name_targets,
+    target_table,
+)
+from xtalgraph.report import figures
+from xtalgraph.report.page import Picture, Report, Section, Table, write_report
+from xtalgraph.studies.search_space import Range, format_space, get_value
+from xtalgraph.studies.trial_tables import score_baselines
+from xtalgraph.studies.tuning_result import BEST, Tuning
+from xtalgraph.training.run_folder import write_text
+
+if TYPE_CHECKING:
+    from xtalgraph.training.problem import Problem
+
+SPACE = "space.toml"
+
+
+def write_tuning_page(result: Tuning, searched: Problem, options: Mapping[str, object]) -> None:
+    """Write the page, with tables and figures beside it, into the folder of the search.
+
+    `searched` is the problem without its test part, as the trials had it.
+    """
+    folder = result.folder
+    write_text(folder / SPACE, format_space(result.space))
+    baselines = score_baselines(searched, part="validation")
+    options = {**options, "space": folder / SPACE}
+    sections = (
+        _describe_result(result, baselines, searched),
+        Section("Every trial", tables=(Table("trials", result.trials.drop(columns="folder")),)),
+        describe_data(
+            result.problem,
+            str(options["split"]),
+            words=("The test part was put aside before the search, and no trial has seen it.",),
+        ),
+        describe_settings(folder, result.problem, "tune", result.config, options),
+    )
+    numbers = {
+        "best_score": result.best_score,
+        "best": {name: get_value(result.best, name) for name in result.space},
+        "trials": as_records(result.trials),
+        "baselines": as_records(baselines),
+    }
+    title = f"{name_targets(result.problem)}: search for settings"
+    write_report(folder, Report(title, sections, numbers))
+
+
+def _describe_result(result: Tuning, baselines: pd.DataFrame, searched: Problem) -> Section:
+    words, unit = describe_score(searched)
+    counts = result.trials["state"].value_counts()
+    given = [get_value(result.config, name) for name in result.space]
+    best = [get_value(result.best, name) for name in result.space]
+    table = pd.DataFrame(
+        {"setting": list(result.space), "as_given": map(str, given), "best": map(str, best)}
+    )
+    lines = (
+        f"Best {words}: {result.best_score:.4g} {unit}".rstrip()
+        + f"; {counts.get('complete', 0)} trials were complete, {counts.get('pruned', 0)} broken "
+        "off as worse than the median.",
+        *_describe_first(result, unit),
+        "The best of many trials is flattered by the choice among them: judge it on the test part.",
+    )
+    score = {"score": words, "unit": unit}
+    settings = {
+        name: isinstance(entry, Range) and entry.log for name, entry in result.space.items()
+    }
+    pictures = (
+        Picture(
+            "scores_of_trials",
+            figures.scores_of_trials(result.trials, **score),
+            "Trials in order.",
+            480,
+        ),
+        Picture(
+            "scores_over_settings",
+            figures.scores_over_settings(result.trials, settings, **score),
+            "Scores over each setting; the diamond is the best trial, crosses were broken off.",
+            860,
+        ),
+    )
+    return Section(
+        "Result",
+        lines,
+        list_failures(result.trials),
+        (
+            Table("settings", table),
+            target_table("baselines", baselines, searched, "Baselines, on the validation part."),
+        ),
+        pictures,
+        verbatim=_write_train_command(result),
+    )
+
+
+def _describe_first(result: Tuning, unit: str) -> tuple[str, ...]:
+    """Say how good the settings as given are, where the first trial has them and was complete."""
+    first = result.trials.iloc[0]
+    same = all(first[name] == get_value(result.config, name) for name in result.space)
+    if not same or first["state"] != "complete":
+        return ()
+    return (
+        f"The settings as given, trial {first['trial']}: {first['score']:.4g} {unit}".rstrip()
+        + ".",
+    )
+
+
+def describe_score(problem: Problem) -> tuple[str, str]:
+    """Give the words for the score of a search, and its unit."""
+    if problem.task.kind == "classification":
+        return "validation log-loss", ""
+    if len(problem.task.targets) > 1:
+        return "validation error / standard deviation", ""
+    return "validation mean absolute error", problem.task.targets[0].unit
+
+
+def _write_train_command(result: Tuning) -> str:
+    problem = result.problem
+    targets = ",".join(target.name for target in problem.task.targets)
+    return (
+        f"xtalgraph train {shlex.quote(name_source(problem.dataset))} --target {targets} "
+        f"--task {problem.task.kind} \\\n    --config {result.folder / BEST}"
+    )
