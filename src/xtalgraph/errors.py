@@ -7,6 +7,7 @@ wrong, where (file, id, site), and what to do.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class XtalgraphError(Exception):
@@ -56,6 +57,21 @@ class BadConfig(XtalgraphError):
 
 class BadCheckpoint(XtalgraphError):
     """A model file that is broken, of another format, or not what it says it is."""
+
+
+class FolderInUse(XtalgraphError):
+    """A folder in which another process is at work."""
+
+    def __init__(self, folder: Path | str, owner: str) -> None:
+        self.folder, self.owner = str(folder), owner
+        super().__init__(
+            f"{folder} is in use: {owner} is running here. Wait until it ends, stop it, or choose "
+            "another folder (--out)."
+        )
+
+    def __reduce__(self) -> tuple:
+        """Make it anew from its own words when it crosses to another process."""
+        return FolderInUse, (self.folder, self.owner)
 
 
 class LostWorkers(XtalgraphError):

@@ -1,0 +1,174 @@
+"""Files that are whole or not there: one way to write, to checksum, to lock, to write JSON.
+
+Everything that xtalgraph writes for keeps passes through this file. A reader never sees half a
+file, also where the program is killed in between, and two programs never write into one folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from filelock import FileLock, Timeout
+
+from xtalgraph.errors import FolderInUse
+
+LOCK, LOCK_OWNER = ".lock", ".lock-owner"
+
+
+def write_bytes(path: Path | str, content: bytes) -> None:
+    """Write a file whole, or leave the one that is there."""
+    with open_atomically(path, "wb") as file:
+        file.write(content)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write a text in UTF-8, its line ends as they are, whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Write a value as JSON for people and programs: indented, NaN as null, a line end."""
+    write_text(path, format_json(value) + "\n")
+
+
+@contextmanager
+def open_atomically(path: Path | str, mode: Literal["w", "wb"] = "w") -> Iterator[IO[Any]]:
+    """Open a file that takes its place when the `with` block ends without an error.
+
+    It is written beside its place under a temporary name with the number of this process, synced to
+    disk, and renamed. Where the block raises, the file that was there stays as it was. Text is
+    UTF-8, its line ends as they are written.
+    """
+    path = Path(path)
+    temporary = temporary_name(path)
+    text: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
+    try:
+        with open(temporary, mode, **text) as file:
+            yield file
+        publish(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def folder_atomically(folder: Path | str) -> Iterator[Path]:
+    """Give an empty folder to fill, which takes the place of `folder` when the block ends well.
+
+    Raises `OSError` where there is something at that place by then.
+    """
+    folder = Path(folder)
+    temporary = temporary_name(folder)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        publish(temporary, folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def temporary_name(path: Path) -> Path:
+    """Give the name under which this process writes a file that is not whole yet."""
+    return path.with_name(f".{path.name[:200]}.{os.getpid()}.part")
+
+
+def publish(temporary: Path, path: Path) -> None:
+    """Sync a file or folder that is whole to disk, and give it its name in one step."""
+    if temporary.is_file():
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def format_json(value: Any, indent: int | None = 2) -> str:
+    """Give the JSON text of a value, whose numpy numbers and paths are written as plain ones.
+
+    JSON has no NaN and no infinity: both become null.
+
+    >>> format_json({"mae": float("nan"), "n": 3}, indent=None)
+    '{"mae": null, "n": 3}'
+    """
+    return json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def plain(value: Any) -> Any:
+    """Give a value as JSON knows it: dicts, lists, texts, numbers, and None for NaN."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "tolist"):  # numpy's numbers and arrays
+        return plain(value.tolist())
+    if isinstance(value, Iterable):
+        return [plain(item) for item in value]
+    raise TypeError(f"a {type(value).__name__} has no form in JSON: {value!r}")
+
+
+def checksum(*contents: bytes | str | Path) -> str:
+    """Give the SHA-256, as 64 hexadecimal digits, of bytes, a text, or a file that is named.
+
+    One piece has the SHA-256 that every other program gives; several have that of their checksums
+    in this order, so that where one ends and the next begins counts.
+
+    >>> checksum("abc")[:12]
+    'ba7816bf8f01'
+    """
+    if len(contents) == 1:
+        return _digest(contents[0])
+    total = hashlib.sha256()
+    for content in contents:
+        total.update(bytes.fromhex(_digest(content)))
+    return total.hexdigest()
+
+
+def _digest(content: bytes | str | Path) -> str:
+    if isinstance(content, Path):
+        with open(content, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    content = content.encode() if isinstance(content, str) else content
+    return hashlib.sha256(content).hexdigest()
+
+
+@contextmanager
+def lock_folder(folder: Path | str, work: str) -> Iterator[None]:
+    """Hold a folder for one piece of work of this process; it is made where it is not there.
+
+    `work` says what is done (`training`, `a screen`), for the message that another process gets.
+    The operating system holds the lock, so that one whose process is gone is free again. Raises
+    `FolderInUse` with the work and the process of the other.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    owner = folder / LOCK_OWNER
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise FolderInUse(folder, _read_owner(owner)) from None
+    try:
+        write_text(owner, f"{work} (process {os.getpid()})")
+        yield
+    finally:
+        owner.unlink(missing_ok=True)
+        lock.release()
+
+
+def _read_owner(owner: Path) -> str:
+    try:
+        return owner.read_text(encoding="utf-8") or "another process"
+    except OSError:
+        return "another process"
