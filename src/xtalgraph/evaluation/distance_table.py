@@ -81,28 +81,6 @@ Labelled = Dataset | DistanceTable
 """What folds, labels and baselines are made from."""
 
 
-def need_structures(dataset: Labelled) -> Dataset:
-    """Give the data set as it is; a table of distances, which has no structures, is refused."""
-    if isinstance(dataset, DistanceTable):
-        able = ", ".join(models_without_structures())
-        raise BadDataset(
-            f"{dataset.source} is a table of distances, without structures. Give the structures, "
-            f"or use models that need none ({able}), and no groups."
-        )
-    return dataset
-
-
-def models_without_structures() -> list[str]:
-    """Give the names of the baselines that can learn from a table of distances."""
-    from xtalgraph.evaluation.baselines import BASELINES
-
-    return [
-        name
-        for name, entry in BASELINES.items()
-        if not entry.needs_structures and "classification" in entry.kinds
-    ]
-
-
 def read_labelled(source: str | Path, *, rejected: list[Rejected] | None = None) -> Labelled:
     """Read a data set as `read_dataset` does, or a table of distances where it is one."""
     path = Path(source)

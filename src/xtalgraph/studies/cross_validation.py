@@ -14,12 +14,15 @@ import pandas as pd
 from xtalgraph.data.groups import find_groups
 from xtalgraph.data.splits import Split
 from xtalgraph.errors import BadConfig, BadDataset, UnknownName
-from xtalgraph.evaluation.baselines import BASELINES, make_baseline
+from xtalgraph.evaluation.baselines import (
+    BASELINES,
+    make_baseline,
+    models_without_structures,
+    need_structures,
+)
 from xtalgraph.evaluation.distance_table import (
     DistanceTable,
     Labelled,
-    models_without_structures,
-    need_structures,
 )
 from xtalgraph.evaluation.labels import choose_task, keep_common_classes, read_labels
 from xtalgraph.evaluation.scores import Scores, score, tabulate

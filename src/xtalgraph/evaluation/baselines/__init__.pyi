@@ -8,6 +8,8 @@ from .registry import (
     Baseline as Baseline,
     BaselineEntry as BaselineEntry,
     make_baseline as make_baseline,
+    models_without_structures as models_without_structures,
+    need_structures as need_structures,
     read_baseline as read_baseline,
     save_baseline as save_baseline,
     trivial_baselines as trivial_baselines,

@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from xtalgraph.errors import BadCheckpoint
-from xtalgraph.evaluation.distance_table import Labelled, need_structures
+from xtalgraph.evaluation.baselines.registry import need_structures
+from xtalgraph.evaluation.distance_table import Labelled
 from xtalgraph.evaluation.labels import read_labels, refuse_unlabelled_targets
 from xtalgraph.metrics import MISSING_CLASS
 from xtalgraph.nn import Task, element_table

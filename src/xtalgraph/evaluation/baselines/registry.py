@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from xtalgraph.errors import BadCheckpoint, BadConfig
+from xtalgraph.errors import BadCheckpoint, BadConfig, BadDataset
 from xtalgraph.files import write_json
 from xtalgraph.registry import Registry
 from xtalgraph.units import Target
 
 if TYPE_CHECKING:
+    from xtalgraph.data import Dataset
     from xtalgraph.evaluation.distance_table import Labelled
     from xtalgraph.nn import Task
 
@@ -151,6 +152,28 @@ def trivial_baselines(task: Task, *, seed: int = 0) -> dict[str, Baseline]:
         for name, entry in BASELINES.items()
         if entry.is_trivial and task.kind in entry.kinds
     }
+
+
+def models_without_structures() -> list[str]:
+    """Give the names of the baselines that can learn from a table of distances."""
+    return [
+        name
+        for name, entry in BASELINES.items()
+        if not entry.needs_structures and "classification" in entry.kinds
+    ]
+
+
+def need_structures(dataset: Labelled) -> Dataset:
+    """Give the data set as it is; a table of distances, which has no structures, is refused."""
+    from xtalgraph.data import Dataset
+
+    if not isinstance(dataset, Dataset):
+        able = ", ".join(models_without_structures())
+        raise BadDataset(
+            f"{dataset.source} is a table of distances, without structures. Give the structures, "
+            f"or use models that need none ({able}), and no groups."
+        )
+    return dataset
 
 
 def save_baseline(name: str, baseline: Baseline, task: Task, folder: str | Path) -> Path:
