@@ -93,7 +93,7 @@ def test_baselines_know_the_training_part_alone(dataset: Dataset, gap_run) -> No
 def test_a_baseline_from_outside_is_evaluated_and_cross_validated(
     dataset: Dataset, gap_run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entry = BaselineEntry(lambda seed: Zero(), "zero", ("regression",), is_trivial=True)
+    entry = BaselineEntry(lambda settings: Zero(), "zero", ("regression",), is_trivial=True)
     monkeypatch.setitem(BASELINES._entries, "zero", entry)  # as BASELINES.add, and away again
     assert "zero" in list(BASELINES)
     folder, split = gap_run

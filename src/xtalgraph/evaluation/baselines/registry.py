@@ -6,7 +6,7 @@ Nothing heavy is imported here, because the command line lists the names in its 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from importlib.metadata import version
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from xtalgraph.nn import Task
 
 FORMAT = 1
+Settings = Mapping[str, int | float | str]
 DESCRIPTION, ARRAYS = "baseline.json", "baseline.safetensors"
 
 
@@ -58,8 +59,8 @@ class BaselineEntry:
     """A baseline in the registry.
 
     Attributes:
-        make: Called with `seed` (and, when a saved one is read, with all its `settings`), it gives
-            a baseline that is not fitted yet.
+        make: Gives an unfitted baseline from its settings: `{"seed": 0}`, or all of them where a
+            saved one is read.
         meaning: What it does, in a few words, for the help.
         kinds: The kinds of task that it can do.
         needs_structures: Whether it needs a `Dataset`; False where a `DistanceTable` is enough.
@@ -67,7 +68,7 @@ class BaselineEntry:
             model.
     """
 
-    make: Callable[..., Baseline]
+    make: Callable[[Settings], Baseline]
     meaning: str = ""
     kinds: tuple[str, ...] = ("regression", "classification")
     needs_structures: bool = True
@@ -78,10 +79,10 @@ BASELINES: Registry[BaselineEntry] = Registry("baseline", "xtalgraph.baselines")
 """Every baseline by name; another package adds one with `BASELINES.add` or an entry point."""
 
 
-def _maker(module: str, name: str, *args: str) -> Callable[..., Baseline]:
+def _maker(module: str, name: str, *args: str) -> Callable[[Settings], Baseline]:
     """Give a function that imports a class of this room when it is called."""
 
-    def make(**settings: int | float | str) -> Baseline:
+    def make(settings: Settings) -> Baseline:
         made: Baseline = getattr(import_module(f"{__package__}.{module}"), name)(*args, **settings)
         return made
 
@@ -142,13 +143,13 @@ def make_baseline(name: str, *, seed: int = 0, kind: str | None = None) -> Basel
         raise BadConfig(
             f"the baseline {name!r} cannot do {kind}. Use one of these: {', '.join(able)}."
         )
-    return entry.make(seed=seed)
+    return entry.make({"seed": seed})
 
 
 def trivial_baselines(task: Task, *, seed: int = 0) -> dict[str, Baseline]:
     """Give the baselines that ignore the crystal, such as the mean of the training labels."""
     return {
-        name: entry.make(seed=seed)
+        name: entry.make({"seed": seed})
         for name, entry in BASELINES.items()
         if entry.is_trivial and task.kind in entry.kinds
     }
@@ -227,7 +228,7 @@ def read_baseline(folder: str | Path) -> tuple[Baseline, Task]:
             f"{description.get('baseline')!r}; expected format {FORMAT} and one of "
             f"{', '.join(BASELINES)}. Save it again with this version."
         )
-    baseline = BASELINES[description["baseline"]].make(**description["settings"])
+    baseline = BASELINES[description["baseline"]].make(description["settings"])
     written = description["task"]
     targets = tuple(Target(**target) for target in written["targets"])
     task = Task(written["kind"], targets, tuple(written["classes"]))
