@@ -40,7 +40,8 @@ def test_names_of_a_stub_are_those_that_can_be_loaded(stub: Path) -> None:
     inner = stub.parent.relative_to(Path(xtalgraph.__file__).parents[1])
     room = importlib.import_module(".".join(inner.parts))
     names = re.findall(r"^    (\w+) as (\w+),$", stub.read_text(encoding="utf-8"), re.MULTILINE)
-    assert names and {name for name, _ in names} <= set(room.__all__)
+    assert names
+    assert {name for name, _ in names} <= set(room.__all__)
     for name, public in names:
         assert name == public
         assert getattr(room, name) is not None
