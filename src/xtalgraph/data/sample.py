@@ -20,6 +20,9 @@ EMBEDDED = "mp-sample"
 REPLACED = "ionic"
 """The name of the embedded set of version 0.1, which is answered with what replaced it."""
 
+ARCHIVE = files("xtalgraph.data") / "mp_sample.npz"
+"""Flat arrays of whole numbers; lengths, angles, positions and labels in millionths."""
+
 
 def read_sample_dataset() -> Dataset:
     """Give the embedded data set `mp-sample`: 700 perovskites and 1,000 other oxides, by DFT.
@@ -41,7 +44,7 @@ def read_sample_dataset() -> Dataset:
     >>> len(dataset), dataset.labels("kind")[:3].tolist()
     (1700, ['perovskite', None, 'perovskite'])
     """
-    content = (files("xtalgraph.data") / "mp_sample.npz").read_bytes()
+    content = ARCHIVE.read_bytes()
     with np.load(BytesIO(content), allow_pickle=False) as arrays:
         counts = arrays["n_atoms"].astype(np.int64)
         store = CrystalStore(
@@ -61,5 +64,5 @@ def read_sample_dataset() -> Dataset:
             }
         )
     targets = {name: KNOWN_TARGETS[name] for name in ("formation_energy_per_atom", "band_gap")}
-    source = "embedded sample of the Materials Project (DFT, CC-BY-4.0)"
+    source = "embedded sample of the Materials Project"
     return Dataset(EMBEDDED, store, columns, targets, source, checksum(content))
