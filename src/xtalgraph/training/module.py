@@ -121,8 +121,8 @@ class TrainingModule(LightningModule):
         self.validation_outputs[positions, -1] = 1
 
     def _outputs(self, batch: TrainingBatch) -> Tensor:
-        """Give the outputs for the crystals of a batch, without those that fill it up."""
-        return self.network(batch.graph)[: len(batch.rows)]
+        """Give the outputs for the crystals of a batch."""
+        return self.network(batch.graph)
 
     def on_validation_epoch_end(self) -> None:
         """Gather the outputs of all processes, and score them."""
