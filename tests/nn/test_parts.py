@@ -61,7 +61,7 @@ def nodes(crystal: torch.Tensor, n_crystals: int, multiplicity: torch.Tensor) ->
     )  # fmt: skip
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=6), st.integers(0, 99))
 def test_poolings_equal_a_loop(counts: list[int], seed: int) -> None:
     random = torch.Generator().manual_seed(seed)
@@ -178,7 +178,7 @@ def test_a_form_that_is_missing_raises() -> None:
         load_form("xtalgraph.nn.torch_parts:pool_median")
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=5), st.integers(0, 99))
 def test_the_facts_of_each_pooling_are_true(counts: list[int], seed: int) -> None:
     """Linear ones are, intensive ones do not grow with the cell, fractions add up to the whole."""
