@@ -78,7 +78,8 @@ def undescribed(app: App) -> list[str]:
     return [
         argument.name
         for argument in app.assemble_argument_collection(parse_docstring=True)
-        if argument.parse and not argument.children
+        if argument.parse
+        and not argument.children
         and not (argument.parameter.help and (argument.required or shows_default(argument)))
     ]
 

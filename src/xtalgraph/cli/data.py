@@ -1,4 +1,4 @@
-"""`xtalgraph data`: public data sets, and the one that the package makes itself."""
+"""`xtalgraph data`: public data sets, and the embedded one."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def list_sets() -> None:
     --------
     xtalgraph data list
     """
-    from xtalgraph.data import PUBLIC_SETS
+    from xtalgraph.data import EMBEDDED, PUBLIC_SETS
 
-    rows = [["ionic", "made by the package: ionic model, not DFT (data make ionic)"]]
+    rows = [[EMBEDDED, "embedded: 1,700 perovskites and other oxides, DFT, no download"]]
     rows += [[name, public.title] for name, public in PUBLIC_SETS.items()]
     print_columns(rows)
 
@@ -138,7 +138,7 @@ def read_criteria(text: str | None) -> dict[str, Any]:
 
 @app.command
 def make(
-    name: str = "ionic",
+    name: str = "mp-sample",
     /,
     *,
     out: Path,
@@ -149,26 +149,26 @@ def make(
     Parameters
     ----------
     name: str
-        ionic: perovskites and other oxides with their lattice energy in an ionic model. Not DFT.
+        mp-sample: perovskites and other oxides of the Materials Project.
     out: Path
         A folder, or a file that ends in .parquet.
     target: str
         Only this column.
     """
-    from xtalgraph.data import make_dataset_folder, make_ionic_dataset, write_parquet
+    from xtalgraph.data import EMBEDDED, make_dataset_folder, read_sample_dataset, write_parquet
     from xtalgraph.data.sources import TABLE_SUFFIXES
     from xtalgraph.errors import UnknownName
 
-    if name != "ionic":
-        raise UnknownName("embedded data set", name, ["ionic"])
+    if name != EMBEDDED:
+        raise UnknownName("embedded data set", name, [EMBEDDED])
     if out.suffix != ".parquet" and out.suffix in TABLE_SUFFIXES:
         raise BadConfig(f"--out {out}: give a folder, or a file that ends in .parquet.")
-    dataset = make_ionic_dataset()
+    dataset = read_sample_dataset()
     if out.suffix == ".parquet":
         path = write_parquet(dataset, out)
     else:
         path = make_dataset_folder(dataset, out, target)
-    say(f"{len(dataset)} crystals of an ionic model, not DFT:")
+    say(f"{len(dataset)} crystals of the {dataset.source}:")
     print_lines([str(path)])
 
 

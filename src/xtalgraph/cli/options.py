@@ -7,7 +7,7 @@ Parameters
 ----------
 data: str
     A data set: a folder of structure files with id_prop.csv, a table (CSV, parquet, JSON), a packed
-    folder, structure files, a glob, or `ionic` for the embedded data set.
+    folder, structure files, a glob, or `mp-sample` for the embedded data set.
 structures: str
     Structure files, folders, globs or tables; no targets are needed.
 model: str

@@ -105,8 +105,9 @@ class RejectedStream:
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
         self.table.__exit__(kind, error, traceback)
-        if error is None and not self.n_rows and self.table.path is not None:
-            self.table.path.unlink(missing_ok=True)  # it would be of an earlier table
+        path = self.table.path
+        if error is None and not self.n_rows and path is not None and path.is_file():
+            path.unlink()  # it would be of an earlier table
 
     def tell(self) -> None:
         """Say how many were left out and why, and where the list is."""
