@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from cyclopts import App, Parameter
-from cyclopts.validators import Number
 
 from xtalgraph.cli.options import (
     Device,
     Flag,
     Json,
+    Positive,
     UsageError,
     choose_device,
     default,
@@ -24,15 +24,11 @@ from xtalgraph.cli.progress import describe_screen, progress_bar
 from xtalgraph.manifest import write_command
 
 if TYPE_CHECKING:
-    from xtalgraph.screening import LearnedCells, Question, RadiiCells, Source
+    from xtalgraph.screening import LearnedCells, RadiiCells, ScreenSpec, Source
 
-app = App(
-    name="screen",
-    help="Predict many candidates with trained models, and keep the best.",
-)
+app = App(name="screen", help="Predict many candidates with trained models, and keep the best.")
 Hyphen = Parameter(allow_leading_hyphen=True)
 Window: TypeAlias = Annotated[str | None, default("any")]
-Positive = Annotated[int, Parameter(validator=Number(gte=1))]
 
 
 @Parameter(name="*")
@@ -186,7 +182,7 @@ def _screen(
 ) -> int:
     from xtalgraph.screening import screen
 
-    question = _ask(source, options)
+    spec = _ask(source, options)
     changed = {
         name.replace("_", "-"): value
         for name, value in vars(options).items()
@@ -195,7 +191,7 @@ def _screen(
     with progress_bar(describe_screen) as show:
         result = screen(
             source,
-            question,
+            spec,
             out=options.out,
             n_top=options.top,
             engine=options.engine,
@@ -219,14 +215,14 @@ def _screen(
     return 0
 
 
-def _ask(source: Source, options: Options) -> Question:
+def _ask(source: Source, options: Options) -> ScreenSpec:
     from xtalgraph.data import read_dataset
-    from xtalgraph.screening import KnownCrystals, PerovskiteSpace, Question
+    from xtalgraph.screening import KnownCrystals, PerovskiteSpace, ScreenSpec
 
     known = None
     if options.known is not None:
         known = KnownCrystals.from_dataset(read_dataset(options.known, rejected=[]))
-    return Question(
+    return ScreenSpec(
         tuple(split_words(options.model)),
         options.where,
         options.rank_by,
