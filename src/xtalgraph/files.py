@@ -54,7 +54,7 @@ def open_atomically(path: Path | str, mode: Literal["w", "wb"] = "w") -> Iterato
         with open(temporary, mode, **text) as file:
             yield file
         publish(temporary, path)
-    finally:
+    finally:  # nothing is left under that name where all went well
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
 
