@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -24,9 +25,7 @@ from xtalgraph.nn.task import Task
 class SavedModel:
     """A network with all that is needed to use it, and to know what it can be used for."""
 
-    weights: (
-        Network | Mapping[str, np.ndarray]
-    )  # the network, or its numbers by name: then it is built when it is asked for
+    weights: Network | Mapping[str, np.ndarray]  # by name: the network is built when asked for
     model_config: NetworkConfig  # of the class of the model's kind, see `NETWORKS`
     graph_config: GraphConfig  # the graphs that it was trained on; others are other questions
     task: Task
