@@ -35,7 +35,7 @@ def settings(name: Annotated[str | None, default("all")] = None, /, *, json: Jso
     xtalgraph settings
     xtalgraph settings train.learning_rate
     """
-    rows = [(group, row) for group, row in list_settings() if name in (None, row.name, group)]
+    rows = [(at, row) for at, row in list_settings() if name in (None, row.name, at.split(".")[0])]
     rows = rows or [(group, row) for group, row in list_settings() if _is_in(row.name, name or "")]
     if not rows:
         raise UnknownName("setting", name or "", dict.fromkeys(r.name for _, r in list_settings()))
