@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from xtalgraph.data.read import EMBEDDED
 from xtalgraph.errors import BadConfig
 from xtalgraph.files import write_json, write_text
 from xtalgraph.report.figures import save_figure
@@ -26,7 +27,15 @@ from xtalgraph.report.figures import save_figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from xtalgraph.data import Dataset
+    from xtalgraph.evaluation.distance_table import DistanceTable
+    from xtalgraph.nn import Task
+    from xtalgraph.training import RunConfig
+    from xtalgraph.training.problem import Problem
+
 PACKAGES = ("xtalgraph", "torch", "numpy", "scikit-learn")
+CONFIG = "config.toml"
+LONGEST_LINE = 96  # of a command
 NARROW, MEDIUM, WIDE = 440, 560, 860  # pixels of a picture on the page
 
 
@@ -171,16 +180,17 @@ def write_command(verb: str, source: str, options: Mapping[str, object]) -> str:
     """Give a command line, quoted for a shell; an option with a list is given several times.
 
     >>> print(write_command("compare", "my data.csv", {"vary": ["a=1,2", "b=3"], "out": "AGAIN"}))
-    xtalgraph compare 'my data.csv' \\
-        --vary a=1,2 \\
-        --vary b=3 \\
-        --out AGAIN
+    xtalgraph compare 'my data.csv' --vary a=1,2 --vary b=3 --out AGAIN
     """
-    parts = [f"xtalgraph {verb} {shlex.quote(source)}"]
+    lines = [f"xtalgraph {verb} {shlex.quote(source)}"]
     for name, value in options.items():
-        values = value if isinstance(value, list) else [value]
-        parts += [f"--{name} {shlex.quote(str(one))}" for one in values]
-    return " \\\n    ".join(parts)
+        for one in value if isinstance(value, list) else [value]:
+            part = f"--{name} {shlex.quote(str(one))}"
+            if len(lines[-1]) + len(part) < LONGEST_LINE:
+                lines[-1] += f" {part}"
+            else:
+                lines.append(part)
+    return " \\\n    ".join(lines)
 
 
 def describe_repeat(command: str, config: str = "", words: str = "") -> Section:
@@ -191,22 +201,93 @@ def describe_repeat(command: str, config: str = "", words: str = "") -> Section:
         config: The text of `config.toml`, which lies beside the page.
         words: What else is to be said of the settings.
     """
-    text = "This command repeats the work."
+    text = "Run this to repeat the work."
     if config:
-        text += " Below it are the settings, which are also in config.toml beside this page."
+        text += " Below it are the settings, which are also in config.toml."
     lines = [command, "", config.rstrip()] if config else [command]
     return Section(
         "Settings and how to repeat", (f"{text} {words}".strip(),), verbatim="\n".join(lines)
     )
 
 
-def join_names(names: Sequence[str]) -> str:
-    """Give names in words, with commas.
+def describe_settings(
+    folder: Path,
+    verb: str,
+    dataset: Dataset | DistanceTable,
+    task: Task,
+    options: Mapping[str, object],
+    config: RunConfig | None = None,
+    words: str = "",
+) -> Section:
+    """Give the section of the settings that all runs share, and of how to repeat it all.
 
-    >>> join_names(["band_gap", "is_metal"])
-    'band gap, is metal'
+    The settings are written beside the page, because the command that repeats it reads them.
     """
-    return ", ".join(names).replace("_", " ")
+    text = ""
+    if config is not None:
+        from xtalgraph.training import format_config
+
+        text = format_config(config)
+        write_text(folder / CONFIG, text)
+        options = {**options, "config": folder / CONFIG}
+    options = name_task(task) | {**options, "out": "AGAIN"}
+    return describe_repeat(write_command(verb, name_source(dataset), options), text, words)
+
+
+def describe_split(problem: Problem, spec: str, *words: str) -> Section:
+    """Give the section that says which data, which split, and how many labels there are."""
+    sizes = ", ".join(
+        f"{len(problem.rows(part)):,} {part}" for part in ("train", "validation", "test")
+    )
+    split = f"Split {spec}; labelled crystals: {sizes}. It is in the splits.csv of each run."
+    return describe_data(problem.dataset, split, *words)
+
+
+def describe_data(dataset: Dataset | DistanceTable, *words: str) -> Section:
+    """Give the section that says what the data are, and `words` of how they were split."""
+    lines = [f"{dataset.name}: {len(dataset):,} crystals, {describe_source(dataset)}.", *words]
+    if dataset.checksum:
+        lines.append(f"SHA-256 of the data: {dataset.checksum}")
+    return Section("Data and split", tuple(lines))
+
+
+def describe_source(dataset: Dataset | DistanceTable) -> str:
+    """Give the words that say where the data come from: a path, or how they were made."""
+    made = name_source(dataset) == EMBEDDED
+    return dataset.source if made else f"from {dataset.source}"
+
+
+def name_source(dataset: Dataset | DistanceTable) -> str:
+    """Give the argument with which a command reads the data set again."""
+    made = dataset.name == EMBEDDED and not Path(dataset.source).exists()
+    return EMBEDDED if made else dataset.source
+
+
+def describe_targets(task: Task) -> str:
+    """Give the names of the targets in words."""
+    return ", ".join(target.name.replace("_", " ") for target in task.targets)
+
+
+def name_task(task: Task) -> dict[str, object]:
+    """Give the options with which a command is told the targets and the kind of task."""
+    return {"target": ",".join(target.name for target in task.targets), "task": task.kind}
+
+
+def target_table(name: str, frame: pd.DataFrame, task: Task, caption: str = "") -> Table:
+    """Give a table for the page: one target is named above it, several have a column."""
+    frame = frame.drop(columns=["folder"], errors="ignore")
+    if len(task.targets) == 1:
+        caption = f"{task.targets[0].column}. {caption}".strip()
+        frame = frame.drop(columns=["target"])
+    return Table(name, frame, caption)
+
+
+def list_failures(runs: pd.DataFrame) -> tuple[str, ...]:
+    """Give a note for each run that failed, where any did."""
+    if "error" not in runs:
+        return ()
+    failed = runs[runs["error"].notna()].drop_duplicates("folder")
+    return tuple(f"{row['folder']} failed: {row['error']}" for _, row in failed.iterrows())
 
 
 def _refuse_repeated_names(report: Report) -> None:
