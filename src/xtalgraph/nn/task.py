@@ -70,8 +70,8 @@ class Task:
             predicted: In the units of the targets; or a probability of each class.
 
         Returns:
-            `id`, then `NAME true [UNIT]` and `NAME predicted [UNIT]` of each target; or `NAME true`,
-            `NAME predicted` and `probability CLASS` of each class.
+            `id`, then `NAME true [UNIT]` and `NAME predicted [UNIT]` of each target; or `NAME
+            true`, `NAME predicted` and a `probability CLASS` of each class.
         """
         import pandas as pd
 
