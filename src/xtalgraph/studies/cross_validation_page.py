@@ -8,7 +8,7 @@ import numpy as np
 from xtalgraph.evaluation.baselines import BASELINES
 from xtalgraph.evaluation.distance_table import Labelled
 from xtalgraph.metrics import class_indices
-from xtalgraph.nn import MODELS
+from xtalgraph.nn import NETWORKS
 from xtalgraph.report import figures
 from xtalgraph.report.page import (
     MEDIUM,
@@ -141,7 +141,7 @@ def _describe_settings(
     options: Mapping[str, object],
     config: "RunConfig | None",
 ) -> Section:
-    others = [name for name in models if config and name in MODELS and name != config.model_kind]
+    others = [name for name in models if config and name in NETWORKS and name != config.model_kind]
     words = (
         f"{', '.join(others)}: the default network settings, with this graph and training."
         if others
