@@ -130,7 +130,8 @@ def test_the_settings_and_their_help_know_them(call: Call) -> None:
     assert any(name == "model.pooling" and "soft_minimum" in text for name, text in legal)
     assert any(name == "model.activation" and "sine" in text for name, text in legal)
     assert any(row["name"] == "model.width" for row in rows)
-    status, _, errors = call("train", "nowhere", "--target", "energy", "--set", "model.pooling=soft_minimun")
+    wrong = "--set", "model.pooling=soft_minimun"
+    status, _, errors = call("train", "nowhere", "--target", "energy", *wrong)
     assert status != 0
     assert "soft_minimum" in errors
 
