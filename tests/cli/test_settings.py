@@ -61,4 +61,3 @@ def test_every_setting_that_is_listed_can_be_set_to_its_default() -> None:
         words = [f"model.kind={kind}"] if kind else []
         assert apply_overrides(preset("default"), [*words, f"{row.name}={row.default}"])
     assert describe_settings(Example, "graph")[0].name == "graph.rate"
-
