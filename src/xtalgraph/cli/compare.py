@@ -13,7 +13,7 @@ from xtalgraph.cli.train import Settings, choose_config
 from xtalgraph.errors import BadConfig
 
 if TYPE_CHECKING:
-    from xtalgraph.studies.trials import Outcome
+    from xtalgraph.studies import TrialResult
 
 Variations = Annotated[list[str], Parameter(name="--vary", negative=())]
 
@@ -38,15 +38,15 @@ def compare(
 ) -> int:
     """Train with every combination of settings and seeds on one split, and compare them.
 
-    Broken off, it goes on where it was. The exit status is 1 if a combination failed; the others
-    are done nevertheless.
+    If interrupted, rerun the command to resume. The exit status is 1 if a combination
+    failed; the others are still done.
 
     Parameters
     ----------
     data: str
         A folder, a table, or `ionic` for the embedded data set.
     target: str
-        The column to learn; several, separated by commas, are learned together.
+        The column to learn; several, comma-separated, are learned together.
     vary: list[str]
         A setting and its values, as in --vary model.convolution=none,shared,gated; may be given
         again, then all combinations are trained.
@@ -63,7 +63,7 @@ def compare(
     set: list[str]
         One setting, as in --set train.epochs=30; may be given again.
     baselines: str
-        Names between commas, as in mean,composition_forest; the trivial ones where not given.
+        Comma-separated names, as in mean,composition_forest; by default the trivial ones.
     jobs: int
         Runs at a time, each with one thread.
     out: Path
@@ -74,7 +74,7 @@ def compare(
         Print the table for a program.
     """
     from xtalgraph.evaluation.labels import guess_task
-    from xtalgraph.studies.comparison import compare as run
+    from xtalgraph.studies import compare as run
 
     chosen, numbers = choose_config(preset, config, set or []), read_numbers(seeds, "--seeds")
     dataset, names, out = load_inputs(data, target, skip_bad, out, "compare")
@@ -89,7 +89,7 @@ def compare(
         seeds=numbers,
         jobs=jobs,
         baselines=baselines.split(",") if baselines else None,
-        on_point=say_outcome,
+        on_trial=say_result,
     )
     if json:
         print_json(result.summary.to_dict(orient="records"))
@@ -99,20 +99,19 @@ def compare(
     return 1 if result.n_failed else 0
 
 
-def say_outcome(outcome: Outcome, n_done: int, n_all: int) -> None:
-    """Write one line about a run that is done."""
-    words = " ".join(f"{name}={value}" for name, value in outcome.point.labels.items())
-    if outcome.run is None:
-        say(f"{n_done}/{n_all}  {words}: failed: {outcome.error}")
+def say_result(result: TrialResult, n_done: int, n_all: int) -> None:
+    """Write one line about a trial that is done."""
+    words = " ".join(f"{name}={value}" for name, value in result.trial.labels.items())
+    if result.metrics is None:
+        say(f"{n_done}/{n_all}  {words}: failed: {result.error}")
         return
-    metrics = outcome.run.metrics
     scores = [
-        f"{part} {scores.get('mean_absolute_error', scores.get('accuracy')):.4g} "
+        f"{part} {scores.get('mean_absolute_error', scores.get('accuracy', float('nan'))):.4g} "
         f"{scores.get('unit', '')}".strip()
         for part in ("validation", "test")
-        for scores in metrics.get(part, {}).values()
+        for scores in result.metrics.get(part, {}).values()
     ]
-    say(f"{n_done}/{n_all}  {words}: {', '.join(scores)} ({metrics['seconds']:.0f} s)")
+    say(f"{n_done}/{n_all}  {words}: {', '.join(scores)} ({result.metrics['seconds']:.0f} s)")
 
 
 def read_numbers(text: str, option: str) -> list[int]:

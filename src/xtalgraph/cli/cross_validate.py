@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from xtalgraph.cli.compare import say_result
 from xtalgraph.cli.output import print_json, print_lines, report_rejected, say
 from xtalgraph.cli.train import Settings, choose_config
 from xtalgraph.errors import BadConfig, Rejected
@@ -26,11 +27,15 @@ def cross_validate(
     config: Path | None = None,
     set: Settings = None,
     seed: int = 0,
+    jobs: int = 1,
     out: Path | None = None,
     skip_bad: Annotated[bool, Parameter(negative=())] = False,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
-    """Train and test several models on the same folds; broken off, it goes on where it was.
+    """Train and test several models on the same folds.
+
+    If interrupted, rerun the command to resume. The exit status is 1 if a model failed on a fold;
+    the others are still done.
 
     Parameters
     ----------
@@ -40,7 +45,7 @@ def cross_validate(
         The column to learn; space_group and crystal_system are found from the structures (within
         0.01 Å) where there is no such column.
     models: str
-        Names between commas: mean, median, most_common, random, composition_forest,
+        Comma-separated names: mean, median, most_common, random, composition_forest,
         composition_boosting, distance_mlp, and networks, as cgcnn.
     folds: str
         How many, stratified for classes; or matbench, for its five published ones.
@@ -58,6 +63,8 @@ def cross_validate(
         One setting, as in --set model.pooling=max; may be given again.
     seed: int
         Of the folds, the validation parts and the baselines.
+    jobs: int
+        Folds at a time, each with one thread.
     out: Path
         Folder of results and page; runs/DATA-TARGET-folds where not given.
     skip_bad: bool
@@ -67,7 +74,7 @@ def cross_validate(
     """
     from xtalgraph.evaluation.distance_table import read_labelled
     from xtalgraph.evaluation.labels import guess_task
-    from xtalgraph.studies.cross_validation import cross_validate as run
+    from xtalgraph.studies import cross_validate as run
 
     rejected: list[Rejected] | None = [] if skip_bad else None
     dataset = read_labelled(data, rejected=rejected)
@@ -86,14 +93,15 @@ def cross_validate(
         group=group,
         min_class_size=min_class_size,
         config=choose_config(preset, config, set or []),
-        on_fold=lambda model, number, score: say(f"{model}, fold {number}: {score:.4g}"),
+        jobs=jobs,
+        on_trial=say_result,
     )
     if json:
         print_json(result.summary().to_dict(orient="records"))
     else:
         print_lines(result.summary().to_string(index=False).split("\n"))
     say(f"report: {out / 'report.html'}")
-    return 0
+    return 1 if result.failures else 0
 
 
 def read_folds(text: str) -> int | str:

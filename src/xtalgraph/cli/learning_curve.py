@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from xtalgraph.cli.compare import read_numbers, say_outcome
+from xtalgraph.cli.compare import read_numbers, say_result
 from xtalgraph.cli.opening import load_inputs
 from xtalgraph.cli.output import print_json, print_lines, say
 from xtalgraph.cli.train import Settings, choose_config
@@ -35,15 +35,15 @@ def learning_curve(
 ) -> int:
     """Train on more and more crystals, and draw the test error over their number.
 
-    Broken off, it goes on where it was. The exit status is 1 if a run failed; the others are done
-    nevertheless.
+    If interrupted, rerun the command to resume. The exit status is 1 if a run failed; the others
+    are still done.
 
     Parameters
     ----------
     data: str
         A folder, a table, or `ionic` for the embedded data set.
     target: str
-        The column to learn; several, separated by commas, are learned together.
+        The column to learn; several, comma-separated, are learned together.
     sizes: str
         Numbers of training crystals, as in 100,300,1000,3000; smaller parts lie in larger ones.
     seeds: str
@@ -61,7 +61,7 @@ def learning_curve(
     set: list[str]
         One setting, as in --set train.epochs=30; may be given again.
     baselines: str
-        Names between commas; a trivial one and composition_forest where not given.
+        Comma-separated names; by default a trivial one and composition_forest.
     epoch_factor: float
         Small sizes get more epochs, up to so many times, for as many steps as the largest; 1 gives
         all the same.
@@ -75,7 +75,7 @@ def learning_curve(
         Print the table for a program.
     """
     from xtalgraph.evaluation.labels import guess_task
-    from xtalgraph.studies.learning_curve import learning_curve as run
+    from xtalgraph.studies import learning_curve as run
 
     chosen, numbers = choose_config(preset, config, set or []), read_numbers(sizes, "--sizes")
     seed_numbers = read_numbers(seeds, "--seeds")
@@ -93,7 +93,7 @@ def learning_curve(
         baselines=baselines.split(",") if baselines else None,
         epoch_factor=epoch_factor,
         jobs=jobs,
-        on_point=say_outcome,
+        on_trial=say_result,
     )
     if json:
         print_json(result.summary.to_dict(orient="records"))

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from xtalgraph.cli.compare import say_result
 from xtalgraph.cli.output import print_json, print_lines, say
 from xtalgraph.cli.train import Settings, choose_config
 
@@ -22,13 +23,14 @@ def matbench(
     config: Path | None = None,
     set: Settings = None,
     seed: int = 0,
+    jobs: int = 1,
     out: Path | None = None,
     folder: Path = Path("data"),
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Run a task of the leaderboard on its five folds, and write its file of predictions.
 
-    Broken off, it goes on where it was. The file is results.json.gz, beside a page.
+    If interrupted, rerun the command to resume. The file is results.json.gz, beside a page.
 
     Parameters
     ----------
@@ -48,6 +50,8 @@ def matbench(
         One setting, as in --set train.epochs=300; may be given again.
     seed: int
         Of the validation parts and of baselines.
+    jobs: int
+        Folds at a time, each with one thread.
     out: Path
         Folder of the results; runs/matbench_TASK-MODEL where not given.
     folder: Path
@@ -56,12 +60,13 @@ def matbench(
         Print the scores for a program.
     """
     from xtalgraph.data import fetch_dataset, read_dataset
-    from xtalgraph.studies.matbench import official_name, run_matbench
+    from xtalgraph.studies import matbench as run
+    from xtalgraph.studies.leaderboard import official_name
 
     name = official_name(task)
     settings = choose_config(preset, config, set or [])
     dataset = read_dataset(fetch_dataset(name, folder) if data is None else data)
-    result = run_matbench(
+    result = run(
         name,
         dataset,
         out=out or Path("runs") / f"{name}-{model or settings.model_kind}",
@@ -69,7 +74,8 @@ def matbench(
         target=target,
         config=settings,
         seed=seed,
-        on_fold=lambda model, number, score: say(f"{model}, fold {number}: {score:.4g}"),
+        jobs=jobs,
+        on_trial=say_result,
     )
     if json:
         print_json(result.validation.summary().to_dict(orient="records"))

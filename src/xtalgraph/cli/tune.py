@@ -33,15 +33,15 @@ def tune(
 ) -> int:
     """Search for better settings on the validation part, and write best.toml for `train`.
 
-    Needs the extra `tune` (Optuna). The test part is never looked at. Called again with the same
-    --out it goes on, also after it was killed.
+    Needs the extra `tune` (Optuna). The test part is never looked at. If interrupted,
+    rerun the command to resume.
 
     Parameters
     ----------
     data: str
         A folder, a table, or `ionic` for the embedded data set.
     target: str
-        The column to learn; several, separated by commas, are learned together.
+        The column to learn; several, comma-separated, are learned together.
     trials: int
         How many in all, with those of earlier calls.
     minutes: float
@@ -69,9 +69,8 @@ def tune(
         Print the trials for a program.
     """
     from xtalgraph.evaluation.labels import guess_task
-    from xtalgraph.studies.search_space import read_space
-    from xtalgraph.studies.tuning import tune as run
-    from xtalgraph.studies.tuning_result import BEST
+    from xtalgraph.studies import read_space, tune as run
+    from xtalgraph.studies.tuning_page import BEST
 
     chosen = choose_config(preset, config, set or [])
     searched = None if space is None else read_space(space)

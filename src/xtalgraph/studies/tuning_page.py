@@ -17,17 +17,18 @@ from xtalgraph.evaluation.page_parts import (
     name_targets,
     target_table,
 )
+from xtalgraph.files import write_text
 from xtalgraph.report import figures
 from xtalgraph.report.page import Picture, Report, Section, Table, write_report
 from xtalgraph.studies.search_space import Range, format_space, get_value
-from xtalgraph.studies.trial_tables import score_baselines
-from xtalgraph.studies.tuning_result import BEST, Tuning
-from xtalgraph.training.run_folder import write_text
 
 if TYPE_CHECKING:
+    from xtalgraph.studies.tuning import Tuning
     from xtalgraph.training.problem import Problem
 
 SPACE = "space.toml"
+BEST = "best.toml"
+"""The file of the best settings in the folder of a search."""
 
 
 def write_tuning_page(result: Tuning, searched: Problem, options: Mapping[str, object]) -> None:
@@ -37,7 +38,7 @@ def write_tuning_page(result: Tuning, searched: Problem, options: Mapping[str, o
     """
     folder = result.folder
     write_text(folder / SPACE, format_space(result.space))
-    baselines = score_baselines(searched, part="validation")
+    baselines = result.baselines
     options = {**options, "space": folder / SPACE}
     sections = (
         _describe_result(result, baselines, searched),
