@@ -180,7 +180,7 @@ def test_models_that_do_not_exist_or_do_not_fit_are_refused(
 ) -> None:
     with pytest.raises(UnknownName, match=r"unknown model 'cgcn'\. Did you mean 'cgcnn'"):
         cross_validate(dataset, ["contrast"], ["mean", "cgcn"], out=tmp_path)
-    with pytest.raises(BadConfig, match="'random' does no regression"):
+    with pytest.raises(BadConfig, match="'random' cannot do regression"):
         cross_validate(dataset, ["contrast"], ["random"], out=tmp_path)
     with pytest.raises(BadConfig, match="name at least one, and each once"):
         cross_validate(dataset, ["contrast"], ["mean", "mean"], out=tmp_path)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from xtalgraph.evaluation.baselines.registry import TRIVIAL
+from xtalgraph.evaluation.baselines import trivial_baselines
 from xtalgraph.nn import Task
 from xtalgraph.studies.trials import RUNS, Trial, TrialResult, name_folder, split_parts
 from xtalgraph.training.problem import Problem
@@ -82,7 +82,7 @@ def list_baselines(problem: Problem, names: Sequence[str] | None = None) -> list
             split_parts(problem.split),
             baseline=name,
         )
-        for name in (TRIVIAL[problem.task.kind] if names is None else names)
+        for name in (trivial_baselines(problem.task) if names is None else names)
     ]
 
 

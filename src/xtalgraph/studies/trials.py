@@ -33,8 +33,8 @@ import torch
 from xtalgraph.data import Split
 from xtalgraph.data.splits import PARTS
 from xtalgraph.errors import BadConfig, XtalgraphError
-from xtalgraph.evaluation.baselines import make_baseline
-from xtalgraph.evaluation.distance_table import Labelled, need_structures
+from xtalgraph.evaluation.baselines import make_baseline, need_structures
+from xtalgraph.evaluation.distance_table import Labelled
 from xtalgraph.evaluation.labels import labelled_rows, read_labels
 from xtalgraph.evaluation.scores import score, tabulate
 from xtalgraph.files import checksum, lock_folder, write_json, write_text
