@@ -14,7 +14,7 @@ from xtalgraph.evaluation.distance_table import Labelled
 from xtalgraph.evaluation.page_parts import describe_source, name_source
 from xtalgraph.files import write_text
 from xtalgraph.metrics import class_indices
-from xtalgraph.nn import MODELS
+from xtalgraph.nn import NETWORKS
 from xtalgraph.report import figures
 from xtalgraph.report.page import (
     Picture,
@@ -156,7 +156,7 @@ def _describe_settings(
         write_text(result.folder / CONFIG, text)
         options = {**options, "config": result.folder / CONFIG}
         words += " Below it the settings of the network, which are also beside this page."
-        others = [name for name in models if name in MODELS and name != config.model_kind]
+        others = [name for name in models if name in NETWORKS and name != config.model_kind]
         if others:
             words += f" Of {', '.join(others)}: the defaults, with this graph and training."
     source, task = name_source(dataset), result.task

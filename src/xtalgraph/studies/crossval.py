@@ -20,7 +20,7 @@ from xtalgraph.evaluation.baselines import (
 )
 from xtalgraph.evaluation.distance_table import DistanceTable, Labelled
 from xtalgraph.evaluation.labels import choose_task, keep_common_classes, read_labels
-from xtalgraph.nn import MODELS, Task
+from xtalgraph.nn import NETWORKS, Task
 from xtalgraph.studies.cross_validation_page import write_cross_validation_page
 from xtalgraph.studies.folds import (
     Fold,
@@ -236,7 +236,7 @@ def _make_trial(
     learned, validation = cut_validation(fold, seed=seed, groups=groups, classes=classes)
     parts = {"train": np.sort(learned), "validation": np.sort(validation)}
     if model != settings.model_kind:
-        settings = replace(settings, model=MODELS[model].config())
+        settings = replace(settings, model=NETWORKS[model].config_class())
     return Trial(path, labels, parts | {"test": np.sort(fold.test)}, settings)
 
 
@@ -244,9 +244,9 @@ def _refuse_unknown_models(models: Sequence[str], task: Task, dataset: Labelled)
     for name in models:
         if name in BASELINES:
             make_baseline(name, kind=task.kind)
-        elif name not in MODELS:
-            raise UnknownName("model", name, [*BASELINES, *MODELS])
-        needs_structures = name in MODELS or BASELINES[name].needs_structures
+        elif name not in NETWORKS:
+            raise UnknownName("model", name, [*BASELINES, *NETWORKS])
+        needs_structures = name in NETWORKS or BASELINES[name].needs_structures
         if needs_structures and isinstance(dataset, DistanceTable):
             raise BadDataset(
                 f"{dataset.source} is a table of distances, and {name!r} needs structures. These "
