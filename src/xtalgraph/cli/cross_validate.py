@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import Annotated
 
 from xtalgraph.cli.compare import say_result
-from xtalgraph.cli.options import Data, Settings, Study, default, result_folder, split_words
+from xtalgraph.cli.options import (
+    Data,
+    Positive,
+    Settings,
+    Study,
+    default,
+    result_folder,
+    split_words,
+)
 from xtalgraph.cli.output import print_table, say
 from xtalgraph.errors import BadConfig
 
@@ -20,7 +28,7 @@ def cross_validate(
     group: Annotated[str | None, default("none")] = None,
     min_class_size: int = 1,
     seed: int = 0,
-    jobs: int = 1,
+    jobs: Positive = 1,
     out: Annotated[Path | None, result_folder("runs/DATA-TARGET-folds")] = None,
     study: Study,
     settings: Settings = Settings(),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from xtalgraph.cli.compare import say_result
-from xtalgraph.cli.options import Json, Settings, default, result_folder
+from xtalgraph.cli.options import Json, Positive, Settings, default, result_folder
 from xtalgraph.cli.output import print_lines, print_table, say
 
 
@@ -18,7 +18,7 @@ def matbench(
     target: Annotated[str | None, default("the task's own")] = None,
     model: Annotated[str | None, default("the network of the settings")] = None,
     seed: int = 0,
-    jobs: int = 1,
+    jobs: Positive = 1,
     out: Annotated[Path | None, result_folder("runs/matbench_TASK-MODEL")] = None,
     folder: Path = Path("data"),
     json: Json = False,
