@@ -36,7 +36,7 @@ from xtalgraph.errors import BadConfig, XtalgraphError
 from xtalgraph.evaluation.baselines import make_baseline, need_structures
 from xtalgraph.evaluation.distance_table import Labelled
 from xtalgraph.evaluation.labels import labelled_rows, read_labels
-from xtalgraph.evaluation.scores import score, tabulate
+from xtalgraph.evaluation.scores import score
 from xtalgraph.files import checksum, lock_folder, write_json, write_text
 from xtalgraph.manifest import begin_or_resume, read_manifest
 from xtalgraph.nn import Task
@@ -320,7 +320,7 @@ def _fit_baseline(study: Study, trial: Trial) -> None:
             metrics[part] = {
                 target.name: {"unit": target.unit} | scores[target.name] for target in task.targets
             }
-            table = tabulate(tuple(map(str, dataset.ids[rows[part]])), true, predicted, task)
+            table = task.tabulate(tuple(map(str, dataset.ids[rows[part]])), true, predicted)
     metrics["seconds"] = round(time.monotonic() - begin, 3)
     folder.mkdir(parents=True, exist_ok=True)
     if len(rows["test"]):
