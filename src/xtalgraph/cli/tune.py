@@ -53,7 +53,7 @@ def tune(
     xtalgraph tune my_data.csv --target band_gap --trials 50
     """
     from xtalgraph.studies import read_space, tune as run
-    from xtalgraph.studies.tuning_page import BEST
+    from xtalgraph.studies.results import BEST
 
     chosen = settings.choose()
     searched = None if space is None else read_space(space)

@@ -1,13 +1,10 @@
 from .comparison import (
-    Comparison as Comparison,
     compare as compare,
 )
 from .crossval import (
-    CrossValidation as CrossValidation,
     cross_validate as cross_validate,
 )
 from .curve import (
-    LearningCurve as LearningCurve,
     learning_curve as learning_curve,
 )
 from .folds import (
@@ -17,6 +14,12 @@ from .folds import (
 from .leaderboard import (
     MatbenchResult as MatbenchResult,
     matbench as matbench,
+)
+from .results import (
+    Comparison as Comparison,
+    CrossValidation as CrossValidation,
+    LearningCurve as LearningCurve,
+    Tuning as Tuning,
 )
 from .search_space import (
     Choice as Choice,
@@ -28,6 +31,5 @@ from .trials import (
     TrialResult as TrialResult,
 )
 from .tuning import (
-    Tuning as Tuning,
     tune as tune,
 )

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-
-import pandas as pd
 
 from xtalgraph.data import Dataset, Split
 from xtalgraph.data.splits import DEFAULT_SPLIT
 from xtalgraph.errors import BadConfig, UnknownName
 from xtalgraph.studies.comparison_page import write_comparison_page
+from xtalgraph.studies.results import Comparison
 from xtalgraph.studies.tables import (
-    MAIN_METRIC,
     SEED,
     list_baselines,
     summarise_seeds,
@@ -26,7 +23,6 @@ from xtalgraph.studies.trials import (
     OnTrial,
     Study,
     Trial,
-    TrialResult,
     name_folder,
     run_trials,
     split_parts,
@@ -41,51 +37,6 @@ _FIXED = {
     "train.seed": "give the seeds instead (--seeds 0,1)",
     "train.split_seed": "all trials have one split, or they would not compare",
 }
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """What a grid of settings gave.
-
-    Attributes:
-        problem: Data, split and task, which all trials have in common.
-        folder: Where trials, tables and page lie.
-        settings: The columns of the settings that were varied.
-        results: One a trial, in the order of the grid.
-        runs: A row for each trial and target.
-        summary: A row for each setting and target, over the seeds.
-        baselines: A row for each baseline and target.
-    """
-
-    problem: Problem
-    folder: Path
-    settings: tuple[str, ...]
-    results: tuple[TrialResult, ...]
-    runs: pd.DataFrame
-    summary: pd.DataFrame
-    baselines: pd.DataFrame
-
-    @property
-    def metric(self) -> str:
-        """The score of the tables: mean_absolute_error, in the target's unit, or accuracy."""
-        return MAIN_METRIC[self.problem.task.kind]
-
-    @property
-    def n_failed(self) -> int:
-        """How many trials gave no run."""
-        return sum(result.metrics is None for result in self.results)
-
-    def rank(self) -> pd.DataFrame:
-        """Give the summary of the first target, the best on validation first, failures left out.
-
-        The test part has no say in it: it is there to judge what was chosen.
-        """
-        column = f"validation_{self.metric}"
-        first = self.summary[self.summary["target"] == self.summary["target"].iloc[0]]
-        if column not in first:
-            return first.iloc[:0]
-        is_error = self.problem.task.kind == "regression"
-        return first.dropna(subset=[column]).sort_values(column, ascending=is_error, kind="stable")
 
 
 def compare(

@@ -24,7 +24,7 @@ from xtalgraph.report.page import (
 )
 
 if TYPE_CHECKING:
-    from xtalgraph.studies.comparison import Comparison
+    from xtalgraph.studies.results import Comparison
     from xtalgraph.training import RunConfig
 
 BELOW_ALL = "Means over seeds and their deviation; seconds of one run."

@@ -29,7 +29,7 @@ from xtalgraph.report.page import (
 from xtalgraph.studies.tables import MAIN_METRIC
 
 if TYPE_CHECKING:
-    from xtalgraph.studies.crossval import CrossValidation
+    from xtalgraph.studies.results import CrossValidation
     from xtalgraph.training import RunConfig
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from xtalgraph.data.groups import find_groups
 from xtalgraph.errors import BadConfig, BadDataset, UnknownName
@@ -29,89 +27,12 @@ from xtalgraph.studies.folds import (
     matbench_folds,
     refuse_leaks,
 )
-from xtalgraph.studies.tables import MAIN_METRIC
-from xtalgraph.studies.trials import OnTrial, Study, Trial, TrialResult, run_trials
+from xtalgraph.studies.results import CrossValidation
+from xtalgraph.studies.trials import OnTrial, Study, Trial, run_trials
 from xtalgraph.training import RunConfig, preset
-from xtalgraph.training.run_folder import PREDICTIONS
 
 WORK = "a cross-validation"
 MATBENCH = "matbench"  # the name of matbench's published folds
-SPREAD_METRICS = {"regression": (), "classification": ("macro_f1",)}  # beside the main one
-
-
-@dataclass(frozen=True, eq=False)
-class CrossValidation:
-    """What models gave on folds.
-
-    Attributes:
-        task: What was learned.
-        folds: The rows of each fold.
-        folder: Where trials, tables and page lie.
-        results: One for each model and fold, in that order.
-        rare_classes: Classes that were left out, with their numbers of crystals.
-    """
-
-    task: Task
-    folds: tuple[Fold, ...]
-    folder: Path
-    results: tuple[TrialResult, ...]
-    rare_classes: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def models(self) -> list[str]:
-        """The models that finished a fold, in the order in which they were asked for."""
-        return list(dict.fromkeys(_model(each) for each in self.results if each.metrics))
-
-    @property
-    def failures(self) -> list[str]:
-        """A line for each model and fold that failed, with the reason."""
-        return [f"{each.trial.path} failed: {each.error}" for each in self.results if each.error]
-
-    @cached_property
-    def scores(self) -> pd.DataFrame:
-        """A row for each finished model, fold and target: all metrics, and `seconds`."""
-        rows: list[dict[str, object]] = []
-        for result in self.results:
-            if result.metrics is None:
-                continue
-            for target in self.task.targets:
-                scores = dict(result.metrics["test"][target.name])
-                scores.pop("unit", None)
-                row = {**result.trial.labels, "target": target.column, **scores}
-                rows.append(row | {"seconds": result.metrics["seconds"]})
-        return pd.DataFrame(rows)
-
-    def summary(self) -> pd.DataFrame:
-        """Give mean and standard deviation over folds of the main metrics, a row for each model."""
-        metric = MAIN_METRIC[self.task.kind]
-        grouped = self.scores.groupby(["model", "target"], sort=False)
-        frame = grouped[metric].agg(["mean", "std"]).reset_index()
-        frame = frame.rename(columns={"mean": metric, "std": "standard_deviation"})
-        for other in SPREAD_METRICS[self.task.kind]:
-            frame[other] = grouped[other].mean().to_numpy()
-            frame[f"{other}_deviation"] = grouped[other].std().to_numpy()
-        frame["n_folds"] = grouped[metric].count().to_numpy()
-        frame["seconds"] = grouped["seconds"].sum().to_numpy()
-        return frame
-
-    def predictions(self, model: str) -> pd.DataFrame:
-        """Give the true and predicted values of all finished folds of a model, with the `fold`."""
-        texts = {"id": str}
-        if self.task.kind == "classification":
-            name = self.task.targets[0].name  # `true` is a class here, and not a truth
-            texts |= {f"{name} true": str, f"{name} predicted": str}
-        tables = [
-            pd.read_csv(each.folder / PREDICTIONS, dtype=texts, keep_default_na=False).assign(
-                fold=each.trial.labels["fold"]
-            )
-            for each in self.results
-            if each.metrics is not None and _model(each) == model
-        ]
-        return pd.concat(tables, ignore_index=True)
-
-
-def _model(result: TrialResult) -> str:
-    return str(result.trial.labels["model"])
 
 
 def cross_validate(

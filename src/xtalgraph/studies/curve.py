@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from xtalgraph.data import Dataset, Split
 from xtalgraph.data.splits import DEFAULT_SPLIT
 from xtalgraph.errors import BadConfig
 from xtalgraph.studies.learning_curve_page import write_learning_curve_page
+from xtalgraph.studies.results import LearningCurve
 from xtalgraph.studies.tables import (
     MAIN_METRIC,
     SEED,
@@ -26,7 +26,6 @@ from xtalgraph.studies.trials import (
     OnTrial,
     Study,
     Trial,
-    TrialResult,
     name_folder,
     run_trials,
     split_parts,
@@ -43,32 +42,6 @@ BASELINES_BESIDE = {
     "classification": ("most_common", "composition_forest"),
 }
 EPOCH_FACTOR = 4.0
-
-
-@dataclass(frozen=True, eq=False)
-class LearningCurve:
-    """What networks and baselines learned from training parts of several sizes.
-
-    Attributes:
-        problem: Data, whole split and task.
-        folder: Where trials, tables and page lie.
-        results: One a trial, networks first.
-        runs: A row for each model, size, seed and target.
-        summary: A row for each model, size and target, over the seeds.
-        slopes: For each model the power of the size with which its mean error changes.
-    """
-
-    problem: Problem
-    folder: Path
-    results: tuple[TrialResult, ...]
-    runs: pd.DataFrame
-    summary: pd.DataFrame
-    slopes: pd.DataFrame
-
-    @property
-    def n_failed(self) -> int:
-        """How many trials failed."""
-        return sum(result.metrics is None for result in self.results)
 
 
 def learning_curve(

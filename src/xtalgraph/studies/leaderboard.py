@@ -24,7 +24,8 @@ from xtalgraph.errors import BadDataset, UnknownName
 from xtalgraph.evaluation.labels import guess_task
 from xtalgraph.files import write_bytes
 from xtalgraph.metrics import accuracy, balanced_accuracy, f1, regression_metrics
-from xtalgraph.studies.crossval import MATBENCH, CrossValidation, cross_validate
+from xtalgraph.studies.crossval import MATBENCH, cross_validate
+from xtalgraph.studies.results import CrossValidation
 from xtalgraph.studies.trials import OnTrial
 from xtalgraph.training import RunConfig, preset
 

@@ -22,7 +22,7 @@ from xtalgraph.report.page import (
 from xtalgraph.studies.tables import MAIN_METRIC, as_errors
 
 if TYPE_CHECKING:
-    from xtalgraph.studies.curve import LearningCurve
+    from xtalgraph.studies.results import LearningCurve
     from xtalgraph.training import RunConfig
     from xtalgraph.units import Target
 

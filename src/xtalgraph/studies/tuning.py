@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from xtalgraph.data import Dataset, Split
 from xtalgraph.data.splits import DEFAULT_SPLIT
 from xtalgraph.errors import BadConfig, MissingExtra
 from xtalgraph.files import write_text
+from xtalgraph.studies.results import BEST, Tuning
 from xtalgraph.studies.search_space import (
     DEFAULT_SPACE,
     Space,
@@ -34,7 +35,7 @@ from xtalgraph.studies.trials import (
     run_trials,
     split_parts,
 )
-from xtalgraph.studies.tuning_page import BEST, write_tuning_page
+from xtalgraph.studies.tuning_page import write_tuning_page
 from xtalgraph.training import Progress, RunConfig, format_config, preset
 from xtalgraph.training.config_toml import config_tables
 from xtalgraph.training.problem import Problem, pose_problem
@@ -52,33 +53,6 @@ CONTINUES = "continues"
 
 OnRow = Callable[[Mapping[str, object], int, int], None]
 """Told of each trial: its row of the table, how many are done, and how many there shall be."""
-
-
-@dataclass(frozen=True, eq=False)
-class Tuning:
-    """What a search found.
-
-    Attributes:
-        problem: Data, whole split and task.
-        folder: Where trials, `best.toml` and the page lie.
-        config: The settings as given.
-        space: What was searched.
-        trials: A row for each trial: its state, score, cost, settings and folder.
-        best: The best settings.
-        best_score: Their score on the validation part, smaller is better: the mean absolute error
-            in the unit of the target; for several targets the mean of error / standard deviation;
-            for classes the log-loss.
-        baselines: The scores of baselines on the validation part.
-    """
-
-    problem: Problem
-    folder: Path
-    config: RunConfig
-    space: Space
-    trials: pd.DataFrame
-    best: RunConfig
-    best_score: float
-    baselines: pd.DataFrame
 
 
 def tune(

@@ -25,15 +25,13 @@ from xtalgraph.report.page import (
     write_command,
     write_report,
 )
+from xtalgraph.studies.results import BEST, Tuning
 from xtalgraph.studies.search_space import Range, format_space, get_value
 
 if TYPE_CHECKING:
-    from xtalgraph.studies.tuning import Tuning
     from xtalgraph.training.problem import Problem
 
 SPACE = "space.toml"
-BEST = "best.toml"
-"""The file of the best settings in the folder of a search."""
 
 
 def write_tuning_page(result: Tuning, searched: Problem, options: Mapping[str, object]) -> None:
