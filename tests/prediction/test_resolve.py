@@ -16,14 +16,12 @@ from tests.prediction.hub_on_loopback import Hub, serve_hub
 from tests.training.tiny import make_tiny, small_config
 from tests.zoo import ZOO
 from xtalgraph.errors import BadCheckpoint, BadConfig, MissingExtra, UnknownName
-from xtalgraph.nn import shipped
+from xtalgraph.nn import resolve as shipped
 from xtalgraph.nn.hub import fetch_model
-from xtalgraph.nn.resolve import find_weights, resolve_model
-from xtalgraph.nn.shipped import ENSEMBLE
+from xtalgraph.nn.resolve import ENSEMBLE, find_weights, resolve_model
 from xtalgraph.prediction import load_model
-from xtalgraph.prediction.catalogue import describe_shipped
+from xtalgraph.prediction.catalogue import describe_shipped, publish_model
 from xtalgraph.prediction.ensemble import count_bytes, read_ensemble
-from xtalgraph.prediction.publishing import publish_model
 from xtalgraph.structures.crystal import Crystal
 from xtalgraph.training import resume_run, start_from, train
 from xtalgraph.training.progress import Progress

@@ -25,7 +25,7 @@ def models(
     json: bool
         Print the list for a program.
     """
-    from xtalgraph.nn.shipped import CARD, find_shipped
+    from xtalgraph.nn.resolve import CARD, find_shipped
 
     if name is not None:
         print_lines([(find_shipped(name) / CARD).read_text(encoding="utf-8").rstrip()])

@@ -21,6 +21,7 @@ def predict(
     *inputs: str,
     out: Path | None = None,
     skip_bad: Annotated[bool, Parameter(negative=())] = False,
+    model_version: Annotated[bool, Parameter(negative=())] = False,
     device: str = "cpu",
     threads: Annotated[int, Parameter(validator=Number(gte=1))] = 1,
 ) -> int:
@@ -36,8 +37,8 @@ def predict(
     Parameters
     ----------
     model: str
-        The name of a shipped model (xtalgraph models lists them), a run folder, an ensemble, a
-        model file, or hf:OWNER/NAME.
+        The name of a shipped model (xtalgraph models lists them), which NAME@VERSION pins to a
+        release, a run folder, an ensemble, a model file, or hf:OWNER/NAME.
     inputs: str
         Structure files, folders, globs or tables; no targets are needed.
     out: Path
@@ -45,6 +46,8 @@ def predict(
         left out is listed in OUT.rejected.csv.
     skip_bad: bool
         Bad crystals are reported, and no failure.
+    model_version: bool
+        Add the column model_version, such as formation-energy@0.1.
     device: str
         Where the network runs: cpu, cuda, mps.
     threads: int
@@ -63,7 +66,7 @@ def predict(
     outside = DomainWarning()
     with TableStream(out) as table, RejectedStream(out) as rejected:
         for result in predict_source(predictor, source, n_threads=threads):
-            table.write(result.to_columns())
+            table.write(result.to_columns(model_version=model_version))
             rejected.add(result.rejected)
             outside.add(result.ids, result.domain or (), result.domain_reason)
         if not table.n_rows:

@@ -20,6 +20,6 @@ def publish(folder: Path, /, *, to: str) -> None:
     to: str
         OWNER/NAME on the hub; xtalgraph predict hf:OWNER/NAME then takes it from there.
     """
-    from xtalgraph.prediction.publishing import publish_model
+    from xtalgraph.prediction.catalogue import publish_model
 
     print_lines([publish_model(folder, to)])

@@ -14,9 +14,6 @@ from .element_vectors import (
 from .network import (
     Network as Network,
 )
-from .normaliser import (
-    Normaliser as Normaliser,
-)
 from .registry import (
     MODELS as MODELS,
     ModelKind as ModelKind,
@@ -28,15 +25,12 @@ from .residual import (
     ResidualNetwork as ResidualNetwork,
 )
 from .saved import (
+    SavedModel as SavedModel,
     read_model as read_model,
     save_model as save_model,
 )
-from .saved_model import (
-    SavedModel as SavedModel,
-)
 from .task import (
+    Normaliser as Normaliser,
     Task as Task,
-)
-from .unknown_elements import (
     refuse_unknown_elements as refuse_unknown_elements,
 )

@@ -9,7 +9,7 @@ from jaxtyping import Float64, Int64
 from xtalgraph.graphs import GraphConfig
 from xtalgraph.nn import SavedModel, Task
 from xtalgraph.nn.network import Network
-from xtalgraph.nn.selecting import COMPOSITION
+from xtalgraph.nn.weights import COMPOSITION
 from xtalgraph.structures import CrystalStore
 from xtalgraph.training.problem import Problem
 from xtalgraph.training.scoring import predict_rows

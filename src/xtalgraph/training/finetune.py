@@ -16,7 +16,8 @@ from xtalgraph.errors import BadCheckpoint, BadConfig
 from xtalgraph.nn import Normaliser, SavedModel, Task, find_model, model_name
 from xtalgraph.nn.network import Network
 from xtalgraph.nn.resolve import name_network, read_network
-from xtalgraph.nn.selecting import COMPOSITION, OUTPUT, select_outputs, select_targets
+from xtalgraph.nn.saved import select_targets
+from xtalgraph.nn.weights import COMPOSITION, OUTPUT, select_outputs
 from xtalgraph.training.config import RunConfig, preset
 from xtalgraph.training.config_toml import config_tables
 from xtalgraph.training.element_shifts import differ_by_references
