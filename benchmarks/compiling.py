@@ -93,7 +93,7 @@ def main() -> None:
     """Measure, print and store."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--data", default="ionic", help="a data set as xtalgraph reads it")
+    parser.add_argument("--data", default="mp-sample", help="a data set as xtalgraph reads it")
     parser.add_argument("--batch", type=int, default=128, help="crystals a batch")
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()

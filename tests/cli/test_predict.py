@@ -117,11 +117,11 @@ def test_a_classification_gives_the_class_and_a_probability_each(
 ) -> None:
     table = table_of(call("predict", classifier, files).out)
     classes = ["other oxide", "perovskite"]
-    assert list(table) == ["id", "is_perovskite", *(f"probability {name}" for name in classes)]
+    assert list(table) == ["id", "kind", *(f"probability {name}" for name in classes)]
     probabilities = table[[f"probability {name}" for name in classes]].to_numpy()
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
     chosen = np.array(classes)[probabilities.argmax(axis=1)]
-    assert table["is_perovskite"].tolist() == chosen.tolist()
+    assert table["kind"].tolist() == chosen.tolist()
 
 
 def test_bad_files_are_listed_and_the_rest_predicted(
@@ -217,7 +217,7 @@ def test_what_is_no_model_is_refused(
     [
         ("--out table.xlsx", "write the table as .csv, .parquet, .json"),
         ("--out folder.csv", "it is a folder. Give the name of a file"),
-        ("--out file/table.csv", "the system says: "),
+        ("--out file/table.csv", "fix its permissions."),
         ("--device banana", "device 'banana' cannot be used here"),
     ],
 )
@@ -246,7 +246,7 @@ def test_a_place_without_rights_is_told_before_any_work(
     monkeypatch.setattr("xtalgraph.cli.output.os.access", lambda path, mode: False)
     outcome = call("predict", tmp_path / "nowhere", "x.cif", "--out", tmp_path / "table.csv")
     assert outcome.status == 1
-    assert "it may not be written. Choose another place" in outcome.err
+    assert "permission denied. Choose another place" in outcome.err
 
 
 def test_a_checkpoint_of_2018_is_predicted_with_and_converted(
