@@ -28,8 +28,8 @@ from xtalgraph.nn import (
     SavedModel,
     Task,
     read_model,
+    resolve as shipped,
     save_model,
-    shipped,
 )
 from xtalgraph.nn.resolve import ENSEMBLE
 from xtalgraph.structures import Crystal, CrystalStore

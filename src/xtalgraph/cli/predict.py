@@ -9,10 +9,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from xtalgraph.cli.options import (
     Compute,
+    Flag,
     Model,
     SkipBad,
     Structures,
@@ -31,7 +30,7 @@ def predict(
     *inputs: Structures,
     out: Annotated[Path | None, default("CSV to stdout")] = None,
     skip_bad: SkipBad = False,
-    model_version: Annotated[bool, Parameter(negative=())] = False,
+    model_version: Annotated[bool, Flag] = False,
     compute: Compute = Compute(),
 ) -> int:
     """Predict properties of crystals with a trained model.
