@@ -59,15 +59,15 @@ def settings(name: Annotated[str | None, default("all")] = None, /, *, json: Jso
 def list_settings() -> list[tuple[str, Setting]]:
     """Give each setting with its section, such as `train` or `model.kind = cgcnn`."""
     from xtalgraph.graphs import GraphConfig
-    from xtalgraph.nn import MODELS, find_model
+    from xtalgraph.nn import NETWORKS
     from xtalgraph.settings import Setting, describe_settings
     from xtalgraph.training import TrainConfig, preset
 
     kind = preset("default").model_kind
     rows = [("graph", row) for row in describe_settings(GraphConfig, "graph")]
-    rows += [("model", Setting("model.kind", f'"{kind}"', " | ".join(MODELS), "kind of network"))]
-    for name in MODELS:
-        described = describe_settings(find_model(name).config, "model")
+    rows += [("model", Setting("model.kind", f'"{kind}"', " | ".join(NETWORKS), "kind of network"))]
+    for name, network in NETWORKS.items():
+        described = describe_settings(network.config_class, "model")
         rows += [(f"model.kind = {name}", row) for row in described]
     return rows + [("train", row) for row in describe_settings(TrainConfig, "train")]
 

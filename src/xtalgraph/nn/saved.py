@@ -25,15 +25,17 @@ from safetensors import SafetensorError
 from xtalgraph.errors import BadCheckpoint, UnknownName, XtalgraphError
 from xtalgraph.files import checksum, write_bytes, write_json
 from xtalgraph.graphs.config import GraphConfig
-from xtalgraph.nn.cgcnn.config import SUFFIX_OF_2018
-from xtalgraph.nn.registry import find_model, model_name
+from xtalgraph.nn.configs import SUFFIX_OF_2018
+from xtalgraph.nn.registry import NETWORKS, Network, NetworkConfig, NumpyNetwork, network_name
 from xtalgraph.nn.task import Normaliser, Task
 from xtalgraph.nn.weights import dequantize, quantize, select_outputs
+from xtalgraph.settings import decisive_settings
 from xtalgraph.units import Target
 
 FORMAT = 3  # of model.json and ensemble.json; 0.1 wrote 1, and 2 where weights are int8
 FORMATS_OF_0_1 = (1, 2)
 DESCRIPTION, WEIGHTS = "model.json", "model.safetensors"
+ADDED_SETTINGS = {"radial_basis": "gaussian"}  # with what files of 0.1, which lack them, mean
 RENAMED_SETTINGS = {"bond_ties": "distance_degeneracy"}  # as files of 0.1 spell them
 PICKLES = {".pt", ".pth", ".tar", ".ckpt", ".pkl", ".pickle", ".bin", ".joblib"}
 BLOCKS = {
@@ -94,8 +96,8 @@ class SavedModel:
         weights_sha256: The checksum of the file that it was read from; empty for one that was not.
     """
 
-    weights: Any
-    model_config: Any
+    weights: Network | Mapping[str, np.ndarray]
+    model_config: NetworkConfig
     graph_config: GraphConfig
     task: Task
     normaliser: Normaliser | None
@@ -107,13 +109,12 @@ class SavedModel:
     weights_sha256: str = ""
 
     @cached_property
-    def network(self) -> Any:
+    def network(self) -> Network:
         """The network in torch; one that was read is on the CPU, ready to predict."""
         if not isinstance(self.weights, Mapping):
             return self.weights
-        from xtalgraph.nn.network import build_network  # torch: most predictions do without
-
-        return build_network(self.model_config, self.task.n_outputs, self.numbers)
+        kind = NETWORKS[network_name(self.model_config)]  # loads torch: most predictions do without
+        return kind.restore(self.model_config, self.task.n_outputs, self.numbers)
 
     @cached_property
     def numbers(self) -> Mapping[str, np.ndarray]:
@@ -124,10 +125,10 @@ class SavedModel:
         return {name: value.detach().cpu().numpy().copy() for name, value in state.items()}
 
     @cached_property
-    def in_numpy(self) -> Any:
-        """The network in numpy, or None where it has no such form."""
-        kind = find_model(model_name(self.model_config))
-        return kind.build_in_numpy(self.model_config, self.task.n_outputs, self.numbers)
+    def in_numpy(self) -> NumpyNetwork | None:
+        """The network in numpy, or None where it has no such form (see `NetworkKind`)."""
+        kind = NETWORKS[network_name(self.model_config)]
+        return kind.restore_in_numpy(self.model_config, self.task.n_outputs, self.numbers)
 
 
 def select_targets(saved: SavedModel, names: Sequence[str]) -> SavedModel:
@@ -184,9 +185,9 @@ def save_model(saved: SavedModel, folder: str | Path, *, weights: str = "float32
         "format": FORMAT,
         "name": saved.name,
         "version": saved.version,
-        "model": model_name(saved.model_config),
-        "model_config": asdict(saved.model_config),
-        "graph": asdict(saved.graph_config),
+        "model": network_name(saved.model_config),
+        "model_config": decisive_settings(saved.model_config),
+        "graph": decisive_settings(saved.graph_config),
         "task": asdict(saved.task),
         "normaliser": asdict(saved.normaliser) if saved.normaliser else None,
         "elements": list(saved.elements),
@@ -223,7 +224,7 @@ def read_model(path: str | Path) -> SavedModel:
     state = dequantize(read_arrays(folder / WEIGHTS, description["weights_sha256"]))
     try:
         model_config = _rebuild(
-            find_model(description["model"]).config, description["model_config"]
+            NETWORKS[description["model"]].config_class, description["model_config"]
         )
         _refuse_excess(description["model_config"], state)
         graph_config = _rebuild(GraphConfig, description["graph"])
@@ -405,7 +406,9 @@ def find_block(blocks: Mapping[str, Block], name: str) -> Block | None:
 def _rebuild(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
     """Make a settings object of exactly the fields that were written; no default stands in."""
     values = {RENAMED_SETTINGS.get(name, name): value for name, value in values.items()}
-    names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    fields = dataclasses.fields(kind)  # type: ignore[arg-type]
+    names = {field.name for field in fields if field.compare}
+    values = {name: ADDED_SETTINGS[name] for name in names & set(ADDED_SETTINGS)} | values
     if names != set(values):
         different = ", ".join(sorted(names ^ set(values)))
         raise BadCheckpoint(f"{kind.__name__} differs in the settings {different}.")

@@ -11,7 +11,7 @@ from xtalgraph.evaluation.baselines import BASELINES
 from xtalgraph.evaluation.distance_table import Labelled
 from xtalgraph.evaluation.page_parts import describe_source, name_source
 from xtalgraph.metrics import class_indices
-from xtalgraph.nn import MODELS
+from xtalgraph.nn import NETWORKS
 from xtalgraph.report import figures
 from xtalgraph.report.page import (
     Picture,
@@ -151,7 +151,7 @@ def _describe_settings(
         (result.folder / CONFIG).write_text(text, encoding="utf-8")
         options = {**options, "config": result.folder / CONFIG}
         words += " Below it the settings of the network, which are also beside this page."
-        others = [name for name in models if name in MODELS and name != config.model_kind]
+        others = [name for name in models if name in NETWORKS and name != config.model_kind]
         if others:
             words += f" Of {', '.join(others)}: the defaults, with this graph and training."
     source, task = name_source(dataset), result.task
