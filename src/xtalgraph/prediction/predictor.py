@@ -13,6 +13,7 @@ from jaxtyping import Float, Float32, Float64
 
 from xtalgraph.errors import BadConfig, BadCrystal, Rejected, summarise
 from xtalgraph.graphs import GraphArrays, GraphConfig, build_arrays
+from xtalgraph.nn.registry import NumpyNetwork
 from xtalgraph.nn.saved import SavedModel
 from xtalgraph.nn.task import Task, interpret_outputs, refuse_unknown_elements, try_each
 from xtalgraph.prediction.calibration import ClassCalibration, IntervalCalibration
@@ -42,8 +43,8 @@ class NetworksInNumpy:
 
     device = "cpu"
 
-    def __init__(self, members: Sequence[SavedModel]) -> None:
-        self.networks = [member.in_numpy for member in members]
+    def __init__(self, networks: Sequence[NumpyNetwork]) -> None:
+        self.networks = networks
         self.known_elements = [network.known_elements for network in self.networks]
 
     def take(self, graph: GraphArrays) -> GraphArrays:
