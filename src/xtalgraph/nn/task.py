@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float, Float64, Int, Int64
+from jaxtyping import Float, Float64, Int64
 
 from xtalgraph.errors import BadConfig, BadCrystal, BadDataset, Rejected, UnknownName
 from xtalgraph.structures import CrystalStore
@@ -15,7 +15,7 @@ from xtalgraph.structures.elements import SYMBOLS
 from xtalgraph.units import Target
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import pandas
 
 TASK_KINDS = ("regression", "classification")
 LARGEST = 1e30  # of a label: far enough below what a float32 holds, 3e38
@@ -63,6 +63,39 @@ class Task:
     def n_outputs(self) -> int:
         """Columns that the network gives: one per target, or one per class."""
         return len(self.targets) if self.kind == "regression" else len(self.classes)
+
+    def tabulate(
+        self,
+        ids: Sequence[str],
+        labels: Float64[np.ndarray, "n_rows n_targets"] | Int64[np.ndarray, "n_rows"],
+        predicted: Float64[np.ndarray, "n_rows n_outputs"],
+    ) -> pandas.DataFrame:
+        """Give a table of true and predicted values, units in the header.
+
+        Args:
+            ids: Of the rows.
+            labels: In the units of the targets, NaN where missing; or class numbers, -1 where
+                missing.
+            predicted: In the units of the targets; or a probability of each class.
+
+        Returns:
+            `id`, then `NAME true [UNIT]` and `NAME predicted [UNIT]` of each target; or `NAME
+            true`, `NAME predicted` and a `probability CLASS` of each class.
+        """
+        import pandas as pd
+
+        columns: dict[str, object] = {"id": np.array(ids, dtype=object)}
+        if self.kind == "classification":
+            name, classes = self.targets[0].name, np.array([*self.classes, None], dtype=object)
+            columns[f"{name} true"] = classes[labels]  # -1, a missing label, is the None at the end
+            columns[f"{name} predicted"] = classes[predicted.argmax(axis=1)]
+            columns |= {f"probability {c}": predicted[:, n] for n, c in enumerate(self.classes)}
+            return pd.DataFrame(columns)
+        for number, target in enumerate(self.targets):
+            for word, values in (("true", labels), ("predicted", predicted)):
+                column = Target(f"{target.name} {word}", target.unit).column
+                columns[column] = values[:, number]
+        return pd.DataFrame(columns)
 
 
 @dataclass(frozen=True)
@@ -150,41 +183,6 @@ def interpret_outputs(
         return normaliser.inverse_transform(outputs)
     powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
-
-
-def tabulate_answers(
-    task: Task,
-    ids: Sequence[str] | np.ndarray,
-    labels: Float[np.ndarray, "n_rows n_targets"] | Int[np.ndarray, "n_rows"],
-    predicted: Float[np.ndarray, "n_rows n_outputs"],
-) -> pd.DataFrame:
-    """Put true and predicted values side by side: the table of a test part.
-
-    Args:
-        task: What was predicted.
-        ids: Of the crystals.
-        labels: True values in the units of the targets (NaN: missing), or the numbers of the
-            classes (-1: missing).
-        predicted: Values, or the probability of each class.
-
-    Returns:
-        A table with `id`, then `<target> true [unit]` and `<target> predicted [unit]`; for a
-        classification also `probability <class>` for each class.
-    """
-    import pandas as pd
-
-    columns: dict[str, object] = {"id": np.array(ids, dtype=object)}
-    if task.kind == "classification":
-        name, classes = task.targets[0].name, np.array([*task.classes, None], dtype=object)
-        columns[f"{name} true"] = classes[labels]  # -1, a missing label, is the None at the end
-        columns[f"{name} predicted"] = classes[predicted.argmax(axis=1)]
-        for number, label in enumerate(task.classes):
-            columns[f"probability {label}"] = predicted[:, number]
-        return pd.DataFrame(columns)
-    for number, target in enumerate(task.targets):
-        for word, values in (("true", labels), ("predicted", predicted)):
-            columns[Target(f"{target.name} {word}", target.unit).column] = values[:, number]
-    return pd.DataFrame(columns)
 
 
 def refuse_unknown_elements(

@@ -25,7 +25,7 @@ from xtalgraph.evaluation.distance_table import (
     Labelled,
 )
 from xtalgraph.evaluation.labels import choose_task, keep_common_classes, read_labels
-from xtalgraph.evaluation.scores import Scores, score, tabulate
+from xtalgraph.evaluation.scores import Scores, score
 from xtalgraph.nn import NETWORKS, Task
 from xtalgraph.studies.cross_validation_page import write_cross_validation_page
 from xtalgraph.studies.cross_validation_result import MAIN_METRIC, CrossValidation
@@ -149,7 +149,7 @@ class _Job:
         metrics: Scores = score(labels, predicted, self.task)
         ids = tuple(str(id) for id in self.dataset.ids[fold.test])
         place.parent.mkdir(parents=True, exist_ok=True)
-        table = tabulate(ids, labels, predicted, self.task)
+        table = self.task.tabulate(ids, labels, predicted)
         table.to_csv(place.with_suffix(".csv"), index=False)
         result = {
             "model": model,
