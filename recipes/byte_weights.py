@@ -19,7 +19,7 @@ from xtalgraph.data import Dataset
 from xtalgraph.data.splits import read_split
 from xtalgraph.metrics import class_indices, roc_auc
 from xtalgraph.nn import SavedModel, read_model
-from xtalgraph.nn.weights import FORMS, dequantize, quantize
+from xtalgraph.nn.saved_model import FORMS, dequantize, quantize
 from xtalgraph.prediction import Ensemble, Predictor
 from xtalgraph.training import read_run_dataset
 from xtalgraph.training.run_folder import SPLITS

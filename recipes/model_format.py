@@ -17,13 +17,7 @@ import safetensors.numpy
 
 from xtalgraph.files import write_json
 from xtalgraph.nn.resolve import ENSEMBLE, read_ensemble_description
-from xtalgraph.nn.saved import (
-    DESCRIPTION,
-    FORMAT,
-    RENAMED_SETTINGS,
-    WEIGHTS,
-    read_description,
-)
+from xtalgraph.nn.saved import DESCRIPTION, FORMAT, RENAMED_SETTINGS, WEIGHTS, read_description
 
 
 def is_old(file: Path) -> bool:

@@ -18,7 +18,7 @@ from xtalgraph.data import Dataset, make_split
 from xtalgraph.data.splits import checksum_split, write_split
 from xtalgraph.nn import SavedModel, read_model, save_model
 from xtalgraph.nn.resolve import read_ensemble_description
-from xtalgraph.nn.saved import select_targets
+from xtalgraph.nn.saved_model import select_targets
 from xtalgraph.training import format_config, read_config
 from xtalgraph.training.run_folder import CONFIG, HISTORY, METRICS, SPLITS, is_finished, write_text
 

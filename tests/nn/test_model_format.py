@@ -15,7 +15,8 @@ import pytest
 from recipes import model_format
 from xtalgraph.errors import BadCheckpoint
 from xtalgraph.nn import read_model, save_model
-from xtalgraph.nn.saved import Block, find_block
+from xtalgraph.nn.saved import find_block
+from xtalgraph.nn.saved_model import Block
 from xtalgraph.prediction import Ensemble, Predictor, load_model, read_ensemble
 from xtalgraph.prediction.calibration import IntervalCalibration, Scale, write_calibration
 from xtalgraph.prediction.ensemble import copy_whole

@@ -22,7 +22,7 @@ from xtalgraph.nn import (
     read_model,
     save_model,
 )
-from xtalgraph.nn.weights import NOT_LEARNED, SCALE, dequantize, quantize
+from xtalgraph.nn.saved_model import NOT_LEARNED, SCALE, dequantize, quantize
 from xtalgraph.units import Target
 
 CONFIG = ResidualConfig(n_blocks=2)  # as wide as what is shipped

@@ -10,7 +10,7 @@ from tests.zoo import ZOO
 from xtalgraph.errors import UnknownName
 from xtalgraph.graphs import GraphConfig, build_graphs
 from xtalgraph.nn import NETWORKS, Normaliser, SavedModel, Task
-from xtalgraph.nn.saved import select_targets
+from xtalgraph.nn.saved_model import select_targets
 from xtalgraph.units import Target
 
 TARGETS = Target("gap", "eV"), Target("energy", "eV/atom"), Target("fermi", "eV")

@@ -36,9 +36,11 @@ from .residual import (
     ResidualNetwork as ResidualNetwork,
 )
 from .saved import (
-    SavedModel as SavedModel,
     read_model as read_model,
     save_model as save_model,
+)
+from .saved_model import (
+    SavedModel as SavedModel,
 )
 from .task import (
     Normaliser as Normaliser,

@@ -23,7 +23,7 @@ from xtalgraph.graphs import GraphConfig
 from xtalgraph.nn.cgcnn import Cgcnn
 from xtalgraph.nn.configs import SUFFIX_OF_2018, CgcnnConfig
 from xtalgraph.nn.element_properties import N_COMPONENTS
-from xtalgraph.nn.saved import SavedModel
+from xtalgraph.nn.saved_model import SavedModel
 from xtalgraph.nn.task import Normaliser, Task
 from xtalgraph.nn.weights_2018 import config_of_2018_state, from_2018_state
 from xtalgraph.structures.elements import SYMBOLS

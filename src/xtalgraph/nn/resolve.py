@@ -12,13 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from xtalgraph.errors import BadCheckpoint, BadConfig, UnknownName
-from xtalgraph.nn.saved import (
-    FORMAT,
-    SavedModel,
-    read_format,
-    read_model,
-    select_targets,
-)
+from xtalgraph.nn.saved import FORMAT, read_format, read_model
+from xtalgraph.nn.saved_model import SavedModel, select_targets
 
 SHIPPED = Path(__file__).resolve().parent / "shipped"
 ENSEMBLE = "ensemble.json"

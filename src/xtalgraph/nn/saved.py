@@ -13,22 +13,20 @@ import json
 import re
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import safetensors.numpy
-from safetensors import SafetensorError
 
-from xtalgraph.errors import BadCheckpoint, UnknownName, XtalgraphError
+from xtalgraph.errors import BadCheckpoint, XtalgraphError
 from xtalgraph.files import checksum, write_bytes, write_json
 from xtalgraph.graphs.config import GraphConfig
 from xtalgraph.nn.configs import SUFFIX_OF_2018
-from xtalgraph.nn.registry import NETWORKS, Network, NetworkConfig, NumpyNetwork, network_name
+from xtalgraph.nn.registry import NETWORKS, network_name
+from xtalgraph.nn.saved_model import Block, SavedModel, dequantize, quantize, read_arrays
 from xtalgraph.nn.task import Normaliser, Task
-from xtalgraph.nn.weights import dequantize, quantize, select_outputs
 from xtalgraph.settings import decisive_settings
 from xtalgraph.units import Target
 
@@ -49,117 +47,6 @@ BLOCKS = {
 
 _BLOCK_NAME = re.compile(r"[a-z][a-z0-9_]*")
 Settings = TypeVar("Settings")
-
-
-@dataclass(frozen=True, eq=False)
-class Block:
-    """A part of a saved model that not every model has, by name in `blocks`.
-
-    Attributes:
-        schema: The version of what the block holds; raised when a reader of before cannot use it.
-        info: JSON values.
-        stored: Numbers by name, or the safetensors file that holds them.
-        required: Without the block the predictions would be wrong: a reader that does not know it
-            refuses the model.
-        sha256: The checksum of the file.
-    """
-
-    schema: int
-    info: Mapping[str, Any] = field(default_factory=dict)
-    stored: Mapping[str, np.ndarray] | Path = field(default_factory=dict)
-    required: bool = False
-    sha256: str = ""
-
-    @cached_property
-    def arrays(self) -> Mapping[str, np.ndarray]:
-        """Numbers by name; a file is read and checked when they are first asked for."""
-        return (
-            read_arrays(self.stored, self.sha256) if isinstance(self.stored, Path) else self.stored
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class SavedModel:
-    """A network with all that is needed to use it, and to know what it can be used for.
-
-    Attributes:
-        weights: The network, or its weights by name: then it is built when it is asked for.
-        model_config: Its settings, of the config class of its kind.
-        graph_config: The graphs that it was trained on; others are other questions.
-        task: What it predicts, with names and units.
-        normaliser: Of the targets; None for a classification.
-        elements: Symbols seen while training, in the order of atomic numbers.
-        provenance: Data checksum, versions, seed, …: for people, JSON values.
-        name: What the model is called where it is handed on; empty for a run.
-        version: Its release, such as `0.1`; empty for a run.
-        blocks: Optional parts, see `Block`. Those of a later version are kept as they are.
-        weights_sha256: The checksum of the file that it was read from; empty for one that was not.
-    """
-
-    weights: Network | Mapping[str, np.ndarray]
-    model_config: NetworkConfig
-    graph_config: GraphConfig
-    task: Task
-    normaliser: Normaliser | None
-    elements: tuple[str, ...]
-    provenance: Mapping[str, Any]
-    name: str = ""
-    version: str = ""
-    blocks: Mapping[str, Block] = field(default_factory=dict)
-    weights_sha256: str = ""
-
-    @cached_property
-    def network(self) -> Network:
-        """The network in torch; one that was read is on the CPU, ready to predict."""
-        if not isinstance(self.weights, Mapping):
-            return self.weights
-        kind = NETWORKS[network_name(self.model_config)]  # loads torch: most predictions do without
-        return kind.restore(self.model_config, self.task.n_outputs, self.numbers)
-
-    @cached_property
-    def numbers(self) -> Mapping[str, np.ndarray]:
-        """The weights and buffers of the network by name."""
-        if isinstance(self.weights, Mapping):
-            return self.weights
-        state = self.weights.state_dict()
-        return {name: value.detach().cpu().numpy().copy() for name, value in state.items()}
-
-    @cached_property
-    def in_numpy(self) -> NumpyNetwork | None:
-        """The network in numpy, or None where it has no such form (see `NetworkKind`)."""
-        kind = NETWORKS[network_name(self.model_config)]
-        return kind.restore_in_numpy(self.model_config, self.task.n_outputs, self.numbers)
-
-
-def select_targets(saved: SavedModel, names: Sequence[str]) -> SavedModel:
-    """Give the model that predicts only some of the targets, with the same values.
-
-    Args:
-        saved: A model of several targets.
-        names: Of the targets to keep, in the order that is wanted.
-
-    Returns:
-        The model with these outputs, without its blocks.
-
-    Raises:
-        UnknownName: The model does not predict one of them.
-    """
-    theirs = [target.name for target in saved.task.targets]
-    for name in names:
-        if name not in theirs:
-            raise UnknownName("target of this model", name, theirs)
-    if list(names) == theirs:
-        return saved
-    outputs = [theirs.index(name) for name in names]
-    task = Task(saved.task.kind, tuple(saved.task.targets[place] for place in outputs))
-    normaliser = saved.normaliser
-    if normaliser is not None:
-        mean, std = normaliser.mean, normaliser.std
-        normaliser = Normaliser(
-            tuple(mean[place] for place in outputs), tuple(std[place] for place in outputs)
-        )
-    numbers = select_outputs(saved.numbers, outputs)
-    return dataclasses.replace(saved, weights=numbers, task=task, normaliser=normaliser, blocks={})
 
 
 def save_model(saved: SavedModel, folder: str | Path, *, weights: str = "float32") -> Path:
@@ -322,25 +209,6 @@ def read_format(file: Path, readable: Sequence[int]) -> dict[str, Any]:
             "xtalgraph that wrote it, or train again."
         )
     return description
-
-
-def read_arrays(file: Path, sha256: str) -> dict[str, np.ndarray]:
-    """Read a safetensors file whose checksum stands in a description beside it."""
-    if not file.is_file():
-        raise BadCheckpoint(f"{file} does not exist. Copy the whole folder again.")
-    content = file.read_bytes()
-    try:
-        arrays = safetensors.numpy.load(content)
-    except (SafetensorError, KeyError) as error:  # KeyError: a type of number that numpy lacks
-        raise BadCheckpoint(
-            f"{file} is broken ({error}; {len(content)} bytes). Copy it again."
-        ) from None
-    if checksum(content) != sha256:
-        raise BadCheckpoint(
-            f"{file} is not the file that the description beside it was written with (the "
-            "checksums differ). Copy both files again from one folder."
-        )
-    return arrays
 
 
 def write_blocks(blocks: Mapping[str, Block], folder: Path) -> dict[str, Any]:

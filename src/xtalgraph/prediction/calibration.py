@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Float32, Float64, Int64
 from xtalgraph.errors import BadCheckpoint
 from xtalgraph.graphs import GraphConfig
 from xtalgraph.graphs.build import nearest_distances
-from xtalgraph.nn.saved import Block
+from xtalgraph.nn.saved_model import Block
 from xtalgraph.nn.task import Task
 from xtalgraph.structures import CrystalStore
 from xtalgraph.structures.elements import SYMBOLS

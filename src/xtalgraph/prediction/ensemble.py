@@ -21,16 +21,8 @@ from xtalgraph.errors import BadCheckpoint, BadConfig
 from xtalgraph.files import write_json
 from xtalgraph.nn import SavedModel, Task, read_model, save_model
 from xtalgraph.nn.resolve import ENSEMBLE, read_ensemble_description, read_network, resolve_model
-from xtalgraph.nn.saved import (
-    DESCRIPTION,
-    FORMAT,
-    Block,
-    find_block,
-    read_blocks,
-    select_targets,
-    write_blocks,
-)
-from xtalgraph.nn.weights import FORMS, dequantize, quantize
+from xtalgraph.nn.saved import DESCRIPTION, FORMAT, find_block, read_blocks, write_blocks
+from xtalgraph.nn.saved_model import FORMS, Block, dequantize, quantize, select_targets
 from xtalgraph.prediction.calibration import (
     Calibration,
     Domain,
@@ -97,7 +89,7 @@ def save_members(
 ) -> list[Path]:
     """Write each network into a folder of its own, and give these folders.
 
-    `weights` is the form that they are stored in, see `nn.weights.quantize`. What is there already
+    `weights` is the form that they are stored in, see `quantize`. What is there already
     must be the same networks, in whatever form.
     """
     stored = []

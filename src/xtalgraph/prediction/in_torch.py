@@ -11,7 +11,7 @@ from jaxtyping import Float
 from xtalgraph.errors import BadConfig
 from xtalgraph.graphs import GraphArrays
 from xtalgraph.graphs.graph import CrystalGraph
-from xtalgraph.nn.saved import SavedModel
+from xtalgraph.nn.saved_model import SavedModel
 
 
 class NetworksInTorch:

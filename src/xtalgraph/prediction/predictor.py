@@ -14,7 +14,7 @@ from jaxtyping import Float, Float32, Float64
 from xtalgraph.errors import BadConfig, BadCrystal, Rejected, summarise
 from xtalgraph.graphs import GraphArrays, GraphConfig, build_arrays
 from xtalgraph.nn.registry import NumpyNetwork
-from xtalgraph.nn.saved import SavedModel
+from xtalgraph.nn.saved_model import SavedModel
 from xtalgraph.nn.task import Task, interpret_outputs, refuse_unknown_elements, try_each
 from xtalgraph.prediction.calibration import ClassCalibration, IntervalCalibration
 from xtalgraph.prediction.ensemble import Ensemble, read_ensemble
