@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from xtalgraph.files import write_text
+from xtalgraph.manifest import write_command
 from xtalgraph.report import figures
 from xtalgraph.report.page import (
     WIDE,
@@ -22,12 +23,10 @@ from xtalgraph.report.page import (
     name_source,
     name_task,
     target_table,
-    write_command,
     write_report,
 )
+from xtalgraph.studies.results import BEST, Tuning
 from xtalgraph.studies.search_space import Range, format_space, get_value
-from xtalgraph.studies.trial_tables import score_baselines
-from xtalgraph.studies.tuning_result import BEST, Tuning
 
 if TYPE_CHECKING:
     from xtalgraph.training.problem import Problem
@@ -42,7 +41,7 @@ def write_tuning_page(result: Tuning, searched: Problem, options: Mapping[str, o
     """
     folder = result.folder
     write_text(folder / SPACE, format_space(result.space))
-    baselines = score_baselines(searched, part="validation")
+    baselines = result.baselines
     options = {**options, "space": folder / SPACE}
     sections = (
         _describe_result(result, baselines, searched),
@@ -139,4 +138,4 @@ def describe_score(problem: Problem) -> tuple[str, str]:
 def _write_train_command(result: Tuning) -> str:
     problem = result.problem
     options = name_task(problem.task) | {"config": result.folder / BEST}
-    return write_command("train", name_source(problem.dataset), options)
+    return write_command(["train", name_source(problem.dataset)], options)
