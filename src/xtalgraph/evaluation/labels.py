@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from xtalgraph.data import order_classes
 from xtalgraph.errors import BadConfig, BadDataset
 from xtalgraph.evaluation.distance_table import Labelled
 from xtalgraph.metrics import MISSING_CLASS, class_indices
@@ -42,10 +43,20 @@ def labelled_rows(
     return np.flatnonzero(~np.isnan(labels).all(axis=1))
 
 
+def refuse_unlabelled_targets(
+    labels: Float64[np.ndarray, "n_rows n_targets"] | Int64[np.ndarray, "n_rows"], task: Task
+) -> None:
+    """Raise `BadDataset` where a target has no training label."""
+    for number, target in enumerate(task.targets):
+        column = labels if labels.ndim == 1 else labels[:, [number]]
+        if not len(labelled_rows(column)):
+            raise BadDataset(f"target {target.name!r} has no label among the training rows.")
+
+
 def choose_task(dataset: Labelled, names: list[str], kind: str = "regression") -> Task:
     """Give the task of learning columns of a data set; the classes are those that occur.
 
-    Numbers among the classes come first and by size, so that class 10 follows class 9.
+    Their order is that of `order_classes`.
     """
     if kind != "classification":
         unknown = [name for name in names if name not in dataset.targets]
@@ -54,9 +65,7 @@ def choose_task(dataset: Labelled, names: list[str], kind: str = "regression") -
         return Task(kind, tuple(dataset.targets[name] for name in names))
     if len(names) != 1:
         raise BadConfig(f"classification is by one target, got {names}.")
-    found = {label for label in dataset.labels(names[0]).tolist() if label is not None}
-    numbers = sorted((label for label in found if label.isdigit()), key=int)
-    classes = (*numbers, *sorted(label for label in found if not label.isdigit()))
+    classes = order_classes(dataset.labels(names[0]).tolist())
     return Task(kind, (dataset.targets.get(names[0], Target(names[0])),), classes)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xtalgraph.errors import BadConfig, UnknownName
 from xtalgraph.graphs import GraphConfig
-from xtalgraph.nn import CgcnnConfig, model_name
-from xtalgraph.nn.cgcnn import NETWORK_OF_2018
+from xtalgraph.nn import CgcnnConfig, NetworkConfig, network_name
+from xtalgraph.nn.configs import NETWORK_OF_2018
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,8 +51,6 @@ class TrainConfig:
     num_nodes: int = 1  # machines, under SLURM or torchrun
     strategy: str = "auto"  # auto | ddp | …, as Lightning's Trainer takes it
     precision: str = "32-true"  # 32-true | 64-true | 16-mixed | bf16-mixed
-    compile: bool = False  # the network by torch.compile, a minute of it: for accelerators
-    cuda_graphs: bool = False  # with compile: batches filled up to few sizes, recorded, replayed
     threads: int = 1  # of torch on the CPU, a process; a second is lost where anything else runs
     tensorboard: bool = True  # also write TensorBoard logs to the run folder
 
@@ -74,9 +72,6 @@ class TrainConfig:
                 f"train.freeze = {self.freeze!r} needs weights that are worth keeping: name a "
                 "trained model (--from, train.start_from)."
             )
-
-        if self.cuda_graphs and not self.compile:
-            raise BadConfig("train.cuda_graphs = true records what is compiled: set train.compile.")
 
     def _ranges(self) -> Sequence[tuple[str, object, str, bool]]:
         return (
@@ -113,16 +108,16 @@ class RunConfig:
     """Everything that shapes a training run but the data: graph, model and optimisation."""
 
     graph: GraphConfig = field(default_factory=GraphConfig)
-    model: Any = field(default_factory=CgcnnConfig)  # the config of one of MODELS
+    model: NetworkConfig = field(default_factory=CgcnnConfig)  # of one of NETWORKS
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def __post_init__(self) -> None:
-        model_name(self.model)  # refuses what is no config of a model
+        network_name(self.model)  # refuses what is no config of a model
 
     @property
     def model_kind(self) -> str:
-        """The name of the model in `MODELS`."""
-        return model_name(self.model)
+        """The name of the model in `NETWORKS`."""
+        return network_name(self.model)
 
 
 def preset(name: str) -> RunConfig:

@@ -11,20 +11,21 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from xtalgraph.errors import BadConfig, UnknownName
-from xtalgraph.nn import find_model
+from xtalgraph.nn import NETWORKS
 from xtalgraph.nn.saved import RENAMED_SETTINGS
 from xtalgraph.training.config import RunConfig, preset
 
 SECTIONS = ("graph", "model", "train")
+REMOVED = {"compile": False, "cuda_graphs": False}  # settings of 0.1, at what means nothing
 RECORD_SECTION = "data"  # where a run folder keeps what it was trained on; not a setting
 
 
 def read_config(path: Path | str, base: RunConfig | None = None) -> RunConfig:
     """Give the settings of a TOML file; what it does not name is taken from `base`.
 
-    The file has the sections `[graph]`, `[model]` (with `kind`, a name of `MODELS`) and `[train]`.
-    A run folder's `config.toml` can be given as it is. Refused, naming the nearest legal one: keys
-    and sections that do not exist, and values of the wrong type.
+    The file has the sections `[graph]`, `[model]` (with `kind`, a name of `NETWORKS`) and
+    `[train]`. A run folder's `config.toml` can be given as it is. Refused, naming the nearest legal
+    one: keys and sections that do not exist, and values of the wrong type.
     """
     tables = read_toml(path)
     tables.pop(RECORD_SECTION, None)
@@ -70,7 +71,7 @@ def override(config: RunConfig, tables: Mapping[str, Any]) -> RunConfig:
     model, values = config.model, dict(tables.get("model", {}))
     kind = values.pop("kind", config.model_kind)
     if kind != config.model_kind:
-        model = find_model(str(kind)).config()
+        model = NETWORKS[str(kind)].config_class()
     return RunConfig(
         graph=_replace(config.graph, "graph", tables.get("graph", {})),
         model=_replace(model, "model", values),
@@ -128,7 +129,11 @@ def _read_value(text: str) -> Any:
 
 
 def _replace(config: Any, section: str, values: Mapping[str, Any]) -> Any:
-    values = {RENAMED_SETTINGS.get(key, key): value for key, value in values.items()}
+    values = {
+        RENAMED_SETTINGS.get(key, key): value
+        for key, value in values.items()
+        if not (section == "train" and key in REMOVED and value is REMOVED[key])
+    }
     hints = get_type_hints(type(config))
     legal = [field.name for field in fields(config)]
     for key in values:

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float64, Int64
 
 from xtalgraph.graphs import GraphConfig
-from xtalgraph.nn import SavedModel, Task
-from xtalgraph.nn.network import Network
+from xtalgraph.nn import Network, SavedModel, Task
+from xtalgraph.nn.registry import pooling_of
 from xtalgraph.nn.selecting import COMPOSITION
 from xtalgraph.structures import CrystalStore
 from xtalgraph.training.problem import Problem
@@ -25,11 +25,13 @@ def differ_by_references(source: SavedModel, task: Task) -> bool:
     Its network must have a term that is linear in the composition, and pool by the mean: as one of
     formation energies per atom, which become total energies by adding the elements' references.
     """
+    pooling = pooling_of(source.model_config)
     theirs, units = source.task, [target.unit for target in task.targets]
     return (
         task.kind == theirs.kind == "regression"
         and COMPOSITION_TERM in source.network.state_dict()
-        and getattr(source.model_config, "pooling", "") == "mean"
+        and pooling is not None
+        and pooling.is_mean
         and not {target.name for target in theirs.targets} >= {t.name for t in task.targets}
         and units == [target.unit for target in theirs.targets]
         and all(units)

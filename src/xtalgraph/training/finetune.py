@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from xtalgraph.data.splits import PARTS
 from xtalgraph.errors import BadCheckpoint, BadConfig
-from xtalgraph.nn import Normaliser, SavedModel, Task, find_model, model_name
-from xtalgraph.nn.network import Network
+from xtalgraph.nn import NETWORKS, Network, Normaliser, SavedModel, Task, network_name
+from xtalgraph.nn.registry import learns_elements
 from xtalgraph.nn.resolve import name_network, read_network
 from xtalgraph.nn.selecting import COMPOSITION, OUTPUT, select_outputs, select_targets
 from xtalgraph.training.config import RunConfig, preset
@@ -108,7 +108,7 @@ def start_network(source: SavedModel, task: Task, normaliser: Normaliser | None)
             _restate(state, source.network, source.normaliser, normaliser)
     if outputs is None:
         state = {name: value for name, value in state.items() if len(value.flatten())}
-    kind = find_model(model_name(source.model_config))
+    kind = NETWORKS[network_name(source.model_config)]
     vectors = state.get("element_vectors.vectors")
     network = kind.build(source.model_config, task.n_outputs, vectors)
     network.load_state_dict(network.state_dict() | state)
@@ -143,7 +143,7 @@ def _find_outputs(theirs: Task, task: Task) -> list[int] | None:
 
 def refuse_unseen_elements(source: SavedModel, problem: Problem, freeze: str) -> None:
     """Raise `BadConfig` where learned element vectors would stay as random as they began."""
-    if freeze == "none" or source.model_config.element_vectors != "learned":
+    if freeze == "none" or not learns_elements(source.model_config):
         return
     found = {symbol for part in PARTS for symbol in problem.elements_of(part)}
     unseen = sorted(found - set(source.elements))
@@ -160,7 +160,7 @@ class Frozen(Callback):
     Its normalisation uses the running statistics of the source, and does not move them.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: Network) -> None:
         for name, parameter in network.named_parameters():
             parameter.requires_grad_(name.startswith(OUTPUT))
         self.parts = [part for name, part in network.named_children() if f"{name}." != OUTPUT]
@@ -171,7 +171,7 @@ class Frozen(Callback):
             part.eval()
 
 
-def _checksum_weights(network: nn.Module) -> str:
+def _checksum_weights(network: Network) -> str:
     """Give one checksum for all numbers, whatever file they lie in."""
     digest = hashlib.sha256()
     for name, value in sorted(network.state_dict().items()):

@@ -10,8 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from xtalgraph.nn import SavedModel, save_model
-from xtalgraph.nn.network import Network
+from xtalgraph.nn import Network, SavedModel, save_model
 from xtalgraph.training.config import RunConfig
 from xtalgraph.training.problem import PARTS, Problem
 from xtalgraph.training.run_folder import CHECKPOINT, METRICS, PREDICTIONS, write_text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from xtalgraph.errors import BadConfig
 from xtalgraph.graphs import CrystalGraph, GraphLoader
-from xtalgraph.nn.network import Network
+from xtalgraph.nn import Network
 from xtalgraph.training.batches import LabelledLoader, TrainingBatch
 from xtalgraph.training.config import RunConfig
 from xtalgraph.training.lightning import LightningModule
@@ -34,13 +33,7 @@ class TrainingModule(LightningModule):
     def __init__(self, network: Network, problem: Problem, config: RunConfig) -> None:
         super().__init__()
         self.network, self.problem, self.config = network, problem, config
-        # a function, not a module: the names of the weights stay what they are. Batches differ in
-        # atoms and edges, so sizes are unknowns from the first on
-        self.compute: Callable[[CrystalGraph], Tensor] = network.__call__
-        if config.train.compile:
-            mode = "reduce-overhead" if config.train.cuda_graphs else None
-            self.compute = torch.compile(network.forward, dynamic=True, mode=mode)
-        self.merged = network.learns_from_deduplicated
+        self.deduplicated = network.learns_from_deduplicated
         self.loss = find_loss(problem.task, config.train.loss)
         self.loss_sum = torch.zeros(2)  # of the epoch: loss × crystals, and crystals
         self.validation_outputs = torch.zeros(0)  # likewise: outputs, and how often they came
@@ -53,7 +46,7 @@ class TrainingModule(LightningModule):
 
     def forward(self, graph: CrystalGraph) -> Float[Tensor, "n_crystals n_outputs"]:
         """Give the network's outputs."""
-        return self.compute(graph)
+        return self.network(graph)
 
     def train_dataloader(self) -> LabelledLoader:
         """Give the loader of this process's share of the training part."""
@@ -76,13 +69,12 @@ class TrainingModule(LightningModule):
             replace(self.config.graph, isolated="ignore"),
             self.config.train.batch_size,
             indices=rows,
-            merged=self.merged,
+            deduplicated=self.deduplicated,
             shuffle=shuffle,
             seed=self.config.train.seed,
             rank=self.trainer.global_rank,
             n_ranks=n_ranks,
             pinned=self.trainer.strategy.root_device.type == "cuda",
-            filled_up=self.config.train.cuda_graphs,
         )
         return LabelledLoader(graphs, self.problem.learned)
 
@@ -129,8 +121,8 @@ class TrainingModule(LightningModule):
         self.validation_outputs[positions, -1] = 1
 
     def _outputs(self, batch: TrainingBatch) -> Tensor:
-        """Give the outputs for the crystals of a batch, without those that fill it up."""
-        return self.compute(batch.graph)[: len(batch.rows)]
+        """Give the outputs for the crystals of a batch."""
+        return self.network(batch.graph)
 
     def on_validation_epoch_end(self) -> None:
         """Gather the outputs of all processes, and score them."""

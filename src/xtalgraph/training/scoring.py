@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float, Float64, Int64
-from torch import Tensor, nn
+from torch import Tensor
 
 from xtalgraph.graphs import GraphConfig, GraphLoader
 from xtalgraph.metrics import classification_metrics, mean_absolute_error, regression_metrics
+from xtalgraph.nn import Network
 from xtalgraph.training.losses import Loss
 from xtalgraph.training.problem import Problem
 
@@ -19,7 +20,7 @@ N_CLASSES_OF_ROC = 2
 
 
 def predict_rows(
-    network: nn.Module,
+    network: Network,
     problem: Problem,
     graph: GraphConfig,
     rows: Int64[np.ndarray, "n_rows"],
@@ -32,7 +33,7 @@ def predict_rows(
         graph,
         batch_size,
         indices=rows,
-        merged=True,
+        deduplicated=True,
         pinned=device.type == "cuda",
     )
     network.eval()
