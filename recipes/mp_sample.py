@@ -180,7 +180,9 @@ def choose(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     other = abo3 & ~perovskite
     others = fill(other & first, N_OTHER_ABO3, other & ~first)
     drawn = random.permutation(np.flatnonzero(oxide & first & ~abo3)).tolist()
-    rest = islice((row for row in drawn if not _is_ordered(*structures[row])), N_OTHER - len(others))
+    rest = islice(
+        (row for row in drawn if not _is_ordered(*structures[row])), N_OTHER - len(others)
+    )
     others = np.sort(np.concatenate([others, list(rest)]))
     # A perovskite without oxygen has no kind: the anion would give the answer away.
     kinds = np.where(oxide[perovskites], "perovskite", "")
