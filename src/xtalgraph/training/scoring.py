@@ -49,7 +49,7 @@ def restore(
     outputs = outputs.double()
     if problem.normaliser is None:
         return outputs.softmax(dim=1).numpy()
-    return problem.normaliser.restore(outputs.numpy())
+    return problem.normaliser.inverse_transform(outputs.numpy())
 
 
 def score_validation(
@@ -93,20 +93,8 @@ def score_part(problem: Problem, part: str, outputs: Tensor) -> dict[str, dict[s
 def tabulate_predictions(problem: Problem, part: str, outputs: Tensor) -> pd.DataFrame:
     """Give a table of the true and the predicted values of a part, units in the header."""
     rows, predicted = problem.rows(part), restore(problem, outputs)
-    labels = problem.labels[rows]
-    columns: dict[str, Any] = {"id": problem.dataset.ids[rows].astype(object)}
-    if problem.normaliser is None:
-        name, classes = problem.task.targets[0].name, np.array(problem.task.classes, dtype=object)
-        columns[f"{name} true"] = classes[labels]
-        columns[f"{name} predicted"] = classes[predicted.argmax(axis=1)]
-        for number, label in enumerate(classes):
-            columns[f"probability {label}"] = predicted[:, number]
-        return pd.DataFrame(columns)
-    for number, target in enumerate(problem.task.targets):
-        unit = f" [{target.unit}]" if target.unit else ""
-        columns[f"{target.name} true{unit}"] = labels[:, number]
-        columns[f"{target.name} predicted{unit}"] = predicted[:, number]
-    return pd.DataFrame(columns)
+    ids = problem.dataset.ids[rows].tolist()
+    return problem.task.tabulate(ids, problem.labels[rows], predicted)
 
 
 def _jsonable(scores: dict[str, float]) -> dict[str, float | None]:
