@@ -18,6 +18,7 @@ from xtalgraph.report.page import (
     describe_settings,
     describe_split,
     describe_targets,
+    format_cell,
     list_failures,
     name_source,
     name_task,
@@ -25,9 +26,8 @@ from xtalgraph.report.page import (
     write_command,
     write_report,
 )
+from xtalgraph.studies.results import BEST, Tuning
 from xtalgraph.studies.search_space import Range, format_space, get_value
-from xtalgraph.studies.trial_tables import score_baselines
-from xtalgraph.studies.tuning_result import BEST, Tuning
 
 if TYPE_CHECKING:
     from xtalgraph.training.problem import Problem
@@ -42,7 +42,7 @@ def write_tuning_page(result: Tuning, searched: Problem, options: Mapping[str, o
     """
     folder = result.folder
     write_text(folder / SPACE, format_space(result.space))
-    baselines = score_baselines(searched, part="validation")
+    baselines = result.baselines
     options = {**options, "space": folder / SPACE}
     sections = (
         _describe_result(result, baselines, searched),
@@ -72,7 +72,11 @@ def _describe_result(result: Tuning, baselines: pd.DataFrame, searched: Problem)
     given = [get_value(result.config, name) for name in result.space]
     best = [get_value(result.best, name) for name in result.space]
     table = pd.DataFrame(
-        {"setting": list(result.space), "as_given": map(str, given), "best": map(str, best)}
+        {
+            "setting": list(result.space),
+            "as_given": map(format_cell, given),
+            "best": map(format_cell, best),
+        }
     )
     lines = (
         f"Best {words}: {result.best_score:.4g} {unit}".rstrip()

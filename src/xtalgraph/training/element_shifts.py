@@ -9,7 +9,7 @@ from jaxtyping import Float64, Int64
 from xtalgraph.graphs import GraphConfig
 from xtalgraph.nn import Network, SavedModel, Task
 from xtalgraph.nn.registry import pooling_of
-from xtalgraph.nn.selecting import COMPOSITION
+from xtalgraph.nn.saved_model import COMPOSITION
 from xtalgraph.structures import CrystalStore
 from xtalgraph.training.problem import Problem
 from xtalgraph.training.scoring import predict_rows

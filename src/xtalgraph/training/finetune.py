@@ -16,7 +16,7 @@ from xtalgraph.errors import BadCheckpoint, BadConfig
 from xtalgraph.nn import NETWORKS, Network, Normaliser, SavedModel, Task, network_name
 from xtalgraph.nn.registry import learns_elements
 from xtalgraph.nn.resolve import name_network, read_network
-from xtalgraph.nn.selecting import COMPOSITION, OUTPUT, select_outputs, select_targets
+from xtalgraph.nn.saved_model import COMPOSITION, OUTPUT, select_outputs, select_targets
 from xtalgraph.training.config import RunConfig, preset
 from xtalgraph.training.config_toml import config_tables
 from xtalgraph.training.element_shifts import differ_by_references
