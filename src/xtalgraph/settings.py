@@ -21,10 +21,10 @@ def setting(
     *,
     choices: Collection[str] | None = None,
     kind: str = "",
-    at_least: float | None = None,
-    above: float | None = None,
-    at_most: float | None = None,
-    below: float | None = None,
+    at_least: int | float | None = None,
+    above: int | float | None = None,
+    at_most: int | float | None = None,
+    below: int | float | None = None,
     unit: str = "",
 ) -> Any:
     """Give a dataclass field with its default, its meaning and its legal values.
@@ -51,15 +51,15 @@ class _Rule:
     meaning: str
     choices: Collection[str] | None
     kind: str
-    at_least: float | None
-    above: float | None
-    at_most: float | None
-    below: float | None
+    at_least: int | float | None
+    above: int | float | None
+    at_most: int | float | None
+    below: int | float | None
     unit: str
 
     def is_legal(self, value: Any) -> bool:
         """Tell whether a number is within the bounds; NaN is within none."""
-        bounds: tuple[tuple[float | None, Callable[[Any, Any], bool]], ...] = (
+        bounds: tuple[tuple[int | float | None, Callable[[Any, Any], bool]], ...] = (
             (self.at_least, lambda number, bound: number >= bound),
             (self.above, lambda number, bound: number > bound),
             (self.at_most, lambda number, bound: number <= bound),

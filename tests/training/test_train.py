@@ -282,8 +282,6 @@ def test_data_that_cannot_be_learned_leave_no_folder(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
-        ("train.accelerator=gpuu", "accelerator = 'gpuu'"),
-        ("train.strategy=ddpp", "strategy = 'ddpp'"),
         ("train.devices=none", "devices = 'none'"),
         ("train.accelerator=gpu", "accelerator = .gpu."),
     ],

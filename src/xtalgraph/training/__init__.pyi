@@ -2,11 +2,9 @@ from .config import (
     PRESETS as PRESETS,
     RunConfig as RunConfig,
     TrainConfig as TrainConfig,
-    preset as preset,
-)
-from .config_toml import (
     apply_overrides as apply_overrides,
     format_config as format_config,
+    preset as preset,
     read_config as read_config,
 )
 from .finetune import (

@@ -17,8 +17,7 @@ from xtalgraph.nn import Normaliser, SavedModel, Task, find_model, model_name
 from xtalgraph.nn.network import Network
 from xtalgraph.nn.resolve import name_network, read_network
 from xtalgraph.nn.selecting import COMPOSITION, OUTPUT, select_outputs, select_targets
-from xtalgraph.training.config import RunConfig, preset
-from xtalgraph.training.config_toml import config_tables
+from xtalgraph.training.config import RunConfig, config_tables, preset
 from xtalgraph.training.element_shifts import differ_by_references
 from xtalgraph.training.lightning import Callback, Trainer
 from xtalgraph.training.module import TrainingModule

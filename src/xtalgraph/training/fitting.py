@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-import shutil
 import signal
 import threading
 import warnings
@@ -67,18 +66,7 @@ def make_trainer(config: TrainConfig, folder: Path, callbacks: list[Callback]) -
             f"[train] devices = {config.devices!r}: {trainer.num_devices} processes, and this "
             f"machine has {os.cpu_count()} cores. Give {most} or fewer."
         )
-    if config.compile and trainer.strategy.root_device.type == "cpu":
-        _refuse_without_compiler()
     return trainer
-
-
-def _refuse_without_compiler() -> None:
-    names = [os.environ.get("CXX", "g++"), "g++", "clang++"]
-    if not any(shutil.which(name) for name in names):
-        raise BadConfig(
-            "[train] compile = true: on a CPU torch.compile needs a C++ compiler, and there is no "
-            "g++ or clang++ here. Install one, or leave compile out: on a CPU it gains little."
-        )
 
 
 def fit(trainer: Trainer, module: TrainingModule, checkpoint: Path | None) -> None:

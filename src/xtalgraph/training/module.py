@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -34,12 +33,6 @@ class TrainingModule(LightningModule):
     def __init__(self, network: Network, problem: Problem, config: RunConfig) -> None:
         super().__init__()
         self.network, self.problem, self.config = network, problem, config
-        # a function, not a module: the names of the weights stay what they are. Batches differ in
-        # atoms and edges, so sizes are unknowns from the first on
-        self.compute: Callable[[CrystalGraph], Tensor] = network.__call__
-        if config.train.compile:
-            mode = "reduce-overhead" if config.train.cuda_graphs else None
-            self.compute = torch.compile(network.forward, dynamic=True, mode=mode)
         self.merged = network.learns_from_deduplicated
         self.loss = find_loss(problem.task, config.train.loss)
         self.loss_sum = torch.zeros(2)  # of the epoch: loss × crystals, and crystals
@@ -53,7 +46,7 @@ class TrainingModule(LightningModule):
 
     def forward(self, graph: CrystalGraph) -> Float[Tensor, "n_crystals n_outputs"]:
         """Give the network's outputs."""
-        return self.compute(graph)
+        return self.network(graph)
 
     def train_dataloader(self) -> LabelledLoader:
         """Give the loader of this process's share of the training part."""
@@ -82,7 +75,6 @@ class TrainingModule(LightningModule):
             rank=self.trainer.global_rank,
             n_ranks=n_ranks,
             pinned=self.trainer.strategy.root_device.type == "cuda",
-            filled_up=self.config.train.cuda_graphs,
         )
         return LabelledLoader(graphs, self.problem.learned)
 
@@ -129,8 +121,7 @@ class TrainingModule(LightningModule):
         self.validation_outputs[positions, -1] = 1
 
     def _outputs(self, batch: TrainingBatch) -> Tensor:
-        """Give the outputs for the crystals of a batch, without those that fill it up."""
-        return self.compute(batch.graph)[: len(batch.rows)]
+        return self.network(batch.graph)
 
     def on_validation_epoch_end(self) -> None:
         """Gather the outputs of all processes, and score them."""

@@ -11,7 +11,6 @@ import torch
 
 from xtalgraph.data import Dataset
 from xtalgraph.data.splits import DEFAULT_SPLIT, Split, read_split
-from xtalgraph.errors import BadConfig
 from xtalgraph.nn import SavedModel, find_model
 from xtalgraph.training.averaging import WeightAverage
 from xtalgraph.training.checkpoint import BestAndLast
@@ -133,11 +132,6 @@ def _run(
         network = start_network(source, problem.task, problem.normaliser)
     else:
         network = find_model(config.model_kind).build(config.model, problem.task.n_outputs)
-    if config.train.cuda_graphs and not network.learns_from_deduplicated:
-        raise BadConfig(
-            "train.cuda_graphs = true fills batches up with atoms that a normalisation over the "
-            "batch would count. Set model.normalisation = 'layer', or leave cuda_graphs out."
-        )
     refuse_bad_crystals(problem, network.known_elements, config.graph)
     if source is not None and differ_by_references(source, problem.task):
         fit_references(network, problem, config.graph)

@@ -21,9 +21,9 @@ from xtalgraph.data.read import EMBEDDED
 from xtalgraph.data.splits import checksum_split, write_split
 from xtalgraph.errors import BadConfig, BadDataset, Rejected, summarise
 from xtalgraph.nn import SavedModel, read_model
-from xtalgraph.training.config import RunConfig
-from xtalgraph.training.config_toml import (
+from xtalgraph.training.config import (
     RECORD_SECTION,
+    RunConfig,
     config_tables,
     format_config,
     read_config,
