@@ -54,10 +54,9 @@ def open_atomically(path: Path | str, mode: Literal["w", "wb"] = "w") -> Iterato
         with open(temporary, mode, **text) as file:
             yield file
         publish(temporary, path)
-    except BaseException:
+    finally:  # nothing is left under that name where all went well
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise
 
 
 @contextmanager
@@ -72,9 +71,8 @@ def folder_atomically(folder: Path | str) -> Iterator[Path]:
     try:
         yield temporary
         publish(temporary, folder)
-    except BaseException:
+    finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise
 
 
 def temporary_name(path: Path) -> Path:
