@@ -25,8 +25,7 @@ from xtalgraph.prediction.catalogue import describe_shipped
 from xtalgraph.prediction.ensemble import count_bytes, read_ensemble
 from xtalgraph.prediction.publishing import publish_model
 from xtalgraph.structures.crystal import Crystal
-from xtalgraph.training import resume_run, start_from, train
-from xtalgraph.training.progress import Progress
+from xtalgraph.training import Progress, resume_run, start_from, train
 
 SHIPPED = [shipped.SHIPPED / name for name in shipped.shipped_names()]
 LARGEST = 15e6  # bytes in the wheel, all models together

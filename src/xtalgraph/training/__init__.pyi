@@ -10,7 +10,7 @@ from .config import (
 from .finetune import (
     start_from as start_from,
 )
-from .progress import (
+from .fitting import (
     Progress as Progress,
 )
 from .run import (
