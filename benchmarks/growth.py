@@ -75,7 +75,7 @@ def make_predictor() -> Predictor:
 
 def by_crystals(largest: int) -> Iterator[Point]:
     """From a thousand crystals up, by threes."""
-    store, predictor = read_dataset("ionic").crystals, make_predictor()
+    store, predictor = read_dataset("mp-sample").crystals, make_predictor()
     for size in (1000, 3000, 10_000, 30_000, 100_000):
         if size <= largest:
             crystals = store.take(np.arange(size) % len(store))

@@ -75,7 +75,7 @@ def make_pairs(store: CrystalStore) -> dict[str, tuple[Work, Work]]:
 
 def measure(rounds: int) -> dict[str, float]:
     """Give how many times as fast as its yardstick each is."""
-    store = read_dataset("ionic").crystals
+    store = read_dataset("mp-sample").crystals
     store = store.take(np.linspace(0, len(store) - 1, N_CRYSTALS).astype(int))
     ratios = {}
     for name, (yardstick, ours) in make_pairs(store).items():

@@ -21,9 +21,9 @@ import torch
 
 from xtalgraph.graphs import GraphConfig
 from xtalgraph.nn import CgcnnConfig, Normaliser, SavedModel, Task, find_model, save_model
-from xtalgraph.screening import PerovskiteSpace, Question, list_anions, screen
+from xtalgraph.screening import PerovskiteSpace, ScreenSpec, list_anions, screen
 from xtalgraph.screening.candidates import CHUNK, generate_chunks
-from xtalgraph.screening.screener import Judge
+from xtalgraph.screening.screener import Screener
 from xtalgraph.screening.oxidation_states import METALS
 from xtalgraph.units import KNOWN_TARGETS
 
@@ -43,11 +43,11 @@ def make_model(folder: Path) -> str:
 
 def measure_steps(model: str) -> dict[str, float]:
     """Give microseconds a candidate of building, and of everything up to the table."""
-    judge = Judge(Question((model,), where=f"{TARGET} < -9"))
+    screener = Screener(ScreenSpec((model,), where=f"{TARGET} < -9"))
     chunks = [chunk for _, chunk in generate_chunks(SPACE, ())][:4]
-    judge.judge(chunks[0])  # imports and compilation are not what is measured
+    screener.screen(chunks[0])  # imports and compilation are not what is measured
     times = {}
-    for name, work in (("built", lambda chunk: chunk.make()), ("judged", judge.judge)):
+    for name, work in (("built", lambda chunk: chunk.make()), ("judged", screener.screen)):
         begin = time.process_time()
         for chunk in chunks[1:]:
             work(chunk)
@@ -75,9 +75,9 @@ class Part:
 
 def measure_screen(model: str, n_candidates: int, folder: Path) -> dict[str, float]:
     """Give candidates a second of processor time, end to end, and the peak of memory in MB."""
-    question = Question((model,), where=f"{TARGET} < {cut(model)}")
+    spec = ScreenSpec((model,), where=f"{TARGET} < {cut(model)}")
     begin = time.process_time()
-    result = screen(Part(n_candidates), question, out=folder, n_workers=1)
+    result = screen(Part(n_candidates), spec, out=folder, n_workers=1)
     seconds = time.process_time() - begin
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
@@ -91,8 +91,8 @@ def measure_screen(model: str, n_candidates: int, folder: Path) -> dict[str, flo
 
 def cut(model: str) -> float:
     """Give a value that about a hundredth of the candidates lie below."""
-    judge = Judge(Question((model,)))
-    table = judge.judge(next(generate_chunks(SPACE, ()))[1]).table
+    screener = Screener(ScreenSpec((model,)))
+    table = screener.screen(next(generate_chunks(SPACE, ()))[1]).table
     return float(np.quantile(table["score"].to_numpy(), 0.01))
 
 

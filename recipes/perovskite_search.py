@@ -34,7 +34,7 @@ from xtalgraph.screening import (
     KnownCrystals,
     LearnedCells,
     PerovskiteSpace,
-    Question,
+    ScreenSpec,
     Source,
     learn_cells,
     screen,
@@ -96,7 +96,7 @@ def train_on(dataset: Dataset, out: Path, epochs: int) -> Path:
 
 def rank(source: Source, model: Path, out: Path) -> pd.Series:
     """Screen all of a source, and give the predicted energy by id."""
-    screen(source, Question((str(model),)), out=out)
+    screen(source, ScreenSpec((str(model),)), out=out)
     table = pd.read_parquet(out / "passed.parquet", columns=["material_id", f"{TARGET} [eV/atom]"])
     return table.set_index("material_id").iloc[:, 0]
 
@@ -200,12 +200,12 @@ def repeat_search(data: Path, out: Path, epochs: int) -> pd.DataFrame:
 def list_new(data: Path, out: Path, model: str, threshold: float) -> pd.DataFrame:
     """Give the compositions that a model finds stable and the table does not have."""
     dataset = read_dataset(data)
-    question = Question(
+    spec = ScreenSpec(
         (model,),
         where=f"{TARGET} < {threshold} and known == ''",
         known=KnownCrystals.from_dataset(dataset),
     )
-    return screen(PerovskiteSpace(cells=learn_cells(dataset)), question, out=out).top
+    return screen(PerovskiteSpace(cells=learn_cells(dataset)), spec, out=out).top
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shlex
 import shutil
@@ -31,13 +32,19 @@ def test_a_name_that_is_not_public_is_an_attribute_error() -> None:
         _ = xtalgraph.trian
 
 
-def test_names_for_the_type_checker_are_those_of_all() -> None:
-    text = Path(xtalgraph.__file__).read_text(encoding="utf-8")
-    block = text.partition("if TYPE_CHECKING:")[2].partition("_ROOMS = ")[0]
-    typed = set(re.findall(r"\b\w+\b", re.sub(r"from [\w.]+ import", "", block)))
-    errors = {"UnknownName", "XtalgraphError"}
-    loaded = {name for names in xtalgraph._ROOMS.values() for name in names.split()}
-    assert typed == set(xtalgraph.__all__) - errors == loaded
+STUBS = sorted(Path(xtalgraph.__file__).parent.rglob("*.pyi"))
+
+
+@pytest.mark.parametrize("stub", STUBS, ids=[stub.parent.name for stub in STUBS])
+def test_names_of_a_stub_are_those_that_can_be_loaded(stub: Path) -> None:
+    inner = stub.parent.relative_to(Path(xtalgraph.__file__).parents[1])
+    room = importlib.import_module(".".join(inner.parts))
+    names = re.findall(r"^    (\w+) as (\w+),$", stub.read_text(encoding="utf-8"), re.MULTILINE)
+    assert names
+    assert {name for name, _ in names} <= set(room.__all__)
+    for name, public in names:
+        assert name == public
+        assert getattr(room, name) is not None
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from .data import (
     make_ionic_dataset as make_ionic_dataset,
     make_split as make_split,
     read_dataset as read_dataset,
+    read_sample_dataset as read_sample_dataset,
 )
 from .errors import (
     UnknownName as UnknownName,

@@ -21,7 +21,7 @@ def test_list_and_info_say_what_there_is(call: Call) -> None:
     listed = call("data", "list")
     assert listed.status == 0
     names = [line.split()[0] for line in listed.out.splitlines()]
-    assert names == ["ionic", *PUBLIC_SETS]
+    assert names == ["mp-sample", *PUBLIC_SETS]
     for name in PUBLIC_SETS:
         shown = call("data", "info", name)
         assert shown.status == 0
@@ -100,11 +100,11 @@ def test_criteria_of_the_materials_project_are_json(call: Call, tmp_path: Path) 
 
 
 def test_the_embedded_data_as_files(call: Call, few: Dataset, tmp_path: Path) -> None:
-    table = tmp_path / "new" / "ionic.parquet"
-    made = call("data", "make", "ionic", "--out", table)
+    table = tmp_path / "new" / "sample.parquet"
+    made = call("data", "make", "mp-sample", "--out", table)
     assert made.status == 0
     assert made.out.strip() == str(table)
-    assert "an ionic model, not DFT" in made.err
+    assert "60 crystals of the embedded sample of the Materials Project" in made.err
     dataset = read_dataset(table)
     assert dataset.targets[ENERGY].unit == "eV/atom"
     sampled = call("data", "sample", table, "--size", 5, "--out", tmp_path / "few.parquet")
@@ -117,11 +117,11 @@ def test_the_embedded_data_as_files(call: Call, few: Dataset, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("make inic --out x", "Did you mean 'ionic'?"),
+        ("make mp-smple --out x", "Did you mean 'mp-sample'?"),
         ("make --out x.csv", "give a folder, or a file that ends in .parquet"),
-        ("make --out x --target energy", f"Did you mean '{ENERGY}'?"),
-        ("sample ionic --size 3 --out x.csv", "give a file that ends in .parquet"),
-        ("sample ionic --size 0 --out x.parquet", "size = 0"),
+        ("make --out x --target formation_energy", f"Did you mean '{ENERGY}'?"),
+        ("sample mp-sample --size 3 --out x.csv", "give a file that ends in .parquet"),
+        ("sample mp-sample --size 0 --out x.parquet", "size = 0"),
     ],
 )
 def test_what_cannot_be_made_is_1(
@@ -140,9 +140,9 @@ def test_what_cannot_be_made_is_1(
 
 
 def test_a_folder_is_made_once(call: Call, few: Dataset, tmp_path: Path) -> None:
-    made = call("data", "make", "--out", tmp_path / "ionic", "--target", ENERGY)
+    made = call("data", "make", "--out", tmp_path / "sample", "--target", ENERGY)
     assert made.status == 0
-    assert list(read_dataset(tmp_path / "ionic").columns) == [ENERGY]
-    again = call("data", "make", "--out", tmp_path / "ionic")
+    assert list(read_dataset(tmp_path / "sample").columns) == [ENERGY]
+    again = call("data", "make", "--out", tmp_path / "sample")
     assert again.status == 1
     assert "is there already" in again.err

@@ -18,9 +18,10 @@ def test_the_demo_goes_from_data_to_predictions(
     assert outcome.status == 0
     assert "60 crystals" in outcome.out
     assert "mean_absolute_error" in outcome.out
-    assert [word in outcome.out for word in ("SrTiO3", "CaZrO3", "KMgF3")] == [True] * 3
+    assert [word in outcome.out for word in ("SrTiO3", "CsPbI3", "KCoF3")] == [True] * 3
     assert f"{ENERGY} [eV/atom]" in outcome.out
-    assert "not DFT" in outcome.err
+    assert "composition_forest" in outcome.out
+    assert "(DFT)" in outcome.err
     run = tmp_path / "runs" / "demo"
     assert (run / "report.html").exists()
     assert (run / "figures" / f"parity_{ENERGY}.png").exists()

@@ -48,7 +48,7 @@ def test_a_classification_has_its_own_scores(call: Call, classifier: Path, tiny:
     scores = json.loads(outcome.out)
     assert outcome.status == 0
     assert scores["task"] == "classification"
-    assert scores["metrics"]["is_perovskite"]["n_scored"] == 18
+    assert scores["metrics"]["kind"]["n_scored"] == 22
     assert "rows without a label were left out" in outcome.err
 
 
@@ -71,10 +71,10 @@ def test_crystals_that_cannot_be_read(
 def test_what_cannot_be_scored_is_1(call: Call, trained: Path, tiny: Path, tmp_path: Path) -> None:
     other = shutil.copytree(tiny, tmp_path / "other")
     table = other / "id_prop.csv"
-    table.write_text(table.read_text().replace(ENERGY, "energy"))
+    table.write_text(table.read_text().replace(ENERGY, "formation_energy"))
     for words, message in (
         ([trained, tiny, "--split", "tset"], "Did you mean 'test'?"),
-        ([trained, other], "Did you mean 'energy'?"),
+        ([trained, other], "Did you mean 'formation_energy'?"),
         ([tmp_path / "nowhere", tiny], "does not exist"),
         ([trained, tmp_path / "nowhere"], "no such file or folder"),
         ([trained, tiny, "--out", "x.txt"], "write the table as .csv, .parquet, .json"),

@@ -34,10 +34,10 @@ def salt(tmp_path: Path) -> Path:
 
 
 def test_runs_are_packed_and_predicted_with(
-    call: Call, ionic: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    call: Call, sample: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    make_dataset_folder(draw(ionic, 80), Path("mine"))
+    make_dataset_folder(draw(sample, 80), Path("mine"))
     Path("notes.md").write_text("## Known failures\n\nNone was looked for.")
     for seed in (1, 2):
         words = f"train mine --target {ENERGY} --seed {seed} --out runs/{seed}"

@@ -17,9 +17,9 @@ SCORES = ["mean_absolute_error", "n_scored"]
 
 
 @pytest.fixture
-def table(ionic: Dataset, tmp_path: Path) -> Path:
+def table(sample: Dataset, tmp_path: Path) -> Path:
     """Twenty-four crystals with their targets."""
-    return write_parquet(draw(ionic, 24), tmp_path / "table.parquet")
+    return write_parquet(draw(sample, 24), tmp_path / "table.parquet")
 
 
 @pytest.fixture
@@ -66,13 +66,13 @@ def test_a_packed_folder_is_used_as_its_table_is(
 
 
 def test_a_run_is_resumed_on_the_folder_of_then_alone(
-    call: Call, ionic: Dataset, packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    call: Call, sample: Dataset, packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = tmp_path / "run"
     start_and_stop(call, packed, run, monkeypatch)
     moved = packed.rename(tmp_path / "moved")
     assert "there is no such file or folder" in call("train", "--resume", run).err
-    pack_dataset(write_parquet(draw(ionic, 25), tmp_path / "b.parquet"), packed)
+    pack_dataset(write_parquet(draw(sample, 25), tmp_path / "b.parquet"), packed)
     other = call("train", "--resume", run)
     assert other.status == 1
     assert "Give back the data of then, or train anew" in other.err
@@ -84,9 +84,9 @@ def test_a_run_is_resumed_on_the_folder_of_then_alone(
 
 
 def test_a_folder_without_the_target_is_predicted_but_not_learned(
-    call: Call, ionic: Dataset, trained: Path, tmp_path: Path
+    call: Call, sample: Dataset, trained: Path, tmp_path: Path
 ) -> None:
-    few = draw(ionic, 24)
+    few = draw(sample, 24)
     frame = pd.read_parquet(write_parquet(few, tmp_path / "all.parquet"))
     kept = [column for column in frame if ENERGY not in column]
     frame[kept].to_parquet(tmp_path / "less.parquet")

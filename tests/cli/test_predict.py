@@ -117,11 +117,11 @@ def test_a_classification_gives_the_class_and_a_probability_each(
 ) -> None:
     table = table_of(call("predict", classifier, files).out)
     classes = ["other oxide", "perovskite"]
-    assert list(table) == ["id", "is_perovskite", *(f"probability {name}" for name in classes)]
+    assert list(table) == ["id", "kind", *(f"probability {name}" for name in classes)]
     probabilities = table[[f"probability {name}" for name in classes]].to_numpy()
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
     chosen = np.array(classes)[probabilities.argmax(axis=1)]
-    assert table["is_perovskite"].tolist() == chosen.tolist()
+    assert table["kind"].tolist() == chosen.tolist()
 
 
 def test_bad_files_are_listed_and_the_rest_predicted(

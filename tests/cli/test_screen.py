@@ -79,7 +79,7 @@ def test_a_table_a_folder_and_the_embedded_set_are_screened(
 ) -> None:
     table = write_parquet(read_dataset(tiny), tmp_path / "table.parquet")
     found = {}
-    for name, source in (("folder", tiny), ("table", table), ("made", "ionic")):
+    for name, source in (("folder", tiny), ("table", table), ("made", "mp-sample")):
         out = tmp_path / name
         outcome = call("screen", source, "--model", trained, "--out", out, "--workers", 1)
         assert outcome.status == 0
@@ -89,8 +89,10 @@ def test_a_table_a_folder_and_the_embedded_set_are_screened(
     assert len(found["made"]) == len(few)
 
 
-def test_a_prototype_is_screened(call: Call, trained: Path, ionic: Dataset, tmp_path: Path) -> None:
-    crystal = next(crystal for crystal in ionic.crystals if crystal.reduced_formula == "O3SrTi")
+def test_a_prototype_is_screened(
+    call: Call, trained: Path, sample: Dataset, tmp_path: Path
+) -> None:
+    crystal = next(crystal for crystal in sample.crystals if crystal.reduced_formula == "O3SrTi")
     write_crystal(crystal, tmp_path / "host.cif")
     words = ["--substitute", "Ti=Ti,Zr", "--substitute", "Sr=Ba,Sr", "--workers", 1]
     out = tmp_path / "out"

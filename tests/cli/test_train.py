@@ -148,12 +148,12 @@ def test_bad_crystals_are_refused_or_left_out_and_listed(
     ("words", "message"),
     [
         (f"--target {ENERGY[:-4]}", f"Did you mean '{ENERGY}'?"),
-        ("--target anion", "holds no numbers"),
-        (f"--target {ENERGY},anion", "holds no numbers"),
+        ("--target kind", "holds no numbers"),
+        (f"--target {ENERGY},kind", "holds no numbers"),
         ("--target ,", "no target is named"),
         ("--task regresion", "Did you mean 'regression'?"),
         ("--task classification", "which is no class"),
-        ("--task classification --target anion,prototype", "classification is by one target"),
+        ("--task classification --target kind,is_metal", "classification is by one target"),
         ("--preset pape", "Did you mean 'paper'?"),
         ("--set model.poling=max", "Did you mean 'pooling'?"),
         ("--set modle.pooling=max", "Did you mean 'model'?"),
@@ -161,8 +161,8 @@ def test_bad_crystals_are_refused_or_left_out_and_listed(
         ("--set pooling", "write section.key=value"),
         ("--set model.atom_width=wide", "expected a whole number"),
         ("--config nowhere.toml", "nowhere.toml: cannot be read"),
-        ("--split colum:anion", "Did you mean 'column'?"),
-        ("--split column:anion", "is no part of a split"),
+        ("--split colum:kind", "Did you mean 'column'?"),
+        ("--split column:kind", "is no part of a split"),
         ("--split group:formul", "Did you mean 'formula'?"),
         ("--split file:nowhere.csv", "nowhere.csv: the split cannot be read"),
         ("--split element:Xx", "Did you mean 'Xe'?"),
@@ -293,7 +293,7 @@ def test_a_place_that_cannot_be_written_is_told(call: Call, tiny: Path, tmp_path
 def test_a_run_can_start_from_another(
     call: Call, copy: Path, trained: Path, tmp_path: Path
 ) -> None:
-    words = ["train", copy, "--target", "is_perovskite", "--task", "classification"]
+    words = ["train", copy, "--target", "kind", "--task", "classification"]
     words += ["--out", tmp_path / "run"]
     fast = ["--epochs", "1", "--accelerator", "cpu", "--set", "train.tensorboard=false"]
     options = ["--from", trained, "--freeze", "convolutions"]

@@ -366,12 +366,6 @@ def test_a_folder_or_path_that_is_none(tmp_path: Path) -> None:
         read_dataset(tmp_path, rejected=[])
 
 
-def test_the_embedded_set_has_a_name() -> None:
-    dataset = read_dataset("ionic")
-    assert dataset.name == "ionic"
-    assert "ionic_energy_per_atom" in dataset.targets
-
-
 def test_columns_that_hold_no_numbers(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
     rows = [f"x{row},{ROW},{value}" for row, value in enumerate(["1", "2", "3", "4.5 eV", "inf"])]

@@ -16,10 +16,9 @@ from xtalgraph.evaluation.baselines import (
     make_baseline,
     read_baseline,
     save_baseline,
-    shortest_distances,
     trivial_baselines,
 )
-from xtalgraph.evaluation.baselines.distance_mlp import pad_distances
+from xtalgraph.evaluation.distance_table import pad_distances, shortest_distances
 from xtalgraph.evaluation.labels import choose_task, read_labels
 from xtalgraph.structures.crystal import Crystal
 from xtalgraph.structures.store import CrystalStore
@@ -217,7 +216,7 @@ def test_a_target_without_training_labels_is_refused(dataset: Dataset, name: str
 def test_what_is_wrong_is_said(dataset: Dataset, tmp_path) -> None:
     with pytest.raises(UnknownName, match=r"unknown baseline 'meen'\. Did you mean 'mean'"):
         make_baseline("meen")
-    with pytest.raises(BadConfig, match=r"'mean' does no classification\. These do: most_common"):
+    with pytest.raises(BadConfig, match=r"'mean' cannot do classification\. Use .*: most_common"):
         make_baseline("mean", kind="classification")
     with pytest.raises(BadConfig, match="classification is by one target"):
         choose_task(dataset, ["kind", "gap"], "classification")
@@ -257,5 +256,5 @@ def test_a_changed_or_broken_saved_baseline_is_refused(dataset: Dataset, tmp_pat
 
 def test_every_name_makes_an_unfitted_baseline_of_some_kind() -> None:
     for name in BASELINES:
-        assert set(make_baseline(name, seed=3).kinds) <= {"regression", "classification"}
+        assert set(BASELINES[name].kinds) <= {"regression", "classification"}
         assert make_baseline(name, seed=3).settings["seed"] == 3

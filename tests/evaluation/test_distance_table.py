@@ -8,14 +8,15 @@ import pytest
 from tests.evaluation.conftest import make_dataset
 from xtalgraph.data import Dataset, write_parquet
 from xtalgraph.errors import BadDataset, Rejected
-from xtalgraph.evaluation.baselines import make_baseline, shortest_distances
+from xtalgraph.evaluation.baselines import make_baseline
 from xtalgraph.evaluation.distance_table import (
     is_distance_table,
+    pad_distances,
     read_distances,
     read_labelled,
+    shortest_distances,
     write_distances,
 )
-from xtalgraph.evaluation.distances import pad_distances
 from xtalgraph.evaluation.labels import choose_task, guess_task
 from xtalgraph.studies.cross_validation import cross_validate
 

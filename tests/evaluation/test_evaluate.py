@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -11,15 +12,17 @@ from tests.evaluation.conftest import make_dataset
 from xtalgraph import metrics
 from xtalgraph.data import Dataset
 from xtalgraph.data.splits import Split, make_split, write_split
-from xtalgraph.errors import BadCrystal, BadDataset, Rejected, UnknownName
+from xtalgraph.errors import BadConfig, BadCrystal, BadDataset, Rejected, UnknownName
 from xtalgraph.evaluation import evaluate
+from xtalgraph.evaluation.baselines import BASELINES, BaselineEntry
 from xtalgraph.evaluation.labels import choose_task, read_labels
 from xtalgraph.graphs import GraphConfig
-from xtalgraph.nn import CgcnnConfig, Normaliser, SavedModel, save_model
+from xtalgraph.nn import CgcnnConfig, Normaliser, SavedModel, Task, save_model
 from xtalgraph.nn.cgcnn import Cgcnn
 from xtalgraph.prediction import load_model
 from xtalgraph.structures.crystal import Crystal
 from xtalgraph.structures.store import CrystalStore
+from xtalgraph.studies.cross_validation import cross_validate
 from xtalgraph.units import Target
 
 
@@ -85,6 +88,41 @@ def test_baselines_know_the_training_part_alone(dataset: Dataset, gap_run) -> No
     for name in again.baselines:
         error = again.baselines[name]["contrast"]["mean_absolute_error"]
         assert error > 4, f"{name} has seen the test part"
+
+
+def test_a_baseline_from_outside_is_evaluated_and_cross_validated(
+    dataset: Dataset, gap_run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = BaselineEntry(lambda settings: Zero(), "zero", ("regression",), is_trivial=True)
+    monkeypatch.setitem(BASELINES._entries, "zero", entry)  # as BASELINES.add, and away again
+    assert "zero" in list(BASELINES)
+    folder, split = gap_run
+    errors = np.abs(dataset.values(["contrast"])[split.test, 0])
+    for names in (None, ("zero",)):
+        result = evaluate(folder, dataset, baselines=names).baselines["zero"]["contrast"]
+        assert result["mean_absolute_error"] == pytest.approx(errors.mean())
+    scores = cross_validate(dataset, ["contrast"], ["mean", "zero"], n_folds=2, out=tmp_path).scores
+    assert scores["model"].tolist() == 2 * ["mean"] + 2 * ["zero"]
+    with pytest.raises(BadConfig, match="'zero' cannot do classification"):
+        cross_validate(dataset, ["kind"], ["zero"], task="classification", out=tmp_path / "kind")
+
+
+class Zero:
+    """A baseline that predicts zero of everything."""
+
+    settings: ClassVar[dict[str, int | float | str]] = {}
+
+    def fit(self, dataset: Dataset, rows: np.ndarray, task: Task) -> None:
+        self.n_outputs = task.n_outputs
+
+    def predict(self, dataset: Dataset, rows: np.ndarray) -> np.ndarray:
+        return np.zeros((len(rows), self.n_outputs))
+
+    def state(self) -> dict[str, np.ndarray]:
+        return {}
+
+    def restore(self, state: dict[str, np.ndarray], task: Task) -> None:
+        self.n_outputs = task.n_outputs
 
 
 def test_the_table_has_a_row_for_each_model_and_target(dataset: Dataset, gap_run) -> None:

@@ -151,5 +151,5 @@ def test_a_real_run_is_scored_as_training_scored_it(dataset: Dataset, tmp_path: 
 
 def test_the_embedded_data_are_named_so_that_a_command_finds_them(dataset: Dataset) -> None:
     made = replace(dataset, name=EMBEDDED, source="made by a formula")
-    assert (name_source(made), describe_source(made)) == ("ionic", "made by a formula")
+    assert (name_source(made), describe_source(made)) == ("mp-sample", "made by a formula")
     assert (name_source(dataset), describe_source(dataset)) == ("made up", "from made up")

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from xtalgraph import load_model
-from xtalgraph.screening import PerovskiteSpace, Question, screen
+from xtalgraph.screening import PerovskiteSpace, ScreenSpec, screen
 from xtalgraph.screening.overview import BEYOND, BINS, MOST_MAPS, count_in_bins, read_maps
 
 SPACE = PerovskiteSpace(("Sr", "Ca", "La", "K"), ("Ti", "Zr", "Au"), ("O3", "O2F"))
@@ -23,8 +23,8 @@ SPACE = PerovskiteSpace(("Sr", "Ca", "La", "K"), ("Ti", "Zr", "Au"), ("O3", "O2F
 def screened(model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A screen of 24 candidates, of which those with gold have no cell."""
     out = tmp_path_factory.mktemp("page") / "screen"
-    question = Question((model,), where="gap > 2.9 and A != 'K'", rank_by="-gap")
-    screen(SPACE, question, out=out, n_top=5, n_workers=1, command="xtalgraph screen 'a b'")
+    spec = ScreenSpec((model,), where="gap > 2.9 and A != 'K'", rank_by="-gap")
+    screen(SPACE, spec, out=out, n_top=5, n_workers=1, command="xtalgraph screen 'a b'")
     return out
 
 
@@ -80,14 +80,16 @@ def test_the_page_says_what_was_asked_and_needs_no_other_file(screened: Path) ->
 def test_a_page_of_a_calibrated_model_has_uncertainty_bound_and_domain(
     ensemble: str, tmp_path: Path
 ) -> None:
-    screen(SPACE, Question((ensemble,)), out=tmp_path / "out", n_workers=1)
+    screen(SPACE, ScreenSpec((ensemble,)), out=tmp_path / "out", n_workers=1)
     best = pd.read_csv(tmp_path / "out" / "tables" / "best_cautious.csv")
     wanted = ["energy_uncertainty [eV/atom]", "domain", "score_bound"]
     assert set(wanted) <= set(best.columns)
 
 
 def test_a_screen_of_which_nothing_passes_has_a_page(model: str, tmp_path: Path) -> None:
-    result = screen(SPACE, Question((model,), where="gap > 1e9"), out=tmp_path / "out", n_workers=1)
+    result = screen(
+        SPACE, ScreenSpec((model,), where="gap > 1e9"), out=tmp_path / "out", n_workers=1
+    )
     assert result.funnel["passed"] == 0
     assert "None passed." in (tmp_path / "out" / "report.html").read_text()
 

@@ -24,14 +24,13 @@ from xtalgraph.screening import (
     DatasetCandidates,
     KnownCrystals,
     PerovskiteSpace,
-    Question,
     ScreenProgress,
+    ScreenSpec,
     list_anions,
-    local_engine,
     read_candidates,
     screen,
 )
-from xtalgraph.screening.local_engine import judge_in_processes
+from xtalgraph.screening.run import screen_here
 from xtalgraph.structures import Crystal, CrystalStore
 
 ALKALI = PerovskiteSpace(("Na", "K", "Rb", "Cs"), ("Ti", "Zr", "Nb", "Mg"), ("O3", "F3", "O2F"))
@@ -55,8 +54,8 @@ def test_what_passes_and_comes_first_is_what_the_model_says(model: str, folder: 
     energy, gap = predicted["energy [eV/atom]"], predicted["gap [eV]"]
     middle = float(energy.median())
     where = f"energy < {middle} and gap > {gap.quantile(0.2)}"
-    question = Question((model,), where=where, rank_by="abs(gap - 3)")
-    result = screen(ALKALI, question, out=folder, n_top=5, n_workers=1)
+    spec = ScreenSpec((model,), where=where, rank_by="abs(gap - 3)")
+    result = screen(ALKALI, spec, out=folder, n_top=5, n_workers=1)
     expected = predicted[(energy < middle) & (gap > gap.quantile(0.2))]
     assert 5 < len(expected) < len(predicted)
     passed = pd.read_parquet(folder / "passed.parquet")
@@ -76,7 +75,7 @@ def test_what_passes_and_comes_first_is_what_the_model_says(model: str, folder: 
 
 
 def test_the_results_are_read_as_data_sets(model: str, folder: Path) -> None:
-    result = screen(ALKALI, Question((model,)), out=folder, n_top=3, n_workers=1)
+    result = screen(ALKALI, ScreenSpec((model,)), out=folder, n_top=3, n_workers=1)
     passed = read_dataset(folder / "passed.parquet")
     assert len(passed) == 48
     assert passed.targets["energy"].unit == "eV/atom"
@@ -90,8 +89,8 @@ def test_the_results_are_read_as_data_sets(model: str, folder: Path) -> None:
 
 def test_progress_is_told_and_every_filter_counted(model: str, folder: Path) -> None:
     told: list[ScreenProgress] = []
-    question = Question((model,), where="energy < -3.2", exclude=("Hg",))
-    result = screen(LARGE, question, out=folder, n_workers=1, on_progress=told.append)
+    spec = ScreenSpec((model,), where="energy < -3.2", exclude=("Hg",))
+    result = screen(LARGE, spec, out=folder, n_workers=1, on_progress=told.append)
     assert [one.n_candidates for one in told] == [8192, len(LARGE)]
     assert told[0].candidates_per_second > 0
     assert told[0].seconds_remaining > told[1].seconds_remaining == 0
@@ -109,7 +108,7 @@ def test_progress_is_told_and_every_filter_counted(model: str, folder: Path) -> 
 
 
 def test_two_processes_one_of_which_dies_give_what_one_gives(model: str, tmp_path: Path) -> None:
-    question = Question((model,), where="energy < -3.2")
+    spec = ScreenSpec((model,), where="energy < -3.2")
     space = PerovskiteSpace(anions=list_anions(["O", "N", "F"]))  # ten threes: four chunks
     killed = []
 
@@ -118,34 +117,32 @@ def test_two_processes_one_of_which_dies_give_what_one_gives(model: str, tmp_pat
             killed.extend(multiprocessing.active_children()[:1])
             os.kill(killed[0].pid, signal.SIGKILL)
 
-    screen(space, question, out=tmp_path / "lossy", n_workers=2, on_progress=kill_one)
-    screen(space, question, out=tmp_path / "whole", n_workers=1)
+    screen(space, spec, out=tmp_path / "lossy", n_workers=2, on_progress=kill_one)
+    screen(space, spec, out=tmp_path / "whole", n_workers=1)
     assert killed[0].exitcode == -signal.SIGKILL
     assert_same(tmp_path / "lossy", tmp_path / "whole")
 
 
 def test_a_worker_that_dies_while_it_tells_its_result_loses_nothing(
-    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: str, tmp_path: Path
 ) -> None:
-    """The pool by itself waits for the rest of the result for ever."""
-    monkeypatch.setattr(local_engine, "PATIENCE", 0.5)
-    question = Question((model,), where="energy < -3.2")
+    spec = ScreenSpec((model,), where="energy < -3.2")
     space = PerovskiteSpace(anions=list_anions(["O", "N", "F"]))
     half_told = HalfTold(space, tmp_path / "begun")
-    screen(half_told, question, out=tmp_path / "lossy", n_workers=2)
-    screen(space, question, out=tmp_path / "whole", n_workers=1)
+    screen(half_told, spec, out=tmp_path / "lossy", n_workers=2)
+    screen(space, spec, out=tmp_path / "whole", n_workers=1)
     assert half_told.begun.exists()
     assert_same(tmp_path / "lossy", tmp_path / "whole")
 
 
 def test_chunks_that_kill_every_worker_end_the_screen_with_an_error(model: str) -> None:
-    with pytest.raises(LostWorkers, match=r"died 3 times in a row, last on chunks 0, 1"):
-        list(judge_in_processes(Question((model,)), Deadly().chunks(()), 1))
+    with pytest.raises(LostWorkers, match=r"died 3 times in a row .*exit code 1"):
+        list(screen_here(ScreenSpec((model,)), Deadly().chunks(()), 2))
 
 
 def test_what_goes_wrong_in_a_worker_is_told_in_its_own_words() -> None:
     with pytest.raises(UnknownName, match="no-such-model"):
-        list(judge_in_processes(Question(("no-such-model",)), ALKALI.chunks(()), 1))
+        list(screen_here(ScreenSpec(("no-such-model",)), ALKALI.chunks(()), 2))
 
 
 def test_a_killed_screen_goes_on_where_it_was(model: str, tmp_path: Path) -> None:
@@ -167,16 +164,16 @@ def test_a_killed_screen_goes_on_where_it_was(model: str, tmp_path: Path) -> Non
     assert not (folder / "top.csv").exists()
     (folder / "parts" / "00000006.unfinished").write_bytes(b"PAR1 and no more")
     for out in (folder, whole):
-        screen(space, Question((model,), where="energy < -3.2"), out=out, n_workers=1)
+        screen(space, ScreenSpec((model,), where="energy < -3.2"), out=out, n_workers=1)
     assert {path: path.stat().st_mtime_ns for path in done} == done
     assert_same(folder, whole)
 
 
 def test_a_finished_screen_is_only_listed_anew(model: str, folder: Path) -> None:
-    question = Question((model,))
-    first = screen(ALKALI, question, out=folder, n_top=4, n_workers=1)
+    spec = ScreenSpec((model,))
+    first = screen(ALKALI, spec, out=folder, n_top=4, n_workers=1)
     told: list[ScreenProgress] = []
-    again = screen(ALKALI, question, out=folder, n_top=2, n_workers=1, on_progress=told.append)
+    again = screen(ALKALI, spec, out=folder, n_top=2, n_workers=1, on_progress=told.append)
     assert not told
     pd.testing.assert_frame_equal(again.top, first.top.head(2))
     assert len(list((folder / "top").iterdir())) == 2
@@ -185,48 +182,48 @@ def test_a_finished_screen_is_only_listed_anew(model: str, folder: Path) -> None
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        ({"where": "energy < 0"}, "differs in where"),
-        ({"rank_by": "gap"}, "differs in rank_by"),
-        ({"exclude": ("K",)}, "differs in exclude"),
+        ({"where": "energy < 0"}, "where: '' then"),
+        ({"rank_by": "gap"}, "rank_by: "),
+        ({"exclude": ("K",)}, "exclude: "),
     ],
 )
 def test_another_question_in_the_same_folder_is_refused(
     model: str, folder: Path, change: dict, what: str
 ) -> None:
-    screen(ALKALI, Question((model,)), out=folder, n_workers=1)
+    screen(ALKALI, ScreenSpec((model,)), out=folder, n_workers=1)
     with pytest.raises(BadConfig, match=what):
-        screen(ALKALI, Question((model,), **change), out=folder, n_workers=1)
-    with pytest.raises(BadConfig, match="differs in candidates"):
-        screen(LARGE, Question((model,)), out=folder, n_workers=1)
+        screen(ALKALI, ScreenSpec((model,), **change), out=folder, n_workers=1)
+    with pytest.raises(BadConfig, match=r"candidates\.A: "):
+        screen(LARGE, ScreenSpec((model,)), out=folder, n_workers=1)
 
 
 def test_a_folder_of_something_else_is_refused(model: str, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(BadConfig, match="not empty, and no screen"):
-        screen(ALKALI, Question((model,)), out=tmp_path, n_workers=1)
+    with pytest.raises(BadConfig, match="not empty, and holds no screen"):
+        screen(ALKALI, ScreenSpec((model,)), out=tmp_path, n_workers=1)
 
 
 def test_a_wrong_column_is_told_before_any_work(model: str, folder: Path) -> None:
     with pytest.raises(UnknownName, match="Did you mean 'energy'"):
-        screen(ALKALI, Question((model,), where="enrgy < 0"), out=folder, n_workers=1)
+        screen(ALKALI, ScreenSpec((model,), where="enrgy < 0"), out=folder, n_workers=1)
     assert not folder.exists()
 
 
 def test_no_candidates_and_no_model_are_refused(model: str, folder: Path) -> None:
     with pytest.raises(BadDataset, match="no candidates"):
-        screen(DatasetCandidates(make_dataset()), Question((model,)), out=folder)
+        screen(DatasetCandidates(make_dataset()), ScreenSpec((model,)), out=folder)
     with pytest.raises(BadConfig, match="no model"):
-        screen(ALKALI, Question(()), out=folder)
+        screen(ALKALI, ScreenSpec(()), out=folder)
     with pytest.raises(UnknownName, match="engine"):
-        screen(ALKALI, Question((model,)), out=folder, engine="dask")
+        screen(ALKALI, ScreenSpec((model,)), out=folder, engine="dask")
     with pytest.raises(BadConfig, match="1 or more"):
-        screen(ALKALI, Question((model,)), out=folder, n_workers=0)
+        screen(ALKALI, ScreenSpec((model,)), out=folder, n_workers=0)
 
 
 def test_bad_crystals_are_listed_and_the_rest_is_judged(model: str, folder: Path) -> None:
     crystals = [cube(4.0, "good"), cube(40.0, "lonely"), cube(0.4, "dense"), cube(4.1, "good")]
     source = DatasetCandidates(make_dataset(*crystals))
-    result = screen(source, Question((model,)), out=folder, n_workers=1)
+    result = screen(source, ScreenSpec((model,)), out=folder, n_workers=1)
     rejected = pd.read_csv(folder / "rejected.csv")
     assert rejected["id"].tolist() == ["lonely", "dense"]
     assert "no neighbour within 8.0 Å" in rejected["reason"][0]
@@ -243,7 +240,7 @@ def test_the_same_structure_comes_once(model: str, folder: Path) -> None:
         cube(4.0, "other", "K Cl"),
     ]
     source = DatasetCandidates(make_dataset(*crystals))
-    result = screen(source, Question((model,)), out=folder, n_workers=1)
+    result = screen(source, ScreenSpec((model,)), out=folder, n_workers=1)
     assert sorted(result.top["id"]) == ["first", "larger", "other"]
     duplicates = pd.read_csv(folder / "duplicates.csv")
     assert duplicates.to_numpy().tolist() == [["moved", "first"], ["repeated", "first"]]
@@ -254,34 +251,34 @@ def test_what_is_known_is_marked_by_structure_or_by_formula(model: str, folder: 
     known = make_dataset(cube(4.0, "a"), cube(4.0, "b", "K F").repeated(1, 1, 2))
     salt = Crystal.from_symbols(4 * np.eye(3), [[0, 0, 0], [0.5, 0.3, 0.1]], ["Na", "Cl"], "salt")
     candidates = (cube(4.4, "larger"), salt, cube(3.0, "double", "F K"), cube(4.0, "new", "Cs Cl"))
-    question = Question((model,), where="known != 'new'", known=KnownCrystals.from_dataset(known))
+    spec = ScreenSpec((model,), where="known != 'new'", known=KnownCrystals.from_dataset(known))
     source = DatasetCandidates(make_dataset(*candidates))
-    result = screen(source, question, out=folder, n_workers=1)
+    result = screen(source, spec, out=folder, n_workers=1)
     marks = dict(zip(result.top["id"], result.top["known"], strict=True))
     assert marks == {"larger": "structure", "salt": "formula", "double": "structure", "new": ""}
 
 
 def test_two_models_give_columns_side_by_side(model: str, classifier: str, folder: Path) -> None:
     where = "kind == 'cesium' and probability_cesium > 0 and gap < 100"
-    result = screen(ALKALI, Question((classifier, model), where=where), out=folder, n_workers=1)
+    result = screen(ALKALI, ScreenSpec((classifier, model), where=where), out=folder, n_workers=1)
     table = load_model(classifier).predict(ALKALI.make(0, 48).crystals).to_frame()
     expected = table[table["kind"] == "cesium"]["id"]
     assert sorted(result.top["id"]) == sorted(expected)
     with pytest.raises(BadConfig, match="two models predict energy"):
-        screen(ALKALI, Question((model, model)), out=folder, n_workers=1)
+        screen(ALKALI, ScreenSpec((model, model)), out=folder, n_workers=1)
 
 
 def test_a_classifier_alone_is_ranked_by_the_probability_of_its_last_class(
     classifier: str, folder: Path
 ) -> None:
-    result = screen(ALKALI, Question((classifier,)), out=folder, n_workers=1)
+    result = screen(ALKALI, ScreenSpec((classifier,)), out=folder, n_workers=1)
     assert result.top["probability_rock_salt"].is_monotonic_decreasing
 
 
 def test_the_bound_counts_the_uncertainty(ensemble: str, folder: Path) -> None:
     where = "energy_uncertainty > 0 and domain in ('in', 'edge', 'out')"
-    question = Question((ensemble,), where=where, rank_by="-2 * energy")
-    result = screen(ALKALI, question, out=folder, n_top=10, n_workers=1)
+    spec = ScreenSpec((ensemble,), where=where, rank_by="-2 * energy")
+    result = screen(ALKALI, spec, out=folder, n_top=10, n_workers=1)
     passed = pd.read_parquet(folder / "passed.parquet")
     assert len(passed) == 48
     energy, width = passed["energy [eV/atom]"], passed["energy_uncertainty [eV/atom]"]
@@ -314,12 +311,12 @@ def test_what_is_read_in_pieces_is_what_is_read_at_once(
             path = tmp_path / "table.csv"
         elif kind == "files":
             path = path / "*.cif"
-    question = Question((model,), charge_balance=True)
-    result = screen(read_candidates(str(path)), question, out=tmp_path / "out", n_workers=1)
+    spec = ScreenSpec((model,), charge_balance=True)
+    result = screen(read_candidates(str(path)), spec, out=tmp_path / "out", n_workers=1)
     balanced = PerovskiteSpace(
         ALKALI.a_elements, ALKALI.b_elements, ALKALI.anions, charge_balance=True
     )
-    other = screen(balanced, Question((model,)), out=tmp_path / "space", n_workers=1)
+    other = screen(balanced, ScreenSpec((model,)), out=tmp_path / "space", n_workers=1)
     assert 0 < len(result.top) < 48
     assert sorted(result.top["id"]) == sorted(other.top["id"])
     energies = [frame.set_index("id")["energy [eV/atom]"] for frame in (result.top, other.top)]
@@ -333,7 +330,7 @@ def test_bad_rows_of_a_table_are_listed(model: str, tmp_path: Path) -> None:
     frame["species"] = [["Qq"] * 5, *frame["species"][1:]]
     frame.to_parquet(path)
     source = read_candidates(str(path))
-    screen(source, Question((model,)), out=tmp_path / "out", n_workers=1)
+    screen(source, ScreenSpec((model,)), out=tmp_path / "out", n_workers=1)
     rejected = pd.read_csv(tmp_path / "out" / "rejected.csv")
     assert rejected["id"].tolist() == [frame["material_id"][0]]
     assert "'Qq' is not an element" in rejected["reason"][0]
@@ -356,7 +353,7 @@ def test_a_folder_of_2018_is_read(tmp_path: Path, model: str) -> None:
     folder = make_dataset_folder(dataset, tmp_path / "layout")
     for source in (folder, folder / "id_prop.csv"):
         result = screen(
-            read_candidates(str(source)), Question((model,)), out=tmp_path / "out", n_workers=1
+            read_candidates(str(source)), ScreenSpec((model,)), out=tmp_path / "out", n_workers=1
         )
         assert sorted(result.top["id"]) == sorted(dataset.ids.tolist())
         shutil.rmtree(tmp_path / "out")

@@ -240,7 +240,7 @@ def test_a_run_is_resumed_from_its_source(tmp_path: Path, monkeypatch) -> None:
 
 
 def test_the_embedded_data_are_made_again(tmp_path: Path) -> None:
-    dataset = read_dataset("ionic")
+    dataset = read_dataset("mp-sample")
     target = next(iter(dataset.targets))
     config = small_config("train.epochs=1")
     train(dataset, target, out=tmp_path / "a", config=config, split="20,10,0")

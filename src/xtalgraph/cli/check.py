@@ -29,7 +29,7 @@ def check(
     Parameters
     ----------
     data: str
-        A folder, a table, structure files, a glob, or `ionic` for the embedded data set.
+        A folder, a table, structure files, a glob, or `mp-sample` for the embedded data set.
     target: str
         The column or columns to learn, separated by commas; all numeric ones where not given.
     task: str

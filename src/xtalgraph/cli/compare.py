@@ -44,7 +44,7 @@ def compare(
     Parameters
     ----------
     data: str
-        A folder, a table, or `ionic` for the embedded data set.
+        A folder, a table, or `mp-sample` for the embedded data set.
     target: str
         The column to learn; several, separated by commas, are learned together.
     vary: list[str]

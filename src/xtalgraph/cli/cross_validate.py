@@ -35,7 +35,7 @@ def cross_validate(
     Parameters
     ----------
     data: str
-        A folder, a table, `ionic`, or a CSV of identifier, space group and distances a row.
+        A folder, a table, `mp-sample`, or a CSV of identifier, space group and distances a row.
     target: str
         The column to learn; space_group and crystal_system are found from the structures (within
         0.01 Å) where there is no such column.

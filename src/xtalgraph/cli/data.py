@@ -1,4 +1,4 @@
-"""`xtalgraph data`: public data sets, and the one that the package makes itself."""
+"""`xtalgraph data`: public data sets, and the embedded one."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ app = App(name="data", help="Public data sets, and the embedded one.")
 @app.command(name="list")
 def list_sets() -> None:
     """List the data sets that can be fetched or made."""
-    from xtalgraph.data import PUBLIC_SETS
+    from xtalgraph.data import EMBEDDED, PUBLIC_SETS
 
     width = max(map(len, PUBLIC_SETS))
-    print_lines([f"{'ionic':{width}}  made by the package: ionic model, not DFT (data make ionic)"])
+    print_lines(
+        [f"{EMBEDDED:{width}}  embedded: 1,700 perovskites and other oxides, DFT, no download"]
+    )
     print_lines(f"{name:{width}}  {public.title}" for name, public in PUBLIC_SETS.items())
 
 
@@ -123,7 +125,7 @@ def read_criteria(text: str | None) -> dict[str, Any]:
 
 @app.command
 def make(
-    name: str = "ionic",
+    name: str = "mp-sample",
     /,
     *,
     out: Path,
@@ -134,26 +136,26 @@ def make(
     Parameters
     ----------
     name: str
-        ionic: perovskites and other oxides with their lattice energy in an ionic model. Not DFT.
+        mp-sample: perovskites and other oxides of the Materials Project.
     out: Path
         A folder, or a file that ends in .parquet.
     target: str
         Only this column; all where not given.
     """
-    from xtalgraph.data import make_dataset_folder, make_ionic_dataset, write_parquet
+    from xtalgraph.data import EMBEDDED, make_dataset_folder, read_sample_dataset, write_parquet
     from xtalgraph.data.sources import TABLE_SUFFIXES
     from xtalgraph.errors import UnknownName
 
-    if name != "ionic":
-        raise UnknownName("embedded data set", name, ["ionic"])
+    if name != EMBEDDED:
+        raise UnknownName("embedded data set", name, [EMBEDDED])
     if out.suffix != ".parquet" and out.suffix in TABLE_SUFFIXES:
         raise BadConfig(f"--out {out}: give a folder, or a file that ends in .parquet.")
-    dataset = make_ionic_dataset()
+    dataset = read_sample_dataset()
     if out.suffix == ".parquet":
         path = write_parquet(dataset, out)
     else:
         path = make_dataset_folder(dataset, out, target)
-    say(f"{len(dataset)} crystals of an ionic model, not DFT:")
+    say(f"{len(dataset)} crystals of the {dataset.source}:")
     print_lines([str(path)])
 
 
@@ -173,7 +175,7 @@ def distances(
     Parameters
     ----------
     data: str
-        A folder, a table, or `ionic`.
+        A folder, a table, or `mp-sample`.
     out: Path
         The CSV, which `cross-validate` takes.
     target: str
@@ -211,7 +213,7 @@ def sample(
     Parameters
     ----------
     data: str
-        A folder, a table, or `ionic`.
+        A folder, a table, or `mp-sample`.
     out: Path
         A file that ends in .parquet.
     size: int

@@ -18,9 +18,9 @@ from xtalgraph.cli.output import print_json, print_lines, say
 from xtalgraph.cli.usage_error import UsageError
 
 if TYPE_CHECKING:
-    from xtalgraph.screening import LearnedCells, Question, RadiiCells, ScreenProgress, Source
+    from xtalgraph.screening import LearnedCells, RadiiCells, ScreenProgress, ScreenSpec, Source
 
-app = App(name="screen", help="Judge many candidates with trained models, and keep the best.")
+app = App(name="screen", help="Screener many candidates with trained models, and keep the best.")
 Formula = Annotated[str, Parameter(allow_leading_hyphen=True)]
 Positive = Annotated[int, Parameter(validator=Number(gte=1))]
 
@@ -166,11 +166,11 @@ def prototype(file: Path, /, *, options: Options, substitute: list[str]) -> int:
 def _screen(source: Source, options: Options, words: list[str]) -> int:
     from xtalgraph.screening import screen
 
-    question = _ask(source, options)
+    spec = _ask(source, options)
     with _bar() as show:
         result = screen(
             source,
-            question,
+            spec,
             out=options.out,
             n_top=options.top,
             engine=options.engine,
@@ -205,14 +205,14 @@ def _write_command(words: list[str], options: Options) -> str:
     return " \\\n    ".join(["xtalgraph screen", *map(shlex.quote, parts)])
 
 
-def _ask(source: Source, options: Options) -> Question:
+def _ask(source: Source, options: Options) -> ScreenSpec:
     from xtalgraph.data import read_dataset
-    from xtalgraph.screening import KnownCrystals, PerovskiteSpace, Question
+    from xtalgraph.screening import KnownCrystals, PerovskiteSpace, ScreenSpec
 
     known = None
     if options.known is not None:
         known = KnownCrystals.from_dataset(read_dataset(options.known, rejected=[]))
-    return Question(
+    return ScreenSpec(
         tuple(options.model.split(",")),
         options.where,
         options.rank_by,

@@ -51,7 +51,7 @@ def train(
     Parameters
     ----------
     data: str
-        A folder, a table, or `ionic` for the embedded data set. With --resume it is needed only
+        A folder, a table, or `mp-sample` for the embedded data set. With --resume it is needed only
         where the data have been moved.
     target: str
         The column to learn; several, separated by commas, are learned together.

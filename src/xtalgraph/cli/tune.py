@@ -39,7 +39,7 @@ def tune(
     Parameters
     ----------
     data: str
-        A folder, a table, or `ionic` for the embedded data set.
+        A folder, a table, or `mp-sample` for the embedded data set.
     target: str
         The column to learn; several, separated by commas, are learned together.
     trials: int

@@ -30,6 +30,10 @@ from .read import (
 from .report import (
     CheckReport as CheckReport,
 )
+from .sample import (
+    EMBEDDED as EMBEDDED,
+    read_sample_dataset as read_sample_dataset,
+)
 from .splits import (
     Split as Split,
     checksum_split as checksum_split,

@@ -10,6 +10,7 @@ from xtalgraph.data.column_names import find_structure_columns
 from xtalgraph.data.dataset import Dataset, join_datasets
 from xtalgraph.data.files import explain_unreadable, refuse_other_separator
 from xtalgraph.data.folder import read_folder, read_structure_files
+from xtalgraph.data.sample import EMBEDDED, REPLACED, read_sample_dataset
 from xtalgraph.data.sources import (
     PACKED_NAME,
     SPREADSHEETS,
@@ -25,9 +26,6 @@ from xtalgraph.data.tables import MEND, iterate_crystals, read_header, read_tabl
 from xtalgraph.errors import BadDataset, Rejected, summarise
 from xtalgraph.structures import CrystalStore
 
-EMBEDDED = "ionic"
-"""The name of the data set that the package makes itself."""
-
 
 def read_dataset(
     source: str | Path | Sequence[str | Path], *, rejected: list[Rejected] | None = None
@@ -40,7 +38,7 @@ def read_dataset(
       `lattice`, `species` and `frac`; matbench's files are of this kind.
     - A structure file, a folder or a glob (`runs/*/CONTCAR`) of them: crystals without targets.
     - A folder that `pack_dataset` wrote: its crystals are mapped, not held in memory.
-    - `ionic`: the data set that the package makes itself.
+    - `mp-sample`: the embedded sample of the Materials Project.
 
     Rows and files that make no crystal are refused together with their ids and reasons, unless a
     list `rejected` is given to which they are added; the others are then read. Refused in any case
@@ -49,6 +47,8 @@ def read_dataset(
     if not isinstance(source, (str, Path)):
         return _read_several([Path(one) for one in source], rejected)
     if source == EMBEDDED and not Path(source).exists():
+        return read_sample_dataset()
+    if source == REPLACED and not Path(source).exists():
         from xtalgraph.data.ionic.making import make_ionic_dataset
 
         return make_ionic_dataset()

@@ -42,6 +42,16 @@ def labelled_rows(
     return np.flatnonzero(~np.isnan(labels).all(axis=1))
 
 
+def refuse_unlabelled_targets(
+    labels: Float64[np.ndarray, "n_rows n_targets"] | Int64[np.ndarray, "n_rows"], task: Task
+) -> None:
+    """Raise `BadDataset` where a target has no training label."""
+    for number, target in enumerate(task.targets):
+        column = labels if labels.ndim == 1 else labels[:, [number]]
+        if not len(labelled_rows(column)):
+            raise BadDataset(f"target {target.name!r} has no label among the training rows.")
+
+
 def choose_task(dataset: Labelled, names: list[str], kind: str = "regression") -> Task:
     """Give the task of learning columns of a data set; the classes are those that occur.
 

@@ -35,5 +35,5 @@ from .run import (
     screen as screen,
 )
 from .screener import (
-    Question as Question,
+    ScreenSpec as ScreenSpec,
 )

@@ -18,12 +18,12 @@ from xtalgraph.screening.overview_figures import (
     find_range,
 )
 from xtalgraph.screening.results import ScreenResult
-from xtalgraph.screening.screener import BOUND, SCORE, SITES, UNCERTAINTY, Judge
+from xtalgraph.screening.screener import BOUND, SCORE, SITES, UNCERTAINTY, Screener
 from xtalgraph.units import Target
 
 N_ROWS = 25  # of the best; top.csv has all
 MOST_DISTRIBUTIONS = 8
-MOST_WORDS = 60  # of a list of elements or anions; screen.json has all
+MOST_WORDS = 60  # of a list of elements or anions; manifest.json has all
 CHECKSUM = 12  # characters that tell models apart
 
 
@@ -32,8 +32,8 @@ class Asked:
     """What a page tells of the question, beside the results."""
 
     title: str  # of the candidates
-    description: Mapping[str, Any]  # as screen.json has it
-    judge: Judge  # with the expressions and the predicted quantities
+    description: Mapping[str, Any]  # as manifest.json has it
+    screener: Screener  # with the expressions and the predicted quantities
     command: str = ""  # that does it again, where there is one
     rate: str = ""
 
@@ -47,7 +47,7 @@ def write_page(asked: Asked, result: ScreenResult, predicted: Sequence[Path]) ->
     sections += _show_distributions(asked, predicted)
     sections += _show_maps(asked, result, predicted)
     if asked.command:
-        words = ("The command that does it again. All settings are in screen.json.",)
+        words = ("The command that repeats it. All settings are in manifest.json.",)
         sections.append(Section("How to repeat it", words, verbatim=asked.command))
     n_passed, n_all = result.funnel["passed"], result.funnel["candidates"]
     title = f"{n_passed:,} of {n_all:,} candidates: {asked.title}"
@@ -57,11 +57,11 @@ def write_page(asked: Asked, result: ScreenResult, predicted: Sequence[Path]) ->
 
 def _describe(asked: Asked, result: ScreenResult) -> Section:
     description = asked.description
-    where, rank_by = asked.judge.where, asked.judge.rank_by
+    where, rank_by = asked.screener.where, asked.screener.rank_by
     models = [f"{name} (SHA-256 {sum[:CHECKSUM]}…)" for name, sum in description["models"].items()]
     words = [
         _describe_candidates(asked),
-        f"Models: {'; '.join(models)}. Predicted: {', '.join(_write(asked.judge.quantities))}.",
+        f"Models: {'; '.join(models)}. Predicted: {', '.join(_write(asked.screener.quantities))}.",
         f"What passes: {where.text if where else 'all that can be predicted'}. "
         f"Ranked by: {rank_by.text if rank_by else ''}, the smallest first.",
     ]
@@ -133,11 +133,11 @@ def _show_best(asked: Asked, result: ScreenResult) -> Section:
 def _make_table(name: str, frame: pd.DataFrame, asked: Asked, words: str) -> Table:
     """Give the columns that say what to make: names, predictions, score, domain and known."""
     wanted = {"rank", "id", "formula", BOUND, "domain", "known"}
-    rank_by = asked.judge.rank_by
-    if rank_by is None or rank_by.text not in asked.judge.quantities:
+    rank_by = asked.screener.rank_by
+    if rank_by is None or rank_by.text not in asked.screener.quantities:
         wanted.add(SCORE)  # else it would be the prediction once more
     wanted |= {
-        header for quantity in asked.judge.quantities for header in _headers(quantity, asked)
+        header for quantity in asked.screener.quantities for header in _headers(quantity, asked)
     }
     columns = [header for header in frame.columns if header in wanted]
     shown = min(N_ROWS, len(frame))
@@ -151,14 +151,14 @@ def _headers(quantity: str, asked: Asked) -> tuple[str, str]:
 
 
 def _target(quantity: str, asked: Asked) -> Target:
-    return asked.judge.targets.get(quantity, Target(quantity))
+    return asked.screener.targets.get(quantity, Target(quantity))
 
 
 def _show_distributions(asked: Asked, predicted: Sequence[Path]) -> list[Section]:
-    found = count_in_bins(predicted, asked.judge.quantities[:MOST_DISTRIBUTIONS])
+    found = count_in_bins(predicted, asked.screener.quantities[:MOST_DISTRIBUTIONS])
     if not found:
         return []
-    limits = asked.judge.where.limits if asked.judge.where else {}
+    limits = asked.screener.where.limits if asked.screener.where else {}
     pictures = tuple(
         Picture(
             f"distribution_{file_name(name)}",
@@ -175,9 +175,9 @@ def _show_maps(asked: Asked, result: ScreenResult, predicted: Sequence[Path]) ->
     space = asked.description["candidates"]
     if not set(SITES) <= set(space):
         return []
-    used = asked.judge.rank_by.names if asked.judge.rank_by else set()
-    ranked = [name for name in asked.judge.quantities if name in used]
-    quantity = (ranked or list(asked.judge.quantities))[0]
+    used = asked.screener.rank_by.names if asked.screener.rank_by else set()
+    ranked = [name for name in asked.screener.quantities if name in used]
+    quantity = (ranked or list(asked.screener.quantities))[0]
     maps = read_maps(predicted, quantity, space)
     if not maps:
         return []

@@ -1,7 +1,7 @@
-"""Chunks on a Ray cluster, as a stream of Ray Data: one task reads them, a pool of workers judges.
+"""Chunks on a Ray cluster, as a stream of Ray Data: one task reads, a pool screens.
 
 What crosses between processes is one row a chunk, pickled: number and chunk there, number and
-verdict back. Ray Data holds the reader back while the workers are behind, so memory does not grow
+result back. Ray Data holds the reader back while the workers are behind, so memory does not grow
 with the number of chunks; it begins a worker that died again, and gives it its chunks once more.
 """
 
@@ -20,46 +20,46 @@ import pyarrow as pa
 
 from xtalgraph.errors import BadConfig, LostWorkers, MissingExtra, XtalgraphError
 from xtalgraph.screening.candidates import Chunk, Source
-from xtalgraph.screening.local_engine import AHEAD, MOST_LOSSES
-from xtalgraph.screening.screener import Judge, Question, Verdict
+from xtalgraph.screening.screener import ChunkResult, Screener, ScreenSpec
 from xtalgraph.threads import limit_threads
+from xtalgraph.workers import AHEAD, MOST_LOSSES
 
 ITEM = "item"  # the one column
 
 
 class RayWorker:
-    """A judge in a process of the cluster."""
+    """A `Screener` in a process of the cluster."""
 
-    def __init__(self, question: Question, here: str) -> None:
+    def __init__(self, spec: ScreenSpec, here: str) -> None:
         _go_to(here)
         limit_threads(1)
-        self.question = question
+        self.spec = spec
 
     @cached_property
-    def judge(self) -> Callable[[Chunk], Verdict]:
+    def screen(self) -> Callable[[Chunk], ChunkResult]:
         """The models, loaded with the first chunk: what is wrong with them is its error."""
-        return Judge(self.question).judge
+        return Screener(self.spec).screen
 
     def __call__(self, items: pa.Table) -> pa.Table:
-        """Judge one chunk; an error of ours is given back, or Ray would wrap it in its own."""
+        """Screener one chunk; an error of ours is given back, or Ray would wrap it in its own."""
         item = _unpack(items)
         if isinstance(item, XtalgraphError):
             return items
         number, chunk = item
         try:
-            return _pack((number, self.judge(chunk)))
+            return _pack((number, self.screen(chunk)))
         except XtalgraphError as error:
             return _pack(error)
 
 
-def judge_with_ray(
-    question: Question,
+def screen_with_ray(
+    spec: ScreenSpec,
     source: Source,
     done: Container[int],
     n_workers: int | None,
     address: str | None,
-) -> Iterator[tuple[int, Verdict]]:
-    """Judge the chunks of a source that are not done, and give each as it is finished.
+) -> Iterator[tuple[int, ChunkResult]]:
+    """Screener the chunks of a source that are not done, and give each as it is finished.
 
     `address` is that of a cluster (`auto`, or `host:6379`); without one Ray is begun on this
     machine. A worker takes one core, or one GPU where the device is `cuda`; without `n_workers`
@@ -67,9 +67,9 @@ def judge_with_ray(
     where the workers can read it.
     """
     ray = _connect(address)
-    verdicts = _plan(ray, question, source, done, n_workers)
+    results = _plan(ray, spec, source, done, n_workers)
     try:
-        for items in verdicts.iter_batches(
+        for items in results.iter_batches(
             batch_size=None, batch_format="pyarrow", prefetch_batches=0
         ):
             item = _unpack(items)
@@ -79,16 +79,16 @@ def judge_with_ray(
     except ray.exceptions.RayActorError as error:
         raise LostWorkers(
             f"workers died {MOST_LOSSES + 1} times on one chunk: killed for lack of memory, "
-            "perhaps. What is finished is kept; go on with fewer (--workers). Ray says: "
+            "perhaps. What is finished is kept: rerun with fewer (--workers). Ray says: "
             f"{error}"
         ) from error
 
 
 def _plan(
-    ray: Any, question: Question, source: Source, done: Container[int], n_workers: int | None
+    ray: Any, spec: ScreenSpec, source: Source, done: Container[int], n_workers: int | None
 ) -> Any:
-    """Give the data set of verdicts, none of which is there before it is asked for."""
-    device = "GPU" if question.device.startswith("cuda") else "CPU"
+    """Give the data set of results, none of which is there before it is asked for."""
+    device = "GPU" if spec.device.startswith("cuda") else "CPU"
     n_workers = n_workers or max(1, int(ray.cluster_resources().get(device, 1)))
     here = os.getcwd()
     chunks = ray.data.from_items([0]).map_batches(
@@ -96,18 +96,18 @@ def _plan(
     )
     with warnings.catch_warnings():  # `max_task_retries` has another name from Ray 2.64 on
         warnings.simplefilter("ignore", DeprecationWarning)
-        verdicts = chunks.map_batches(
+        results = chunks.map_batches(
             RayWorker,
-            fn_constructor_args=(question, here),
+            fn_constructor_args=(spec, here),
             batch_format="pyarrow",
             compute=ray.data.ActorPoolStrategy(size=n_workers, max_tasks_in_flight_per_actor=AHEAD),
             num_cpus=1,
             num_gpus=1 if device == "GPU" else 0,
             max_task_retries=MOST_LOSSES,
         )
-    verdicts.context.target_max_block_size = 1  # byte: a chunk crosses as soon as it is there
-    verdicts.context.enable_progress_bars = False
-    return verdicts
+    results.context.target_max_block_size = 1  # byte: a chunk crosses as soon as it is there
+    results.context.enable_progress_bars = False
+    return results
 
 
 def _read_chunks(

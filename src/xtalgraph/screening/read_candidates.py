@@ -133,7 +133,7 @@ class FileChunk:
 
 
 def read_candidates(source: str | Path) -> Source:
-    """Give the candidates of a table, a folder, a glob, a structure file, or `ionic`.
+    """Give the candidates of a table, a folder, a glob, a structure file, or `mp-sample`.
 
     What `read_dataset` reads, but in pieces wherever the format allows it: a folder of the layout
     of 2018 is read for its structure files alone.

@@ -1,16 +1,19 @@
-"""From the parts of a screen to its results: duplicates dropped, the best found, all written.
+"""The folder of a screen: two files a finished chunk, then duplicates dropped and the best found.
 
-Parts are read one after another. What is kept in memory at a time is one part, the lists of the
-best, and, where one structure may come twice, formula and volume of each passed candidate (some 60
-bytes).
+A part is whole or not there; which chunks are done is read off the parts themselves, and nothing
+can disagree with them. The predictions of all candidates of a chunk lie beside its part, and are
+written before it. At the end parts are read one after another. What is kept in memory at a time is
+one part, the lists of the best, and, where one structure may come twice, formula and volume of each
+passed candidate (about 60 bytes).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,14 +28,78 @@ from xtalgraph.data.duplicates import (
     find_duplicates,
     mean_distances,
 )
+from xtalgraph.errors import BadConfig, Rejected
+from xtalgraph.files import open_atomically, write_json, write_text
 from xtalgraph.graphs import nearest_distances
-from xtalgraph.screening.parts import read_counts, read_rejected, write_whole
-from xtalgraph.screening.screener import BOUND, SCORE
+from xtalgraph.manifest import begin_or_resume, read_manifest
+from xtalgraph.screening.screener import BOUND, COUNTS, REJECTED_ROWS, SCORE, ChunkResult
 from xtalgraph.structures import CrystalStore, format_cif
 
+WORK = "a screen"
+PARTS, PREDICTED = "parts", "predicted"
 PASSED, TOP, TOP_CAUTIOUS = "passed.parquet", "top", "top_cautious"
 FUNNEL, REJECTED, DUPLICATES = "funnel.json", "rejected.csv", "duplicates.csv"
 STRUCTURES = ("lattice", "species", "frac")
+
+
+class PartFolder:
+    """The parts of one screen; a folder that holds another screen, or anything else, is refused."""
+
+    def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
+        self.folder = folder
+        self.parts, self.predicted = folder / PARTS, folder / PREDICTED
+        others = [path for path in folder.iterdir() if not path.name.startswith(".lock")]
+        if others and read_manifest(folder) is None:
+            raise BadConfig(
+                f"{folder} is not empty, and holds no screen. Choose another folder (--out)."
+            )
+        begin_or_resume(folder, WORK, identity)
+        for parts in (self.parts, self.predicted):
+            parts.mkdir(exist_ok=True)
+
+    def done(self) -> dict[int, Path]:
+        """Give the parts by the number of their chunk, in order."""
+        return {
+            int(path.stem): path
+            for path in sorted(self.parts.glob("*.parquet"))
+            if (self.predicted / path.name).is_file()
+        }
+
+    def write(self, number: int, result: ChunkResult) -> None:
+        """Write the result of a chunk to disk; when this returns it is safe."""
+        name = f"{number:08d}.parquet"
+        _write_tables(self.predicted / name, [result.predicted])
+        _write_tables(self.parts / name, [result.as_part()])
+
+
+def read_counts(path: Path) -> dict[str, int]:
+    """Give the counts of a part."""
+    return json.loads(pq.read_metadata(path).metadata[COUNTS])
+
+
+def read_rejected(path: Path) -> list[Rejected]:
+    """Give the candidates of a part that could not be predicted, and why."""
+    return [Rejected(*row) for row in json.loads(pq.read_metadata(path).metadata[REJECTED_ROWS])]
+
+
+def _write_tables(path: Path, tables: Iterable[pa.Table]) -> None:
+    """Write tables of one schema after another into one parquet file, whole or not at all.
+
+    Tables without rows do not know the types of their columns, and are left out if they can be.
+    """
+    writer: pq.ParquetWriter | None = None
+    empty: pa.Table | None = None
+    with open_atomically(path, "wb") as file:
+        for table in tables:
+            if not len(table):
+                empty = table
+                continue
+            writer = writer or pq.ParquetWriter(file, table.schema, compression="zstd")
+            writer.write_table(table)
+        if writer is not None:
+            writer.close()
+        elif empty is not None:
+            pq.write_table(empty, file, compression="zstd")
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,56 +124,26 @@ def finish(
     paths = [parts[number] for number in sorted(parts)]
     dropped = _find_repeats(paths) if may_repeat else {}
     best: dict[str, pa.Table] = {}
-    with _TableWriter(folder / PASSED) as passed:
-        for number, table in enumerate(_read_parts(paths)):
+
+    def passed() -> Iterator[pa.Table]:
+        for number, path in enumerate(paths):
+            table = pq.read_table(path).replace_schema_metadata(None)
             gone = dropped.get(number)
             if gone is not None:
                 table = table.take(np.setdiff1d(np.arange(len(table)), list(gone)))
-            passed.write(table)
             for column in (SCORE, BOUND):
                 if column in table.column_names:
                     best[column] = _keep_best(best.get(column), table, column, n_top)
+            yield table
+
+    _write_tables(folder / PASSED, passed())
     funnel = _add_counts(paths, sum(map(len, dropped.values())))
-    write_whole(folder / FUNNEL, (json.dumps(funnel, indent=1) + "\n").encode())
+    write_json(folder / FUNNEL, funnel)
     _write_rejected(folder / REJECTED, paths)
     _write_duplicates(folder / DUPLICATES, paths, dropped)
     top = _write_top(folder, TOP, best.get(SCORE))
     cautious = _write_top(folder, TOP_CAUTIOUS, best[BOUND]) if BOUND in best else None
     return ScreenResult(folder, funnel, top, cautious)
-
-
-def _read_parts(paths: list[Path]) -> Iterator[pa.Table]:
-    for path in paths:
-        yield pq.read_table(path).replace_schema_metadata(None)
-
-
-class _TableWriter:
-    """Writes tables of one schema after another into one parquet file, whole or not at all."""
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.unfinished = path, path.with_name(path.name + ".unfinished")
-        self.writer: pq.ParquetWriter | None = None
-        self.empty: pa.Table | None = None
-
-    def __enter__(self) -> _TableWriter:
-        return self
-
-    def write(self, table: pa.Table) -> None:
-        """Append; tables without rows do not know the types of their columns."""
-        if not len(table):
-            self.empty = table
-            return
-        if self.writer is None:
-            self.writer = pq.ParquetWriter(self.unfinished, table.schema, compression="zstd")
-        self.writer.write_table(table)
-
-    def __exit__(self, kind: type | None, *_: object) -> None:
-        if kind is None and self.writer is None and self.empty is not None:
-            self.writer = pq.ParquetWriter(self.unfinished, self.empty.schema)
-        if self.writer is not None:
-            self.writer.close()
-        if kind is None and self.unfinished.is_file():
-            self.unfinished.replace(self.path)
 
 
 def _keep_best(best: pa.Table | None, table: pa.Table, column: str, n_top: int) -> pa.Table:
@@ -177,7 +214,7 @@ def _add_counts(paths: list[Path], n_duplicates: int) -> dict[str, int]:
 def _write_rejected(path: Path, paths: list[Path]) -> None:
     rows = [(one.id, one.reason) for part in paths for one in read_rejected(part)]
     frame = pd.DataFrame(rows, columns=["id", "reason"])
-    write_whole(path, frame.to_csv(index=False).encode())
+    write_text(path, frame.to_csv(index=False))
 
 
 def _write_duplicates(path: Path, paths: list[Path], dropped: dict[int, dict[int, str]]) -> None:
@@ -186,7 +223,7 @@ def _write_duplicates(path: Path, paths: list[Path], dropped: dict[int, dict[int
         ids = pq.read_table(paths[number], columns=["material_id"])["material_id"].to_pylist()
         rows += [(ids[row], first) for row, first in sorted(found.items())]
     frame = pd.DataFrame(rows, columns=["id", "same_as"])
-    write_whole(path, frame.to_csv(index=False).encode())
+    write_text(path, frame.to_csv(index=False))
 
 
 def _write_top(folder: Path, name: str, best: pa.Table | None) -> pd.DataFrame:
@@ -194,10 +231,10 @@ def _write_top(folder: Path, name: str, best: pa.Table | None) -> pd.DataFrame:
     if best is None:
         return pd.DataFrame()
     best = best.add_column(0, "rank", pa.array(np.arange(1, len(best) + 1)))
-    pq.write_table(best, folder / f"{name}.parquet")
+    _write_tables(folder / f"{name}.parquet", [best])
     frame = best.drop_columns(list(STRUCTURES)).to_pandas()
     frame = frame.rename(columns={"material_id": "id"})
-    write_whole(folder / f"{name}.csv", frame.to_csv(index=False).encode())
+    write_text(folder / f"{name}.csv", frame.to_csv(index=False))
     cifs = folder / name
     cifs.mkdir(exist_ok=True)
     for old in cifs.glob("*.cif"):
@@ -205,7 +242,7 @@ def _write_top(folder: Path, name: str, best: pa.Table | None) -> pd.DataFrame:
     if len(best):
         for rank, crystal in enumerate(_read_structures(folder / f"{name}.parquet"), start=1):
             text = format_cif(crystal)
-            (cifs / f"{rank:04d}_{crystal.reduced_formula}.cif").write_text(text, encoding="utf-8")
+            write_text(cifs / f"{rank:04d}_{crystal.reduced_formula}.cif", text)
     return frame
 
 

@@ -1,4 +1,4 @@
-"""A screen: candidates through filters and models, the best of them kept, resumed where it was."""
+"""A screen: candidates through filters and models, the best of them kept, resumable."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from xtalgraph.errors import BadConfig, BadDataset, UnknownName
+from xtalgraph.files import lock_folder
 from xtalgraph.nn.resolve import find_weights, resolve_model
-from xtalgraph.screening.candidates import Source
-from xtalgraph.screening.local_engine import count_cores, judge_here, judge_in_processes
+from xtalgraph.screening.candidates import Chunk, Source
 from xtalgraph.screening.page import Asked, write_page
-from xtalgraph.screening.parts import PartFolder, read_counts
-from xtalgraph.screening.ray_engine import judge_with_ray
-from xtalgraph.screening.results import ScreenResult, finish
-from xtalgraph.screening.screener import Judge, Question, Verdict
+from xtalgraph.screening.ray_engine import screen_with_ray
+from xtalgraph.screening.results import WORK, PartFolder, ScreenResult, finish, read_counts
+from xtalgraph.screening.screener import ChunkResult, Screener, ScreenSpec
+from xtalgraph.workers import count_cores, work_in_processes
 
 ENGINES = ("local", "ray")
 
@@ -41,7 +41,7 @@ class ScreenProgress:
 
 def screen(
     source: Source,
-    question: Question,
+    spec: ScreenSpec,
     *,
     out: str | Path,
     n_top: int = 100,
@@ -51,13 +51,26 @@ def screen(
     command: str = "",
     on_progress: Callable[[ScreenProgress], None] | None = None,
 ) -> ScreenResult:
-    """Judge every candidate of a source, and write what passes and the best into a folder.
+    """Screen every candidate of a source, and write what passes and the best into a folder.
 
-    Called again with the same folder and question it goes on where it was, also after it was
-    killed, and gives the same result. `report.html` in it shows the result, with the `command` that
-    does it again where one is given. `n_workers` is the number of processes: by itself as many as
-    there are cores, or one where a GPU does the work. Memory does not grow with the number of
-    candidates.
+    If interrupted or killed, call it again with the same folder to resume; the result is the same
+    as without the interruption. Memory does not grow with the number of candidates.
+
+    Args:
+        source: where candidates come from: a space, or what `read_candidates` gives.
+        spec: the models, the condition, the rank and the filters.
+        out: the folder, new or that of the same screen; `report.html` in it shows the result.
+        n_top: how many of the best are listed, with their CIFs.
+        engine: `local`, or `ray` for a cluster (extra `scale`).
+        n_workers: processes; by default one a core, or one where a GPU does the work.
+        address: of a Ray cluster, `auto` or `host:6379`.
+        command: shown on the page as the command that repeats the screen.
+        on_progress: called after each chunk.
+
+    Raises:
+        FolderInUse: another process is at work in `out`.
+        BadConfig: `out` holds another screen, or an option is not legal.
+        LostWorkers: worker processes died again and again; what is finished is kept.
     """
     if engine not in ENGINES:
         raise UnknownName("engine", engine, ENGINES)
@@ -66,39 +79,35 @@ def screen(
     first = next(source.chunks(()), None)
     if first is None:
         raise BadDataset("there are no candidates.")
-    judge = Judge(question)
-    judge.prepare(first[1].make())  # a mistake in an expression is told before any work
-    asked = describe(source, question)
-    parts = PartFolder(Path(out), asked)
-    done = parts.done()
-    tell = _Teller(source.n_candidates, on_progress)
-    for path in done.values():
-        tell.count(read_counts(path))
-    for number, verdict in _start(engine, question, source, frozenset(done), n_workers, address):
-        parts.write(number, verdict)
-        tell.advance(verdict)
-    result = finish(parts.folder, parts.done(), n_top, may_repeat=source.may_repeat)
-    page = Asked(
-        source.title,
-        asked,
-        judge,
-        command,
-        tell.rate_in_words,
-    )
-    write_page(page, result, [parts.predicted / path.name for path in parts.done().values()])
+    screener = Screener(spec)
+    screener.prepare(first[1].make())  # a mistake in an expression is told before any work
+    identity = describe(source, spec)
+    with lock_folder(out, WORK):
+        parts = PartFolder(Path(out), identity)
+        done = parts.done()
+        progress = _Counter(source.n_candidates, on_progress)
+        for path in done.values():
+            progress.count(read_counts(path))
+        chunks = _start(engine, spec, source, frozenset(done), n_workers, address)
+        for number, chunk_result in chunks:
+            parts.write(number, chunk_result)
+            progress.advance(chunk_result)
+        result = finish(parts.folder, parts.done(), n_top, may_repeat=source.may_repeat)
+        page = Asked(source.title, identity, screener, command, progress.rate_in_words)
+        write_page(page, result, [parts.predicted / path.name for path in parts.done().values()])
     return result
 
 
-def describe(source: Source, question: Question) -> dict[str, Any]:
+def describe(source: Source, spec: ScreenSpec) -> dict[str, Any]:
     """Give what decides the result, as JSON knows it: a screen goes on only under the same."""
     return {
         "candidates": source.describe(),
-        "models": {name: checksum_model(name) for name in question.models},
-        "where": question.where,
-        "rank_by": question.rank_by,
-        "exclude": list(question.exclude),
-        "charge_balance": question.charge_balance,
-        "known": question.known.checksum if question.known else "",
+        "models": {name: checksum_model(name) for name in spec.models},
+        "where": spec.where,
+        "rank_by": spec.rank_by,
+        "exclude": list(spec.exclude),
+        "charge_balance": spec.charge_balance,
+        "known": spec.known.checksum if spec.known else "",
     }
 
 
@@ -112,23 +121,40 @@ def checksum_model(name: str) -> str:
 
 def _start(
     engine: str,
-    question: Question,
+    spec: ScreenSpec,
     source: Source,
     done: frozenset[int],
     n_workers: int | None,
     address: str | None,
-) -> Iterator[tuple[int, Verdict]]:
+) -> Iterator[tuple[int, ChunkResult]]:
     if engine == "ray":
-        return judge_with_ray(question, source, done, n_workers, address)
-    chunks = source.chunks(done)
-    n_workers = n_workers or (count_cores() if question.device == "cpu" else 1)
+        return screen_with_ray(spec, source, done, n_workers, address)
+    n_workers = n_workers or (count_cores() if spec.device == "cpu" else 1)
+    return screen_here(spec, source.chunks(done), n_workers)
+
+
+def screen_here(
+    spec: ScreenSpec, chunks: Iterator[tuple[int, Chunk]], n_workers: int
+) -> Iterator[tuple[int, ChunkResult]]:
+    """Screen chunks in this process, or in several of this machine; give each as it is finished.
+
+    If a worker dies, its chunks are given to a new one.
+    """
     if n_workers == 1:
-        return judge_here(question, chunks)
-    return judge_in_processes(question, chunks, n_workers)
+        work = _load(spec)
+        yield from ((item[0], work(item)) for item in chunks)
+        return
+    for (number, _), result in work_in_processes(_load, (spec,), chunks, n_workers):
+        yield number, result
 
 
-class _Teller:
-    """Counts what is done, and tells it."""
+def _load(spec: ScreenSpec) -> Callable[[tuple[int, Chunk]], ChunkResult]:
+    screener = Screener(spec)
+    return lambda item: screener.screen(item[1])
+
+
+class _Counter:
+    """Counts what is done, and reports it."""
 
     def __init__(
         self, n_all: int | None, on_progress: Callable[[ScreenProgress], None] | None
@@ -151,13 +177,13 @@ class _Teller:
         before = self.n_done - self.n_now
         return (
             f"{self.n_now:,} candidates took {seconds:,.0f} s, {self.n_now / seconds:,.0f} a second"
-            + (f"; {before:,} had been judged before." if before else ".")
+            + (f"; {before:,} had been screened before." if before else ".")
         )
 
-    def advance(self, verdict: Verdict) -> None:
-        """Add a part of this call, and tell."""
-        self.count(dict(verdict.counts))
-        self.n_now += verdict.counts["candidates"]
+    def advance(self, result: ChunkResult) -> None:
+        """Add a chunk of this call, and report."""
+        self.count(dict(result.counts))
+        self.n_now += result.counts["candidates"]
         if self.on_progress is not None:
             rate = self.n_now / max(time.monotonic() - self.begin, 1e-9)
             self.on_progress(ScreenProgress(self.n_done, self.n_all, self.n_passed, rate))

@@ -27,12 +27,12 @@ SCORE, BOUND = "score", "score_bound"
 SITES, PASSED = ("A", "B", "X"), "passed"
 UNCERTAINTY, DOMAIN, REASON = "_uncertainty", "domain", "domain_reason"
 _LEVELS = ("in", "edge", "out")  # of a prediction's domain, the best first
-COUNTS, REJECTED = b"xtalgraph.counts", b"xtalgraph.rejected"  # metadata of a part
+COUNTS, REJECTED_ROWS = b"xtalgraph.counts", b"xtalgraph.rejected"  # metadata of a part
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
-    """What is asked of every candidate; it crosses to the processes that answer it."""
+class ScreenSpec:
+    """What is asked of every candidate; it can be sent to other processes."""
 
     models: tuple[str, ...]  # as `load_model` takes them
     where: str = ""  # an expression; empty: all pass
@@ -44,8 +44,8 @@ class Question:
 
 
 @dataclass(frozen=True, eq=False)
-class Verdict:
-    """A chunk done: a table of what passes, the counts of the filters, and what was bad."""
+class ChunkResult:
+    """The result of a chunk: what passed, the counts at each filter, and what was rejected."""
 
     table: pa.Table  # structures as `write_parquet` has them, then columns
     predicted: pa.Table  # of all that was predicted: quantities, sites of a perovskite, `passed`
@@ -56,7 +56,7 @@ class Verdict:
         """Give all of it as one table, counts and rejected rows in its metadata."""
         rejected = [[row.id, row.reason] for row in self.rejected]
         return self.table.replace_schema_metadata(
-            {COUNTS: json.dumps(dict(self.counts)), REJECTED: json.dumps(rejected)}
+            {COUNTS: json.dumps(dict(self.counts)), REJECTED_ROWS: json.dumps(rejected)}
         )
 
 
@@ -69,14 +69,14 @@ class _Described:
     rejected: tuple[Rejected, ...]
 
 
-class Judge:
-    """Loads the models once, and answers the question for one chunk after another."""
+class Screener:
+    """Loads the models once, and screens one chunk after another."""
 
-    def __init__(self, question: Question) -> None:
-        if not question.models:
+    def __init__(self, spec: ScreenSpec) -> None:
+        if not spec.models:
             raise BadConfig("no model to screen with. Name one or more (--model).")
-        self.question = question
-        self.predictors = [load_model(name, device=question.device) for name in question.models]
+        self.spec = spec
+        self.predictors = [load_model(name, device=spec.device) for name in spec.models]
         self.targets = _read_targets(self.predictors)
         self.quantities = _list_quantities(self.predictors)
         self.where: Expression | None = None
@@ -85,12 +85,12 @@ class Judge:
     def prepare(self, candidates: Candidates) -> None:
         """Compile both expressions against the columns that such candidates have."""
         columns = list(self._describe(_take(candidates, np.empty(0, np.int64))).frame.columns)
-        if self.question.where:
-            self.where = compile_expression(self.question.where, columns)
-        self.rank_by = compile_expression(self.question.rank_by or self._first_number(), columns)
+        if self.spec.where:
+            self.where = compile_expression(self.spec.where, columns)
+        self.rank_by = compile_expression(self.spec.rank_by or self._first_number(), columns)
 
-    def judge(self, chunk: Chunk) -> Verdict:
-        """Make the candidates of a chunk, filter and predict them, and keep those that pass."""
+    def screen(self, chunk: Chunk) -> ChunkResult:
+        """Make the candidates of a chunk, filter them, predict them, and keep those that pass."""
         candidates = chunk.make()
         if self.rank_by is None:
             self.prepare(candidates)
@@ -112,7 +112,9 @@ class Judge:
             "screening",
             "",
         )
-        return Verdict(as_table(dataset), self._list_predicted(arrays, passes), counts, rejected)
+        return ChunkResult(
+            as_table(dataset), self._list_predicted(arrays, passes), counts, rejected
+        )
 
     def _list_predicted(self, arrays: Mapping[str, np.ndarray], passes: np.ndarray) -> pa.Table:
         """Give all predictions of a chunk in some bytes each: for distributions and maps."""
@@ -126,11 +128,11 @@ class Judge:
     def _filter(self, candidates: Candidates, counts: dict[str, int]) -> Candidates:
         """Leave out excluded elements, and what no common states make neutral."""
         kept = np.ones(len(candidates.crystals), dtype=bool)
-        if self.question.exclude:
-            for symbol in self.question.exclude:
+        if self.spec.exclude:
+            for symbol in self.spec.exclude:
                 kept &= ~contains_element(candidates.crystals, symbol)
             counts["excluded elements"] = int((~kept).sum())
-        if self.question.charge_balance:
+        if self.spec.charge_balance:
             neutral = can_be_neutral(candidates.crystals)
             counts["charge balance"] = int((kept & ~neutral).sum())
             kept &= neutral
@@ -155,8 +157,8 @@ class Judge:
             n_atoms=kept.n_atoms,
             volume_per_atom=volumes,
         )
-        if self.question.known is not None:
-            frame["known"] = self.question.known.compare(kept, formulas)
+        if self.spec.known is not None:
+            frame["known"] = self.spec.known.compare(kept, formulas)
         for table in tables:
             good = table[~table["id"].isin(bad)] if bad else table
             _add_predictions(frame, good.reset_index(drop=True))

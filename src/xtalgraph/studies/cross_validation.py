@@ -14,9 +14,16 @@ import pandas as pd
 from xtalgraph.data.groups import find_groups
 from xtalgraph.data.splits import Split
 from xtalgraph.errors import BadConfig, BadDataset, UnknownName
-from xtalgraph.evaluation.baselines import BASELINES, make_baseline
-from xtalgraph.evaluation.baselines.registry import WITHOUT_STRUCTURES
-from xtalgraph.evaluation.distance_table import DistanceTable, Labelled, need_structures
+from xtalgraph.evaluation.baselines import (
+    BASELINES,
+    make_baseline,
+    models_without_structures,
+    need_structures,
+)
+from xtalgraph.evaluation.distance_table import (
+    DistanceTable,
+    Labelled,
+)
 from xtalgraph.evaluation.labels import choose_task, keep_common_classes, read_labels
 from xtalgraph.evaluation.scores import Scores, score, tabulate
 from xtalgraph.nn import MODELS, Task
@@ -234,15 +241,15 @@ def _read_result(file: Path, fingerprint: str) -> dict[str, Any]:
 
 def _refuse_unknown_models(models: Sequence[str], task: Task, dataset: Labelled) -> None:
     for name in models:
-        known = name in BASELINES or name in MODELS
-        if known and name not in WITHOUT_STRUCTURES and isinstance(dataset, DistanceTable):
-            raise BadDataset(
-                f"{dataset.source} is a table of distances, and {name!r} needs structures. These "
-                f"do not: {', '.join(WITHOUT_STRUCTURES)}."
-            )
         if name in BASELINES:
             make_baseline(name, kind=task.kind)
         elif name not in MODELS:
             raise UnknownName("model", name, [*BASELINES, *MODELS])
+        needs_structures = name in MODELS or BASELINES[name].needs_structures
+        if needs_structures and isinstance(dataset, DistanceTable):
+            raise BadDataset(
+                f"{dataset.source} is a table of distances, and {name!r} needs structures. These "
+                f"models need none: {', '.join(models_without_structures())}."
+            )
     if not models or len(set(models)) < len(models):
         raise BadConfig(f"models {list(models)}: name at least one, and each once.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xtalgraph.evaluation.baselines.registry import TRIVIAL
+from xtalgraph.evaluation.baselines import BASELINES
 from xtalgraph.evaluation.distance_table import Labelled
 from xtalgraph.evaluation.page_parts import describe_source, name_source
 from xtalgraph.metrics import class_indices
@@ -109,7 +109,7 @@ def _draw_scores(result: CrossValidation, models: Sequence[str]) -> list[Picture
 def _draw_classes(result: CrossValidation, models: Sequence[str]) -> list[Picture]:
     """Draw a confusion matrix for each model, and for two classes the curves of all of them.
 
-    Models that do not look at the crystal have no curve, if there is another: over several folds
+    Trivial baselines have no curve, if there is another: over several folds
     theirs would be that of the folds' class shares.
     """
     name, classes = result.task.targets[0].name, result.task.classes
@@ -125,7 +125,8 @@ def _draw_classes(result: CrossValidation, models: Sequence[str]) -> list[Pictur
         if len(classes) == 2:
             scores[model] = table[f"probability {classes[1]}"].to_numpy(dtype=np.float64)
     if len(classes) == 2:
-        scores = {m: scores[m] for m in models if m not in TRIVIAL["classification"]} or scores
+        trivial = {name for name, entry in BASELINES.items() if entry.is_trivial}
+        scores = {m: scores[m] for m in models if m not in trivial} or scores
         positive = f"{name.replace('_', ' ')} = {classes[1]}"
         drawn = figures.roc_figure(true, scores, positive=positive)
         pictures.append(Picture("roc", drawn, "Receiver operating characteristic."))

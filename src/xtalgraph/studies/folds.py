@@ -7,7 +7,8 @@ from jaxtyping import Int64
 
 from xtalgraph.data.groups import find_groups
 from xtalgraph.errors import BadConfig, BadDataset
-from xtalgraph.evaluation.distance_table import Labelled, need_structures
+from xtalgraph.evaluation.baselines import need_structures
+from xtalgraph.evaluation.distance_table import Labelled
 from xtalgraph.evaluation.labels import labelled_rows, read_labels
 from xtalgraph.nn import Task
 

@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from xtalgraph.errors import BadCheckpoint, BadDataset
-from xtalgraph.evaluation.distance_table import Labelled, need_structures
-from xtalgraph.evaluation.labels import read_labels
+from xtalgraph.errors import BadCheckpoint
+from xtalgraph.evaluation.baselines.registry import need_structures
+from xtalgraph.evaluation.distance_table import Labelled
+from xtalgraph.evaluation.labels import read_labels, refuse_unlabelled_targets
 from xtalgraph.metrics import MISSING_CLASS
 from xtalgraph.nn import Task, element_table
 from xtalgraph.structures.elements import SYMBOLS
@@ -94,8 +95,6 @@ class CompositionModel:
     gives the same model again; another that does not is refused.
     """
 
-    kinds = ("regression", "classification")
-
     def __init__(self, learner: str, *, seed: int = 0, n_jobs: int = 1) -> None:
         self.learner, self.seed, self.n_jobs = learner, seed, n_jobs
 
@@ -140,13 +139,12 @@ class CompositionModel:
 
     def _fit(self, features: np.ndarray, labels: np.ndarray, task: Task) -> None:
         self.features, self.labels, self.task = features, labels, task
+        refuse_unlabelled_targets(labels, task)
         self.estimators = []
         classes = task.kind == "classification"
-        for number, target in enumerate(task.targets):
+        for number in range(len(task.targets)):
             column = labels if classes else labels[:, number]
             known = column != MISSING_CLASS if classes else ~np.isnan(column)
-            if not known.any():
-                raise BadDataset(f"target {target.name!r} has no label among the training rows.")
             estimator = _make_estimator(self.learner, task.kind, self.seed, self.n_jobs)
             self.estimators.append(estimator.fit(features[known], column[known]))
 

@@ -1,29 +1,39 @@
-"""The baselines by name."""
+"""The baselines by name, what is known of each, and a fitted one in two files.
 
-from collections.abc import Callable
-from functools import partial
-from typing import Protocol, runtime_checkable
+Nothing heavy is imported here, because the command line lists the names in its help.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from xtalgraph.errors import BadConfig, UnknownName
-from xtalgraph.evaluation.baselines.composition import CompositionModel
-from xtalgraph.evaluation.baselines.distance_mlp import DistanceMlp
-from xtalgraph.evaluation.baselines.trivial import ConstantBaseline, FrequencyBaseline
-from xtalgraph.evaluation.distance_table import Labelled
-from xtalgraph.nn import Task
+from xtalgraph.errors import BadCheckpoint, BadConfig, BadDataset
+from xtalgraph.files import write_json
+from xtalgraph.registry import Registry
+from xtalgraph.units import Target
 
-BOTH = ("regression", "classification")
+if TYPE_CHECKING:
+    from xtalgraph.data import Dataset
+    from xtalgraph.evaluation.distance_table import Labelled
+    from xtalgraph.nn import Task
+
+FORMAT = 1
+Settings = Mapping[str, int | float | str]
+DESCRIPTION, ARRAYS = "baseline.json", "baseline.safetensors"
 
 
 @runtime_checkable
 class Baseline(Protocol):
     """What a baseline can do. `settings` and the arrays of `state` make it again."""
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """The kinds of task that it can do."""
 
     @property
     def settings(self) -> dict[str, int | float | str]:
@@ -41,41 +51,186 @@ class Baseline(Protocol):
         """Give the arrays that were learned."""
 
     def restore(self, state: dict[str, np.ndarray], task: Task) -> None:
-        """Take arrays that `state` gave: predictions are then the same again."""
+        """Load arrays that `state` gave: predictions are then the same again."""
 
 
-BASELINES: dict[str, Callable[..., Baseline]] = {
-    "mean": partial(ConstantBaseline, "mean"),
-    "median": partial(ConstantBaseline, "median"),
-    "most_common": partial(FrequencyBaseline, "most_common"),
-    "random": partial(FrequencyBaseline, "random"),
-    "composition_forest": partial(CompositionModel, "forest"),
-    "composition_boosting": partial(CompositionModel, "boosting"),
-    "distance_mlp": DistanceMlp,
-}
-"""Every baseline by name; called with `seed`, each gives one that is not fitted yet."""
+@dataclass(frozen=True)
+class BaselineEntry:
+    """A baseline in the registry.
 
-WITHOUT_STRUCTURES = ("mean", "median", "most_common", "random", "distance_mlp")
-"""The baselines that can do with a table of distances."""
+    Attributes:
+        make: Gives an unfitted baseline from its settings: `{"seed": 0}`, or all of them where a
+            saved one is read.
+        meaning: What it does, in a few words, for the help.
+        kinds: The kinds of task that it can do.
+        needs_structures: Whether it needs a `Dataset`; False where a `DistanceTable` is enough.
+        is_trivial: Whether it ignores the crystal. Trivial baselines are evaluated beside every
+            model.
+    """
 
-TRIVIAL = {"regression": ("mean", "median"), "classification": ("most_common", "random")}
+    make: Callable[[Settings], Baseline]
+    meaning: str = ""
+    kinds: tuple[str, ...] = ("regression", "classification")
+    needs_structures: bool = True
+    is_trivial: bool = False
+
+
+BASELINES: Registry[BaselineEntry] = Registry("baseline", "xtalgraph.baselines")
+"""Every baseline by name; another package adds one with `BASELINES.add` or an entry point."""
+
+
+def _maker(module: str, name: str, *args: str) -> Callable[[Settings], Baseline]:
+    """Give a function that imports a class of this room when it is called."""
+
+    def make(settings: Settings) -> Baseline:
+        made: Baseline = getattr(import_module(f"{__package__}.{module}"), name)(*args, **settings)
+        return made
+
+    return make
+
+
+def _add_trivial(name: str, cls: str, kind: str, meaning: str) -> None:
+    make = _maker("trivial", cls, name)
+    BASELINES.add(name, BaselineEntry(make, meaning, (kind,), False, True))
+
+
+_add_trivial("mean", "ConstantBaseline", "regression", "the mean of the training labels")
+_add_trivial("median", "ConstantBaseline", "regression", "the median of the training labels")
+_add_trivial("most_common", "FrequencyBaseline", "classification", "the most common class")
+_add_trivial("random", "FrequencyBaseline", "classification", "a class drawn by its frequency")
+BASELINES.add(
+    "composition_forest",
+    BaselineEntry(
+        _maker("composition", "CompositionModel", "forest"),
+        "a random forest on statistics of the composition",
+    ),
+)
+BASELINES.add(
+    "composition_boosting",
+    BaselineEntry(
+        _maker("composition", "CompositionModel", "boosting"),
+        "gradient-boosted trees on statistics of the composition",
+    ),
+)
+BASELINES.add(
+    "distance_mlp",
+    BaselineEntry(
+        _maker("distance_mlp", "DistanceMlp"),
+        "a multilayer perceptron on the shortest interatomic distances",
+        needs_structures=False,
+    ),
+)
 
 
 def make_baseline(name: str, *, seed: int = 0, kind: str | None = None) -> Baseline:
-    """Give the unfitted baseline of a name; one that cannot do tasks of this kind is refused.
+    """Give the unfitted baseline of a name.
 
-    >>> make_baseline("median").kinds
-    ('regression',)
+    Args:
+        name: A name in `BASELINES`.
+        seed: Of whatever is random in it.
+        kind: `regression` or `classification`: a baseline that cannot do it is refused.
+
+    Raises:
+        UnknownName: There is no such baseline.
+        BadConfig: It cannot do tasks of this kind.
+
+    >>> make_baseline("median").settings
+    {'seed': 0}
     """
-    if name not in BASELINES:
-        raise UnknownName("baseline", name, BASELINES)
-    baseline = BASELINES[name](seed=seed)
-    if kind is not None and kind not in baseline.kinds:
-        able = [name for name, make in BASELINES.items() if kind in make(seed=0).kinds]
-        raise BadConfig(f"the baseline {name!r} does no {kind}. These do: {', '.join(able)}.")
-    return baseline
+    entry = BASELINES[name]
+    if kind is not None and kind not in entry.kinds:
+        able = [other for other, entry in BASELINES.items() if kind in entry.kinds]
+        raise BadConfig(
+            f"the baseline {name!r} cannot do {kind}. Use one of these: {', '.join(able)}."
+        )
+    return entry.make({"seed": seed})
 
 
 def trivial_baselines(task: Task, *, seed: int = 0) -> dict[str, Baseline]:
-    """Give the baselines that know nothing of crystals: mean and median, or the classes' shares."""
-    return {name: make_baseline(name, seed=seed) for name in TRIVIAL[task.kind]}
+    """Give the baselines that ignore the crystal, such as the mean of the training labels."""
+    return {
+        name: entry.make({"seed": seed})
+        for name, entry in BASELINES.items()
+        if entry.is_trivial and task.kind in entry.kinds
+    }
+
+
+def models_without_structures() -> list[str]:
+    """Give the names of the baselines that can learn from a table of distances."""
+    return [
+        name
+        for name, entry in BASELINES.items()
+        if not entry.needs_structures and "classification" in entry.kinds
+    ]
+
+
+def need_structures(dataset: Labelled) -> Dataset:
+    """Give the data set as it is; a table of distances, which has no structures, is refused."""
+    from xtalgraph.data import Dataset
+
+    if not isinstance(dataset, Dataset):
+        able = ", ".join(models_without_structures())
+        raise BadDataset(
+            f"{dataset.source} is a table of distances, without structures. Give the structures, "
+            f"or use models that need none ({able}), and no groups."
+        )
+    return dataset
+
+
+def save_baseline(name: str, baseline: Baseline, task: Task, folder: str | Path) -> Path:
+    """Write a fitted baseline, under its name in `BASELINES`, into a folder; neither file a pickle.
+
+    Of the composition models the training table is saved, and they are fitted again when read.
+
+    Returns:
+        The folder, with `baseline.json` and `baseline.safetensors`.
+    """
+    from safetensors.numpy import save_file
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(baseline.state(), folder / ARRAYS)
+    description = {
+        "format": FORMAT,
+        "baseline": name,
+        "settings": baseline.settings,
+        "task": asdict(task),
+        "versions": {name: version(name) for name in ("xtalgraph", "scikit-learn", "torch")},
+    }
+    write_json(folder / DESCRIPTION, description)
+    return folder
+
+
+def read_baseline(folder: str | Path) -> tuple[Baseline, Task]:
+    """Read a baseline that `save_baseline` wrote, ready to predict, with its task.
+
+    Raises:
+        BadCheckpoint: The files are missing or broken, or of a baseline that is not in `BASELINES`.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    from xtalgraph.nn import Task
+
+    folder = Path(folder)
+    try:
+        description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        state = load_file(folder / ARRAYS)
+    except FileNotFoundError as error:
+        raise BadCheckpoint(
+            f"{error.filename or folder} does not exist. Give the folder of a saved baseline."
+        ) from None
+    except (ValueError, SafetensorError) as error:
+        raise BadCheckpoint(f"{folder}: broken ({error}). Save the baseline again.") from None
+    if description.get("format") != FORMAT or description.get("baseline") not in BASELINES:
+        raise BadCheckpoint(
+            f"{folder / DESCRIPTION}: format {description.get('format')!r}, baseline "
+            f"{description.get('baseline')!r}; expected format {FORMAT} and one of "
+            f"{', '.join(BASELINES)}. Save it again with this version."
+        )
+    baseline = BASELINES[description["baseline"]].make(description["settings"])
+    written = description["task"]
+    targets = tuple(Target(**target) for target in written["targets"])
+    task = Task(written["kind"], targets, tuple(written["classes"]))
+    baseline.restore(state, task)
+    return baseline, task

@@ -1,22 +1,19 @@
-"""Baselines that do not look at the crystal."""
+"""Baselines that ignore the crystal."""
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from xtalgraph.errors import BadDataset
 from xtalgraph.evaluation.distance_table import Labelled
-from xtalgraph.evaluation.labels import read_labels
+from xtalgraph.evaluation.labels import read_labels, refuse_unlabelled_targets
 from xtalgraph.metrics import MISSING_CLASS
 from xtalgraph.nn import Task
 
 
 class ConstantBaseline:
-    """Says the `mean` or the `median` of the training labels of every crystal.
+    """Predicts the `mean` or the `median` of the training labels of every crystal.
 
     The median has the lowest mean absolute error that a constant can have.
     """
-
-    kinds = ("regression",)
 
     def __init__(self, statistic: str, *, seed: int = 0) -> None:
         self.statistic, self.seed = statistic, seed
@@ -29,9 +26,7 @@ class ConstantBaseline:
     def fit(self, dataset: Labelled, rows: Int64[np.ndarray, "n_rows"], task: Task) -> None:
         """Take the statistic of each target over its labelled rows."""
         labels = read_labels(dataset, task, rows)
-        for target, column in zip(task.targets, labels.T, strict=True):
-            if np.isnan(column).all():
-                raise BadDataset(f"target {target.name!r} has no label among the training rows.")
+        refuse_unlabelled_targets(labels, task)
         take = np.nanmedian if self.statistic == "median" else np.nanmean
         self.values = np.asarray(take(labels, axis=0))
 
@@ -58,8 +53,6 @@ class FrequencyBaseline:
     and is sure of it; the draw depends on the seed and on the crystal's row in the data set.
     """
 
-    kinds = ("classification",)
-
     def __init__(self, choice: str, *, seed: int = 0) -> None:
         self.choice, self.seed = choice, seed
 
@@ -71,12 +64,8 @@ class FrequencyBaseline:
     def fit(self, dataset: Labelled, rows: Int64[np.ndarray, "n_rows"], task: Task) -> None:
         """Count the classes."""
         labels = read_labels(dataset, task, rows)
-        labels = labels[labels != MISSING_CLASS]
-        if len(labels) == 0:
-            raise BadDataset(
-                f"target {task.targets[0].name!r} has no label among the training rows."
-            )
-        counts = np.bincount(labels, minlength=len(task.classes))
+        refuse_unlabelled_targets(labels, task)
+        counts = np.bincount(labels[labels != MISSING_CLASS], minlength=len(task.classes))
         self.frequencies = counts / counts.sum()
 
     def predict(
