@@ -188,7 +188,7 @@ def test_a_changed_run_is_not_resumed(tmp_path: Path, monkeypatch) -> None:
         train(TINY, ["energy", "gap"], out=folder, config=config, resume=True)
     with pytest.raises(BadConfig, match=r"data.targets: \['energy', 'gap'\] then, \['gap'\] now"):
         train(TINY, "gap", out=folder, resume=True)
-    with pytest.raises(BadConfig, match=r"data.checksum: '.*' then, 'other' now"):
+    with pytest.raises(BadConfig, match=r"data.checksum: '.*… then, 'other' now"):
         resume_run(folder, dataset=replace(TINY, checksum="other"))
     with pytest.raises(BadConfig, match=r"data.split_checksum: "):
         train(TINY, ["energy", "gap"], out=folder, split="0.5,0.3,0.2", resume=True)

@@ -233,9 +233,10 @@ def _start_others(n_processes: int) -> distributed.TCPStore:
         )
     store = distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     for rank in range(1, n_processes):
-        variables = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": n_processes}
-        variables |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": store.port, _PARENT: os.getpid()}
-        environment = os.environ | {name: str(value) for name, value in variables.items()}
+        numbers = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": n_processes}
+        numbers |= {"MASTER_PORT": store.port, _PARENT: os.getpid()}
+        variables = {name: str(number) for name, number in numbers.items()}
+        environment = os.environ | variables | {"MASTER_ADDR": "127.0.0.1"}
         _others.append(subprocess.Popen([sys.executable, *sys.orig_argv[1:]], env=environment))
     while not store.check([f"process {rank}" for rank in range(1, n_processes)]):
         if any(process.poll() is not None for process in _others):

@@ -15,6 +15,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from xtalgraph.training.config import TrainConfig
 
+Tensors = tuple[Tensor, ...] | list[Tensor]
+
 
 def make_optimiser(parameters: Iterable[nn.Parameter], config: TrainConfig) -> Optimizer:
     """Make the optimiser of what is not frozen, at the highest learning rate of the config."""
@@ -61,7 +63,7 @@ def average_weights(network: nn.Module, decay: float) -> AveragedModel:
     one step do not belong to averaged weights; counts are copied.
     """
 
-    def move(averages: list[Tensor], currents: list[Tensor], n_averaged: Tensor | int) -> None:
+    def move(averages: Tensors, currents: Tensors, n_averaged: Tensor | int) -> None:
         if not averages[0].is_floating_point():
             for average, current in zip(averages, currents, strict=True):
                 average.copy_(current)

@@ -36,6 +36,7 @@ from xtalgraph.training.run_folder import (
     read_run,
     read_run_dataset,
     refuse_changes,
+    remove_leftovers,
 )
 from xtalgraph.training.scoring import predict_rows, score_part, tabulate_predictions
 
@@ -160,8 +161,10 @@ def _run(
     place = find_place(config.train)
     _refuse_few_crystals(problem, place)
     with lock_folder(folder, "training") if place.is_first else nullcontext():
-        if place.is_first and not resume:
-            begin_run(folder, problem, config, record)
+        if place.is_first:
+            remove_leftovers(folder)
+            if not resume:
+                begin_run(folder, problem, config, record)
         with joined(place):
             folder = _agree(place, folder, config, record)
             loop = TrainingLoop(network, problem, config, place)

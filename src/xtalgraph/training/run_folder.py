@@ -165,6 +165,12 @@ def begin_run(folder: Path, problem: Problem, config: RunConfig, record: dict[st
     write_text(folder / CONFIG, format_config(config, record))
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove files that a process was killed in writing; for who holds the folder."""
+    for file in folder.glob(".*.part"):  # as files.py names them
+        file.unlink()
+
+
 def refuse_changes(folder: Path, config: RunConfig, record: Mapping[str, Any]) -> None:
     """Raise `BadConfig` where a run would be resumed as another run.
 
