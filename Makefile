@@ -1,16 +1,26 @@
 # Two commands for a newcomer: `make demo` and `make test`. Each sets everything up by itself.
+# Before an issue is closed: `make full`.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 STAMP := .venv/installed
 
 export MPLBACKEND := Agg
+# runs a command and prints how long it took: $(TIMED) NAME COMMAND …
+TIMED := bash -c 'name=$$0; "$$@"; status=$$?; echo "$$name: $$SECONDS seconds"; exit $$status'
 
-.PHONY: demo test test-scale test-accelerator check format bench bench-growth bench-guard bench-screening clean
+.PHONY: demo test full test-full test-scale test-accelerator check format bench bench-growth bench-guard bench-screening clean
 
 demo: $(STAMP) ## train on the embedded data set, compare, predict, draw (3 minutes)
 	$(BIN)/xtalgraph demo --out runs/demo
 
-test: $(STAMP) ## every test, doctests included
+test: $(STAMP) ## the tests, doctests included, but for those marked `full`; at most 15 minutes
+	@$(TIMED) "make test" $(BIN)/python -m pytest -n 2 --dist worksteal -m "not full"
+
+full: $(STAMP) ## everything: also Ray, Triton, the whole course, long tests
+	@$(TIMED) "make full" $(MAKE) --no-print-directory check test-full test-scale test-accelerator course
+
+test-full: $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[course]"
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-scale: $(STAMP) ## screening on Ray, with two workers on this machine (installs the extra `scale`)

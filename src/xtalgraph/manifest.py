@@ -8,7 +8,8 @@ identity, all that decides the result, is the same; otherwise the differences ar
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+import shlex
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,30 @@ def find_changes(
         if name not in before or name not in after or before[name] != after[name]:
             then, is_now = (_show(values, name) for values in (before, after))
             yield f"  {name}: {then} then, {is_now} now"
+
+
+def write_command(words: Sequence[object], options: Mapping[str, object]) -> str:
+    """Give the command line, quoted for a shell, with which a piece of work is done again.
+
+    `words` are the command and what it is given in place; options have the names of the command
+    line, without dashes. One whose value is a list is given several times, True makes it a flag,
+    and None or False leaves it out.
+
+    >>> print(write_command(["train", "my data.csv"], {"target": "gap", "set": ["train.epochs=9"]}))
+    xtalgraph train 'my data.csv' \\
+        --target gap \\
+        --set train.epochs=9
+    """
+    lines = [shlex.join(["xtalgraph", *map(str, words)])]
+    for name, value in options.items():
+        for one in value if isinstance(value, list | tuple) else [value]:
+            if one is True:
+                lines.append(f"--{name}")
+            elif one is not None and one is not False:
+                text = str(one)  # what begins with a dash would be taken for an option
+                pair = [f"--{name}={text}"] if text.startswith("-") else [f"--{name}", text]
+                lines.append(shlex.join(pair))
+    return " \\\n    ".join(lines)
 
 
 def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

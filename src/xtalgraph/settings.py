@@ -26,14 +26,16 @@ def setting(
     at_most: int | float | None = None,
     below: int | float | None = None,
     unit: str = "",
+    changes_results: bool = True,
 ) -> Any:
     """Give a dataclass field with its default, its meaning and its legal values.
 
     `choices` is a tuple of names or a `Registry`, whose names are legal whoever added them; `kind`
-    is what one of them is called in an error. Bounds are for numbers.
+    is what one of them is called in an error. Bounds are for numbers. Configs that differ only in
+    a setting that does not change results are equal, and `decisive_settings` leaves it out.
     """
     rule = _Rule(meaning, choices, kind, at_least, above, at_most, below, unit)
-    return field(default=default, metadata={"setting": rule})
+    return field(default=default, metadata={"setting": rule}, compare=changes_results)
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,11 @@ def check_settings(config: object, section: str) -> None:
                 raise UnknownName(rule.kind or item.name.replace("_", " "), value, rule.choices)
         elif isinstance(value, int | float) and not rule.is_legal(value):
             raise BadConfig(f"{section}.{item.name} = {value!r}; it must be {rule.range_in_words}.")
+
+
+def decisive_settings(config: Any) -> dict[str, Any]:
+    """Give the settings of a config that decide what comes out, by name: what a file keeps."""
+    return {item.name: getattr(config, item.name) for item in fields(config) if item.compare}
 
 
 def describe_settings(config: type, section: str) -> list[Setting]:

@@ -13,7 +13,7 @@ from tests.cli.conftest import ENERGY, Call
 from tests.data.loopback import Publisher, serve
 from tests.zoo import ZOO
 from xtalgraph.data import PUBLIC_SETS, Dataset, PublicFile, read_dataset
-from xtalgraph.structures.writing import format_cif
+from xtalgraph.structures.formats.cif import format_cif
 from xtalgraph.units import Target
 
 

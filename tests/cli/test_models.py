@@ -46,7 +46,7 @@ def test_runs_are_packed_and_predicted_with(
     outcome = call(*words.split())
     assert outcome.status == 0
     assert f"{ENERGY}: " in outcome.out
-    assert "% of the test crystals within what is stated for 90 %" in outcome.out
+    assert "% of the test crystals are within the 90 % intervals" in outcome.out
     assert "2 networks: packed" in outcome.err
     card = Path("packed/card.md").read_text(encoding="utf-8")
     assert "| mean |" in card

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import ast
 import errno
-import inspect
+import itertools
 import os
 import re
 import subprocess
 import sys
-from dataclasses import fields, is_dataclass
+from collections import Counter
 from pathlib import Path
-from typing import get_type_hints
 
 import pytest
 from cyclopts import App
+from cyclopts.argument import Argument
 
 import xtalgraph
 from tests.cli.conftest import Call
 from xtalgraph.cli import app as program
-from xtalgraph.cli.usage_error import UsageError
+from xtalgraph.cli.options import UsageError
 from xtalgraph.errors import BadDataset
+from xtalgraph.training import apply_overrides, preset
+
+DOCUMENTED = (ast.Module, ast.FunctionDef, ast.ClassDef)
 
 HEAVY = {"torch", "numba", "pandas", "lightning", "matplotlib", "sklearn", "pymatgen"}
 COMMANDS = ["check", "train", "predict", "evaluate", "data", "data list", "data fetch", "demo"]
@@ -63,42 +67,132 @@ def all_commands(app: App) -> dict[str, object]:
     for name in app:
         if not name.startswith("-"):
             command = app[name]
-            inner = all_commands(command) if command.default_command is None else {}
-            found |= {f"{name} {key}": value for key, value in inner.items()}
+            found |= {f"{name} {key}": value for key, value in all_commands(command).items()}
             if command.default_command is not None:
                 found[name] = command.default_command
     return found
 
 
-def described_parameters(function: object) -> list[str]:
-    text = inspect.getdoc(function) or ""
-    return re.findall(r"^(\w+): ", text.partition("Parameters\n------")[2], re.MULTILINE)
+def undescribed(app: App) -> list[str]:
+    """Give each option that has no help, or neither a default that is shown nor need of a value."""
+    return [
+        argument.name
+        for argument in app.assemble_argument_collection(parse_docstring=True)
+        if argument.parse
+        and not argument.children
+        and not (argument.parameter.help and (argument.required or shows_default(argument)))
+    ]
 
 
-def test_every_parameter_of_every_command_is_described() -> None:
+def shows_default(argument: Argument) -> bool:
+    """Tell whether the help shows a default; of files that are named in a row it need not."""
+    shown = argument.show_default
+    return (
+        isinstance(shown, str) or bool(shown) or argument.field_info.kind.name == "VAR_POSITIONAL"
+    )
+
+
+def test_every_option_of_every_command_is_described_and_shows_its_default() -> None:
     commands = all_commands(program.app)
-    assert {"train", "data fetch", "demo"} <= set(commands)
-    for name, function in commands.items():
-        types = get_type_hints(function)
-        parameters = list(inspect.signature(function).parameters)
-        for group in [kind for kind in types.values() if is_dataclass(kind)]:
-            # options that several commands share are described at their own class
-            parameters.remove(next(one for one in parameters if types[one] is group))
-            assert described_parameters(group) == [field.name for field in fields(group)], name
-        assert described_parameters(function) == parameters, name
+    assert {"train", "data fetch", "demo", "settings", "screen perovskites"} <= set(commands)
+    for name in commands:
+        _, apps, _ = program.app.parse_commands(name.split())
+        assert undescribed(apps[-1]) == [], name
 
 
-def test_the_check_of_descriptions_sees_a_gap() -> None:
-    def command(one: int, two: int) -> None:
+def test_the_check_of_options_sees_a_gap() -> None:
+    app = App()
+
+    @app.default
+    def command(*, one: int, two: int, three: int | None = None, four: int = 4) -> None:
         """Do.
 
         Parameters
         ----------
         one: int
             The first.
+        three: int
+            The third.
         """
 
-    assert described_parameters(command) == ["one"]
+    assert undescribed(app) == ["--two", "--three", "--four"]
+
+
+def help_texts(text: str) -> list[str]:
+    """Give the help of each option that a file of commands describes."""
+    tree = ast.parse(text)
+    nodes = [node for node in ast.walk(tree) if isinstance(node, DOCUMENTED)]
+    docstrings = [ast.get_docstring(node) or "" for node in nodes]
+    described = [
+        re.findall(r"^\w+: \S.*\n((?:    .*\n?)+)", part, re.MULTILINE)
+        for docstring in docstrings
+        for part in [docstring.partition("Parameters\n----------\n")[2].partition("\n\n")[0]]
+    ]
+    given = [
+        node.value.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.keyword) and node.arg == "help"
+        if isinstance(node.value, ast.Constant)
+    ]
+    return [" ".join(one.split()) for one in [*itertools.chain(*described), *given]]
+
+
+def test_every_help_text_stands_once() -> None:
+    folder = Path(program.__file__).parent
+    texts = [text for path in folder.glob("*.py") for text in help_texts(path.read_text("utf-8"))]
+    assert len(texts) > 60
+    assert [text for text, count in Counter(texts).items() if count > 1] == []
+
+
+def test_a_help_text_that_stands_twice_is_found() -> None:
+    text = '''
+def f():
+    """Do.
+
+    Parameters
+    ----------
+    one: int
+        The first
+        of all.
+    """
+x = Parameter(help="The first of all.")
+'''
+    assert help_texts(text) == ["The first of all."] * 2
+
+
+def test_every_command_ends_its_help_with_an_example_that_is_legal(call: Call) -> None:
+    for name in sorted(set(all_commands(program.app)) - {"demo", "data make"}):
+        shown = " ".join(call(*name.split(), "--help").out.partition("Examples:")[2].split())
+        examples = shown.replace(" \\ ", " ").split("xtalgraph ")[1:]
+        assert examples, name
+        for example in examples:
+            assert example.startswith(name), name
+            program.app.parse_args(example.split(), exit_on_error=False, print_error=False)
+
+
+@pytest.mark.parametrize("option", ["lr", "batch-size", "gpus", "hidden-dim", "max_num_nbr"])
+def test_an_option_of_another_program_is_answered_with_ours(call: Call, option: str) -> None:
+    outcome = call(
+        "compare", "tiny", "--target", "y", "--vary", "model.pooling=mean", f"--{option}"
+    )
+    assert outcome.status == 2
+    assert "In xtalgraph this option is written --" in outcome.err
+
+
+def test_what_options_of_other_programs_are_answered_with_is_legal() -> None:
+    config = preset("default")
+    for here in program._ELSEWHERE:
+        option, value = here.split()
+        if option == "--set":
+            assert apply_overrides(config, [value])
+        else:
+            program.app.parse_args(
+                ["compare", "d", "--target", "y", "--vary", "a.b=1", option, value]
+                if option != "--device"
+                else ["train", "d", "--target", "y", option, value],
+                exit_on_error=False,
+                print_error=False,
+            )
 
 
 @pytest.mark.parametrize(
@@ -130,7 +224,7 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     monkeypatch.setattr("xtalgraph.data.check_dataset", check_dataset)
 
 
-def test_a_fault_of_ours_is_3_with_the_traceback(
+def test_an_internal_error_is_3_with_the_traceback(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fail_with(monkeypatch, ZeroDivisionError("by [nothing]"))
@@ -138,7 +232,7 @@ def test_a_fault_of_ours_is_3_with_the_traceback(
     assert outcome.status == 3
     assert "ZeroDivisionError: by [nothing]" in outcome.err
     assert "Traceback" in outcome.err
-    assert "fault of xtalgraph, please report it" in outcome.err
+    assert "internal error: please report it" in outcome.err
     assert not outcome.out
 
 
@@ -149,13 +243,21 @@ def test_a_fault_of_ours_is_3_with_the_traceback(
         (UsageError("not so"), 2, "error: not so"),
         (KeyboardInterrupt(), 1, "stopped"),
         (BrokenPipeError(errno.EPIPE, "Broken pipe"), 0, ""),
-        (PermissionError(errno.EACCES, "Permission denied", "/x/y"), 1, "error: /x/y: the system"),
-        (OSError(errno.ENOSPC, "No space left on device"), 1, "No space left on device. Make room"),
-        (MemoryError(), 1, "the memory does not suffice. Take fewer neighbours"),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 1, "the memory does not"),
-        (RuntimeError("shapes cannot be multiplied"), 3, "fault of xtalgraph"),
-        (FileNotFoundError(2, "No such file", program.__file__), 3, "fault of xtalgraph"),
-        (OSError(errno.EBADF, "Bad file descriptor"), 3, "fault of xtalgraph"),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/x/y"),
+            1,
+            "error: /x/y: Permission denied. Give another path, or fix its permissions",
+        ),
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            1,
+            "No space left on device. Free some space",
+        ),
+        (MemoryError(), 1, "not enough memory. Use fewer neighbours"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 1, "not enough memory"),
+        (RuntimeError("shapes cannot be multiplied"), 3, "internal error"),
+        (FileNotFoundError(2, "No such file", program.__file__), 3, "internal error"),
+        (OSError(errno.EBADF, "Bad file descriptor"), 3, "internal error"),
     ],
 )
 def test_an_error_has_its_status_and_no_traceback(
@@ -191,7 +293,7 @@ def test_the_program_seldom_looks_for_rings_of_dead_objects_and_not_at_its_end()
 
 
 def test_what_was_hidden_for_a_quick_start_is_found_afterwards() -> None:
-    code = "from xtalgraph.cli.quick_start import load_without_what_is_not_used as load\n"
+    code = "from xtalgraph.cli.predict import load_without_what_is_not_used as load\n"
     code += "import sys\nload()\nassert 'asyncio' not in sys.modules\n"
     code += "from unittest.mock import patch\nimport scipy.linalg\n"
     code += "with patch('sys.maxsize', 3): assert sys.maxsize == 3\n"
@@ -226,7 +328,7 @@ def test_a_full_disk_is_told() -> None:
         process = start("data", "list", stdout=full.fileno())
         _, errors = process.communicate(timeout=120)
     assert process.returncode == 1
-    assert b"No space left on device. Make room." in errors
+    assert b"No space left on device. Free some space." in errors
 
 
 def test_a_terminal_without_the_letter_gets_its_code() -> None:

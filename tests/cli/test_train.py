@@ -86,7 +86,7 @@ def test_a_finished_run_is_not_trained_again(call: Call, tiny: Path, trained: Pa
     before = (trained / "model.safetensors").stat().st_mtime_ns
     again = call("train", "--resume", trained)
     assert again.status == 0
-    assert "this run was finished; nothing to do" in again.err
+    assert "this run is finished already; nothing to do" in again.err
     outcome = call("train", tiny, "--target", ENERGY, "--out", trained, *SMALL)
     assert outcome.status == 1
     assert "holds a run already (finished). Choose another folder (--out), or" in outcome.err
@@ -284,7 +284,7 @@ def test_a_place_that_cannot_be_written_is_told(call: Call, tiny: Path, tmp_path
     (tmp_path / "file").touch()
     outcome = call("train", tiny, "--target", ENERGY, "--out", tmp_path / "file" / "run", *SMALL)
     assert outcome.status == 1
-    assert f"error: {tmp_path / 'file' / 'run'}: the system says: Not a directory" in outcome.err
+    assert f"error: {tmp_path / 'file' / 'run'}: Not a directory" in outcome.err
     resumed = call("train", "--resume", tmp_path)
     assert resumed.status == 1
     assert "no run was begun here" in resumed.err

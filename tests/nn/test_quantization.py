@@ -13,7 +13,7 @@ from tests.zoo import ZOO
 from xtalgraph.errors import BadCheckpoint, UnknownName
 from xtalgraph.graphs import GraphConfig, build_graphs
 from xtalgraph.nn import (
-    MODELS,
+    NETWORKS,
     Normaliser,
     ResidualConfig,
     ResidualNetwork,
@@ -47,10 +47,10 @@ def numbers_of(network: ResidualNetwork) -> dict[str, np.ndarray]:
     return {name: value.numpy().copy() for name, value in network.state_dict().items()}
 
 
-@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("kind", NETWORKS)
 def test_what_is_not_learned_is_known_by_its_name(kind: str) -> None:
     settings = {"normalisation": "batch"} if kind == "cgcnn" else {}
-    network = MODELS[kind].build(MODELS[kind].config(**settings), 1)
+    network = NETWORKS[kind].build(NETWORKS[kind].config_class(**settings), 1)
     learned = {name for name, _ in network.named_parameters()}
     assert {name for name in network.state_dict() if not name.endswith(NOT_LEARNED)} == learned
 

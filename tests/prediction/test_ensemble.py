@@ -14,7 +14,7 @@ import torch
 from tests.zoo import ZOO
 from xtalgraph.errors import BadCheckpoint, BadConfig
 from xtalgraph.graphs import GraphConfig, build_graphs
-from xtalgraph.nn import MODELS, Cgcnn, CgcnnConfig, Normaliser, SavedModel, Task
+from xtalgraph.nn import NETWORKS, Cgcnn, CgcnnConfig, Normaliser, SavedModel, Task
 from xtalgraph.prediction import Ensemble, Predictor, load_model, read_ensemble
 from xtalgraph.prediction.ensemble import save_description, save_members
 from xtalgraph.structures import CrystalStore
@@ -62,10 +62,10 @@ def test_a_graph_is_predicted_as_its_crystals_are() -> None:
     np.testing.assert_allclose(values, predictor.predict(CRYSTALS).values, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_gives_out_what_it_makes_of_its_fingerprint(name: str) -> None:
     # the predictor takes both from one pass through the network
-    network = MODELS[name].build(MODELS[name].config(), 2).eval()
+    network = NETWORKS[name].build(NETWORKS[name].config_class(), 2).eval()
     graph = build_graphs(CRYSTALS)
     with torch.no_grad():
         torch.testing.assert_close(network.output(network.fingerprint(graph)), network(graph))

@@ -26,7 +26,7 @@ from xtalgraph.screening import (
 from xtalgraph.screening.ray_engine import screen_with_ray
 
 ray = pytest.importorskip("ray")
-pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own
+pytestmark = [pytest.mark.full, pytest.mark.filterwarnings("ignore")]  # warnings of Ray's own
 SPACE = PerovskiteSpace(anions=list_anions(["O", "N", "F"]))  # ten threes: four chunks
 
 

@@ -287,7 +287,7 @@ BAD: dict[str, tuple[str, str]] = {
     ),
     "no cell": (
         "data_test\n" + P1 + _PLAIN.split("'x, y, z'")[1],
-        r"the CIF cannot be read.*Mend the file",
+        r"the CIF cannot be read.*Repair the file",
     ),
     "unknown space group": (
         write_cif(CUBIC, SALT, named("Q 7")),
@@ -304,7 +304,7 @@ BAD: dict[str, tuple[str, str]] = {
     ),
     "formula of another material": (
         write_cif(CUBIC, SALT, named("F m -3 m"), extra=formula("K2 Br2")),
-        r"its atoms make ClNa, its formula says K2 Br2",
+        r"its atoms make NaCl, its formula says K2 Br2",
     ),
     "loop cut off": (_PLAIN.rsplit(" ", 2)[0], r"the CIF cannot be read .*loop"),
     "no CIF at all": ("hello\nworld\n", r"it is no CIF: there is no line that begins with data_"),

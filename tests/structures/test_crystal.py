@@ -1,12 +1,16 @@
 """The crystal itself, the elements, and the store."""
 
 import pickle
+import re
+import warnings
 
 import numpy as np
 import pytest
-from pymatgen.core import Lattice
+from hypothesis import given, settings, strategies as st
+from pymatgen.core import Composition, Element, Lattice
 
 from tests.zoo import ZOO
+from xtalgraph.data.composition import reduced_formulas
 from xtalgraph.errors import BadCrystal
 from xtalgraph.structures import Crystal, CrystalStore, lattice_from_parameters, pack
 from xtalgraph.structures.elements import SYMBOLS, atomic_number
@@ -54,14 +58,14 @@ def test_a_crystal_cannot_be_changed_and_does_not_share_memory():
 
 def test_a_crystal_survives_pickling():
     crystal = pickle.loads(pickle.dumps(ZOO["TiO2"]))
-    assert crystal.formula == "O4Ti2"
+    assert crystal.formula == "Ti2O4"
     assert crystal.id == "TiO2"
 
 
 def test_formulas_and_composition():
     crystal = ZOO["SrTiO3 2x2x2"]
     assert crystal.composition == {"O": 24, "Sr": 8, "Ti": 8}
-    assert (crystal.formula, crystal.reduced_formula) == ("O24Sr8Ti8", "O3SrTi")
+    assert (crystal.formula, crystal.reduced_formula) == ("Sr8Ti8O24", "SrTiO3")
     assert crystal.volume == pytest.approx(8 * ZOO["SrTiO3"].volume)
     assert crystal.with_id("x").id == "x"
 
@@ -138,3 +142,35 @@ def test_pack_takes_one_many_or_none():
 def test_small_cells_cost_at_most_64_bytes_an_atom():
     crystals = [ZOO["SrTiO3"].with_id(f"mp-{i}") for i in range(100)]
     assert pack(crystals).n_bytes / 500 <= 64
+
+
+USUAL = "SrTiO3 NaCl H2O SiO2 CaCO3 LiFePO4 BaTiO3 ZnGa2O4 CsCl GaAs KHCO3 CaNbNO2 XeO3 LaNi5 Fe O2"
+
+
+@pytest.mark.parametrize("formula", USUAL.split())
+def test_formulas_are_written_in_the_usual_order(formula: str) -> None:
+    composition = Composition(formula)
+    symbols = [str(one) for one, count in composition.items() for _ in range(round(count))][::-1]
+    crystal = Crystal.from_symbols(9 * np.eye(3), np.zeros((len(symbols), 3)), symbols)
+    assert crystal.formula == formula
+    assert reduced_formulas(CrystalStore.from_crystals([crystal])) == [crystal.reduced_formula]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(st.sampled_from(SYMBOLS[1:]), st.integers(1, 6), min_size=1, max_size=5))
+def test_elements_of_a_formula_are_in_the_order_of_pymatgen(counts: dict[str, int]) -> None:
+    known = {symbol for symbol in counts if not np.isnan(pymatgen_electronegativity(symbol))}
+    symbols = [symbol for symbol, count in counts.items() for _ in range(count)]
+    crystal = Crystal.from_symbols(9 * np.eye(3), np.zeros((len(symbols), 3)), symbols)
+    words = re.findall(r"[A-Z][a-z]?", crystal.formula)
+    expected = sorted(known, key=lambda symbol: (pymatgen_electronegativity(symbol), symbol))
+    assert words[: len(known)] == expected
+    assert Composition(crystal.formula) == Composition(counts)
+    store = CrystalStore.from_crystals([crystal, crystal.repeated(2, 1, 1)])
+    assert reduced_formulas(store) == [crystal.reduced_formula] * 2
+
+
+def pymatgen_electronegativity(symbol: str) -> float:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return Element(symbol).X

@@ -194,7 +194,7 @@ def test_a_network_takes_part(dataset: Dataset, tmp_path: Path) -> None:
     assert result.summary()["n_folds"].tolist() == [2, 2]
     page = (tmp_path / "report.html").read_text()
     assert "--models mean,cgcnn" in page
-    assert "--folds 2 --seed 0 --config" in page
+    assert "--folds 2 --seed 0 --config" in page.replace(" \\\n   ", "")
     assert "atom_width = 8" in page
     split = (tmp_path / "cgcnn" / "fold_1" / "splits.csv").read_text()
     tested = {line.split(",")[0] for line in split.splitlines() if line.endswith(",test")}
@@ -215,7 +215,7 @@ def test_each_network_is_the_one_that_is_named(dataset: Dataset, tmp_path: Path)
     assert type(models["cgcnn"].network).__name__ == "Cgcnn"
     assert models["residual"].model_config.atom_width == 8
     assert models["cgcnn"].graph_config.n_neighbours == 6
-    assert "Of cgcnn: the defaults" in (tmp_path / "report.html").read_text()
+    assert "cgcnn: the default network settings" in (tmp_path / "report.html").read_text()
 
 
 def test_a_leak_planted_in_given_folds_stops_it_before_any_work(

@@ -10,7 +10,7 @@ import torch
 from tests.training.tiny import make_tiny
 from xtalgraph.data import Dataset
 from xtalgraph.graphs import GraphConfig
-from xtalgraph.nn import MODELS, Normaliser, SavedModel, Task, save_model
+from xtalgraph.nn import NETWORKS, Normaliser, SavedModel, Task, save_model
 from xtalgraph.training import apply_overrides, start_from, train
 from xtalgraph.training.finetune import (
     adapt_network,
@@ -30,8 +30,8 @@ OTHER = Target("total", "eV/atom", "atom")
 
 def make_source(kind: str = "residual", **settings: object) -> SavedModel:
     torch.manual_seed(3)
-    config = MODELS[kind].config(atom_width=8, hidden_width=6, **settings)
-    network = MODELS[kind].build(config, 1).eval()
+    config = NETWORKS[kind].config_class(atom_width=8, hidden_width=6, **settings)
+    network = NETWORKS[kind].build(config, 1).eval()
     task = Task("regression", (Target("energy", "eV/atom", "atom"),))
     return SavedModel(network, config, GRAPH, task, Normaliser((-2.0,), (0.8,)), (), {})
 

@@ -23,7 +23,7 @@ from xtalgraph.data import Dataset
 from xtalgraph.errors import BadCheckpoint, BadConfig, BadCrystal, UnknownName
 from xtalgraph.graphs import GraphConfig, build_graphs
 from xtalgraph.nn import (
-    MODELS,
+    NETWORKS,
     Normaliser,
     SavedModel,
     Task,
@@ -120,16 +120,18 @@ def test_frozen_convolutions_stay_to_the_last_bit(
     )
 
 
-@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("kind", NETWORKS)
 def test_what_is_known_of_a_target_is_known_in_its_new_normaliser(kind: str) -> None:
     """Of two targets the second, with the mean and the spread of other crystals."""
-    network = MODELS[kind].build(MODELS[kind].config(atom_width=8, hidden_width=6), 2).eval()
+    network = (
+        NETWORKS[kind].build(NETWORKS[kind].config_class(atom_width=8, hidden_width=6), 2).eval()
+    )
     if kind == "residual":
         nn.init.normal_(network.composition.weight)
     targets = Target("gap", "eV"), Target("energy", "eV")
     model = SavedModel(
         network,
-        MODELS[kind].config(atom_width=8, hidden_width=6),
+        NETWORKS[kind].config_class(atom_width=8, hidden_width=6),
         GraphConfig(),
         Task("regression", targets),
         Normaliser((0.5, -3.0), (1.5, 0.7)),

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 
 from tests.training.tiny import make_tiny
-from xtalgraph.data import Dataset
+from xtalgraph.data import Dataset, order_classes
 from xtalgraph.data.splits import Split
 from xtalgraph.errors import BadConfig, BadCrystal, BadDataset, UnknownName
+from xtalgraph.evaluation.labels import choose_task
 from xtalgraph.graphs import GraphConfig
 from xtalgraph.structures import Crystal, CrystalStore
 from xtalgraph.training.problem import pose_problem, read_target_names, refuse_bad_crystals
@@ -103,6 +104,18 @@ def test_a_part_without_labels_is_refused() -> None:
     split = Split(np.array(blank), np.array(others), np.array([], int))
     with pytest.raises(BadDataset, match="'flag' has no label among the 14 crystals of the train"):
         pose_problem(with_column("flag", labels), "flag", task="classification", split=split)
+
+
+def test_training_and_report_have_one_order_of_classes() -> None:
+    words = ["10", "-1", "metal", "0", "2.5", "nan", "Metal", "9"]
+    dataset = with_column("kind", [words[row % len(words)] for row in range(len(TINY))])
+    expected = ("-1", "0", "2.5", "9", "10", "Metal", "metal", "nan")
+    split = rows(range(24), range(24, 32), range(32, 40))
+    assert (
+        pose_problem(dataset, "kind", task="classification", split=split).task.classes == expected
+    )
+    assert choose_task(dataset, ["kind"], "classification").classes == expected
+    assert order_classes(words) == expected
 
 
 def test_classes_that_cannot_be_learned_are_refused() -> None:

@@ -49,7 +49,7 @@ import model_hw
 import pictures
 import xtalgraph
 from xtalgraph import Crystal, CrystalStore, GraphConfig, build_graphs
-from xtalgraph.nn.cgcnn.convolutions import GatedConvolution
+from xtalgraph.nn.cgcnn import GatedConvolution
 
 
 def check(question):

@@ -1,13 +1,13 @@
 """The command `xtalgraph`: verbs of one program, each a thin shell around a public function.
 
-Results go to stdout, progress and remarks to stderr. Exit status: 0 done, 1 something in the input,
-2 wrong use of the command, 3 a fault of ours.
+Results go to stdout, progress and remarks to stderr. Exit status: 0 done, 1 an error in the input,
+2 wrong use of the command, 3 an internal error.
 """
 
 import atexit
 import gc
 
-_OBJECTS_BETWEEN = 50_000  # made before Python looks for rings among them; its own 700 are few
+_OBJECTS_BETWEEN = 50_000  # between garbage collections; Python's 700 are few
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -19,10 +19,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _collect_seldom() -> None:
-    """Let Python look for rings of dead objects seldom, and not among all when the program ends.
+    """Let Python collect garbage seldom, and not at all when the program ends.
 
-    While packages are imported, a fifth of the time is such looking, which finds nothing; and at
-    the end the system takes the memory back by itself.
+    While packages are imported, a fifth of the time is garbage collection, which finds nothing; and
+    at the end the system frees the memory anyway.
     """
     gc.set_threshold(_OBJECTS_BETWEEN)
     atexit.register(gc.freeze)

@@ -1,46 +1,65 @@
 """The program: its commands, and what its exit status means."""
 
 import errno
+import inspect
 import os
 import sys
 import traceback
 from pathlib import Path
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, UnknownOptionError
 from rich.console import Console
 
 from xtalgraph import __version__
-from xtalgraph.cli.usage_error import UsageError
+from xtalgraph.cli.options import UsageError
 from xtalgraph.errors import XtalgraphError
 
-DONE, BAD_INPUT, WRONG_USE, OUR_FAULT = 0, 1, 2, 3
+DONE, BAD_INPUT, WRONG_USE, INTERNAL_ERROR = 0, 1, 2, 3
+HELP = ("--help", "-h")
 _PACKAGE = Path(__file__).resolve().parents[1]
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _TOO_LARGE = (
-    "the memory does not suffice. Take fewer neighbours or a smaller cutoff, batch or network, or "
-    "data without the largest crystals."
+    "not enough memory. Use fewer neighbours, a smaller cutoff, batch or network, or data without "
+    "the largest crystals."
 )
+COMMANDS = (  # a file is loaded when its command is called, or when the help lists them all
+    "check train predict models convert evaluate ensemble publish explain cross_validate matbench "
+    "compare learning_curve tune screen settings data demo"
+)
+_FUNCTIONS = {"publish": "ensemble:publish", "convert": "models:convert"}
+_FUNCTIONS |= {name: f"{name}:app" for name in ("screen", "data")}  # with commands of their own
+_ELSEWHERE = {  # options as other programs name them, by what to write here
+    "--set train.learning_rate=0.001": "lr learning-rate",
+    "--set train.batch_size=128": "batch-size bs",
+    "--set train.epochs=100": "epochs n-epochs max-epochs",
+    "--set train.weight_decay=0.01": "weight-decay wd",
+    "--set train.optimiser=adamw": "optim optimizer",
+    "--set train.patience=20": "patience early-stopping",
+    "--set model.hidden_width=128": "hidden-dim hidden-size h-fea-len",
+    "--set model.atom_width=64": "hidden-channels atom-fea-len embedding-dim",
+    "--set model.n_convolutions=3": "n-conv num-layers n-layers",
+    "--set graph.n_neighbours=12": "max-num-nbr max-neighbors k",
+    "--set graph.cutoff=8.0": "radius cutoff r-max",
+    "--device cuda": "gpu gpus cuda",
+    "--out FOLDER": "output output-dir outdir save-dir",
+    "--jobs 4": "n-jobs num-workers workers",
+}
 
 app = App(
     name="xtalgraph",
-    help="Crystal graphs, and networks that learn the properties of crystals from them.",
+    help="Crystal graph neural networks: train, predict, evaluate, explain and screen.",
     version=__version__,
     result_action="return_value",
-    suppress_keyboard_interrupt=False,  # `run` says how to go on
+    suppress_keyboard_interrupt=False,  # `run` says how to resume
 )
-COMMANDS = (  # a file is loaded when its command is called, or the help lists them all
-    "check train predict models convert evaluate ensemble publish explain cross_validate matbench "
-    "compare learning_curve tune screen data demo"
-)
-OF_SEVERAL = ("screen", "data")  # commands that have commands of their own
 for _name in COMMANDS.split():
-    _function = "app" if _name in OF_SEVERAL else _name
-    app.command(f"xtalgraph.cli.{_name}:{_function}", name=_name.replace("_", "-"))
+    _place = _FUNCTIONS.get(_name, f"{_name}:{_name}")
+    app.command(f"xtalgraph.cli.{_place}", name=_name.replace("_", "-"))
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the program and leave with its exit status."""
-    for stream in (sys.stdout, sys.stderr):  # a terminal that has no Å shows \xc5, and no error
+    for stream in (sys.stdout, sys.stderr):  # a terminal that has no Å shows \xc5, without an error
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
@@ -50,8 +69,14 @@ def run(arguments: list[str]) -> int:
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
         status = _call(arguments)
-        sys.stdout.flush()  # here, so that what goes wrong with it is reported as the rest
+        sys.stdout.flush()  # here, so that an error of it is reported as others are
         return status or DONE
+    except UnknownOptionError as error:
+        name = str(error.token.keyword).lstrip("-").replace("_", "-")
+        for here, names in _ELSEWHERE.items():
+            if name in names.split():
+                errors.print(f"In xtalgraph this option is written {here}", markup=False)
+        return WRONG_USE
     except CycloptsError:
         return WRONG_USE
     except UsageError as error:
@@ -63,10 +88,10 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         errors.print("stopped", style="red")
         return BAD_INPUT
-    except BrokenPipeError:  # as in `xtalgraph predict … | head`: the reader has had enough
+    except BrokenPipeError:  # as in `xtalgraph predict … | head`: the reader has closed the pipe
         _forget_stdout()
         return DONE
-    except Exception as error:  # the border: what comes here is a fault of ours, and shown as one
+    except Exception as error:  # whatever comes here is an internal error, and shown as one
         if isinstance(error, OSError) and _is_of_the_machine(error):
             errors.print(f"error: {_describe(error)}", style="red", markup=False)
             return BAD_INPUT
@@ -74,21 +99,30 @@ def run(arguments: list[str]) -> int:
             errors.print(f"error: {_TOO_LARGE} ({error})", style="red", markup=False)
             return BAD_INPUT
         errors.print(traceback.format_exc(), markup=False)
-        errors.print("This is a fault of xtalgraph, please report it with the lines above.")
-        return OUR_FAULT
+        errors.print("internal error: please report it with the lines above.")
+        return INTERNAL_ERROR
 
 
 def _call(arguments: list[str]) -> int | None:
     if not arguments or arguments[0].startswith("-"):
-        app.resolved_commands()  # for the help of them all: each says what it does
+        app.resolved_commands()  # loads all commands, whose help lists what each does
+    elif any(word in HELP for word in arguments):
+        _, apps, _ = app.parse_commands([word for word in arguments if word not in HELP])
+        apps[-1].help_epilogue = _read_examples(getattr(apps[-1].default_command, "__doc__", ""))
     boxes = Console(stderr=True)
     return app(arguments, exit_on_error=False, print_error=True, error_console=boxes)
 
 
-def _is_of_the_machine(error: OSError) -> bool:
-    """Tell whether the system refused a file of the user's, rather than us a file of the package.
+def _read_examples(docstring: str | None) -> str:
+    """Give the section `Examples` of a command, for the end of its help."""
+    lines = inspect.cleandoc(docstring or "").partition("Examples\n--------\n")[2]
+    return f"Examples:\n```\n{lines}\n```" if lines else ""
 
-    That is so for files that may not be written, folders that cannot be made, a full disk.
+
+def _is_of_the_machine(error: OSError) -> bool:
+    """Tell whether the system refused a file of the user, not one of the package.
+
+    Such as a file without permission to write, a folder that cannot be made, a full disk.
     """
     if error.errno in _NO_SPACE:
         return True
@@ -97,19 +131,23 @@ def _is_of_the_machine(error: OSError) -> bool:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Tell it by the name, since torch has its own error and is not loaded for it here."""
+    """Tell by the name of the error, because torch has its own and is not imported for it here."""
     named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     return named or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
 
 
 def _describe(error: OSError) -> str:
     where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
-    remedy = "Make room." if error.errno in _NO_SPACE else "Give another path, or mend its rights."
-    return f"{where}the system says: {error.strerror}. {remedy}"
+    remedy = (
+        "Free some space."
+        if error.errno in _NO_SPACE
+        else "Give another path, or fix its permissions."
+    )
+    return f"{where}{error.strerror}. {remedy}"
 
 
 def _forget_stdout() -> None:
-    """Point stdout nowhere: Python writes what is left in it once more at the very end."""
+    """Point stdout to nowhere, because Python flushes it once more at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

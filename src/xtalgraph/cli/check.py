@@ -4,46 +4,42 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from cyclopts import Parameter
-
+from xtalgraph.cli.options import DEFAULT_SPLIT, Data, Json, Split, Task, default
 from xtalgraph.cli.output import print_json, print_lines
 
 
 def check(
-    data: str,
+    data: Data,
     /,
     *,
-    target: str | None = None,
-    task: str | None = None,
-    split: str = "0.6,0.2,0.2",
+    target: Annotated[str | None, default("all numeric columns")] = None,
+    task: Task = None,
+    split: Split = None,
     rule: str = "shell",
     n_neighbours: int = 12,
     cutoff: float = 8.0,
-    json: Annotated[bool, Parameter(negative=())] = False,
+    json: Json = False,
 ) -> int:
-    """Look a data set over before training, and say what would fail.
+    """Check a data set before training, and report what would fail.
 
-    Counts, elements, sizes, duplicates, broken and isolated crystals, ties at the last neighbour,
-    and the statistics and outliers of the targets. The exit status is 1 if training would fail.
+    The report has counts, elements, sizes, duplicates, broken and isolated crystals, neighbours at
+    equal distance at the end of the neighbour list, and statistics and outliers of the targets. The
+    exit status is 1 if training would fail.
 
     Parameters
     ----------
-    data: str
-        A folder, a table, structure files, a glob, or `mp-sample` for the embedded data set.
     target: str
-        The column or columns to learn, separated by commas; all numeric ones where not given.
-    task: str
-        regression or classification; follows from the column where not given.
-    split: str
-        How the data would be split.
+        Comma-separated names of the columns to learn.
     rule: str
         Neighbour rule: shell, nearest or radius.
     n_neighbours: int
         Number of neighbours of the rule.
     cutoff: float
         Longest edge in Å.
-    json: bool
-        Print the report for a program.
+
+    Examples
+    --------
+    xtalgraph check my_data.csv --target band_gap
     """
     from xtalgraph.data import check_dataset
     from xtalgraph.graphs import GraphConfig, nearest_distances
@@ -53,7 +49,7 @@ def check(
         data,
         target=target,
         task=task,
-        split=split,
+        split=split or DEFAULT_SPLIT,
         nearest_distances=lambda store, k: nearest_distances(store, k, graph.cutoff),
         n_neighbours=graph.n_neighbours,
         rule=graph.rule,

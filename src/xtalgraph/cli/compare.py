@@ -7,94 +7,59 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from xtalgraph.cli.opening import load_inputs
-from xtalgraph.cli.output import print_json, print_lines, say
-from xtalgraph.cli.train import Settings, choose_config
-from xtalgraph.errors import BadConfig
+from xtalgraph.cli.options import Data, Runs, Settings, Study, read_numbers, result_folder
+from xtalgraph.cli.output import print_table, say
 
 if TYPE_CHECKING:
     from xtalgraph.studies.trials import Outcome
 
-Variations = Annotated[list[str], Parameter(name="--vary", negative=())]
-
 
 def compare(
-    data: str,
+    data: Data,
     /,
     *,
-    target: str,
-    vary: Variations,
+    vary: Annotated[list[str], Parameter(name="--vary", negative=())],
     seeds: str = "0",
-    task: str | None = None,
-    split: str = "0.6,0.2,0.2",
-    preset: str = "default",
-    config: Path | None = None,
-    set: Settings = None,
-    baselines: str | None = None,
-    jobs: int = 1,
-    out: Path | None = None,
-    skip_bad: Annotated[bool, Parameter(negative=())] = False,
-    json: Annotated[bool, Parameter(negative=())] = False,
+    out: Annotated[Path | None, result_folder("runs/DATA-TARGET-compare")] = None,
+    study: Study,
+    runs: Runs = Runs(),
+    settings: Settings = Settings(),
 ) -> int:
-    """Train with every combination of settings and seeds on one split, and compare them.
+    """Train with every combination of settings and seeds on one split, and compare the results.
 
-    Broken off, it goes on where it was. The exit status is 1 if a combination failed; the others
-    are done nevertheless.
+    If interrupted, rerun the command to resume. The exit status is 1 if a combination failed; the
+    others are trained nevertheless.
 
     Parameters
     ----------
-    data: str
-        A folder, a table, or `mp-sample` for the embedded data set.
-    target: str
-        The column to learn; several, separated by commas, are learned together.
     vary: list[str]
-        A setting and its values, as in --vary model.convolution=none,shared,gated; may be given
-        again, then all combinations are trained.
+        A setting and its values, as in --vary model.convolution=none,shared,gated. Given several
+        times, all combinations are trained.
     seeds: str
-        Each combination is trained with each of these, as in 0,1,2.
-    task: str
-        regression or classification; by itself, columns of numbers are regressed.
-    split: str
-        As `train` takes it; all runs have the same.
-    preset: str
-        default or paper: what is not varied.
-    config: Path
-        TOML file with what is not varied.
-    set: list[str]
-        One setting, as in --set train.epochs=30; may be given again.
-    baselines: str
-        Names between commas, as in mean,composition_forest; the trivial ones where not given.
-    jobs: int
-        Runs at a time, each with one thread.
-    out: Path
-        Folder of the runs, the table and the page; runs/DATA-TARGET-compare where not given.
-    skip_bad: bool
-        Leave out crystals that cannot be read, and list them.
-    json: bool
-        Print the table for a program.
+        Comma-separated random seeds; each combination is trained with each of them.
+
+    Examples
+    --------
+    xtalgraph compare my_data.csv --target band_gap --vary model.pooling=mean,max
     """
-    from xtalgraph.evaluation.labels import guess_task
     from xtalgraph.studies.comparison import compare as run
 
-    chosen, numbers = choose_config(preset, config, set or []), read_numbers(seeds, "--seeds")
-    dataset, names, out = load_inputs(data, target, skip_bad, out, "compare")
+    chosen, numbers = settings.choose(), read_numbers(seeds, "--seeds")
+    dataset, out = study.load_inputs(data, out, "compare")
     result = run(
         dataset,
-        names,
+        study.names,
         vary,
         out=out,
-        task=task or guess_task(dataset, names),
+        task=study.choose_task(dataset),
         config=chosen,
-        split=split,
+        split=runs.given_split,
         seeds=numbers,
-        jobs=jobs,
-        baselines=baselines.split(",") if baselines else None,
+        jobs=runs.jobs,
+        baselines=runs.baseline_names,
         on_point=say_outcome,
     )
-    if json:
-        print_json(result.summary.to_dict(orient="records"))
-    else:
-        print_lines(result.summary.to_string(index=False).split("\n"))
+    print_table(result.summary, json=study.json)
     say(f"report: {out / 'report.html'}")
     return 1 if result.n_failed else 0
 
@@ -113,11 +78,3 @@ def say_outcome(outcome: Outcome, n_done: int, n_all: int) -> None:
         for scores in metrics.get(part, {}).values()
     ]
     say(f"{n_done}/{n_all}  {words}: {', '.join(scores)} ({metrics['seconds']:.0f} s)")
-
-
-def read_numbers(text: str, option: str) -> list[int]:
-    """Read whole numbers between commas."""
-    try:
-        return [int(number) for number in text.split(",")]
-    except ValueError:
-        raise BadConfig(f"{option} {text}: write whole numbers, as in 0,1,2.") from None

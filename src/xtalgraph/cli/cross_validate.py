@@ -5,95 +5,73 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-
-from xtalgraph.cli.output import print_json, print_lines, report_rejected, say
-from xtalgraph.cli.train import Settings, choose_config
-from xtalgraph.errors import BadConfig, Rejected
+from xtalgraph.cli.options import Data, Settings, Study, default, result_folder, split_words
+from xtalgraph.cli.output import print_table, say
+from xtalgraph.errors import BadConfig
 
 
 def cross_validate(
-    data: str,
+    data: Data,
     /,
     *,
-    target: str,
     models: str,
     folds: str = "5",
-    group: str | None = None,
-    task: str | None = None,
+    group: Annotated[str | None, default("none")] = None,
     min_class_size: int = 1,
-    preset: str = "default",
-    config: Path | None = None,
-    set: Settings = None,
     seed: int = 0,
-    out: Path | None = None,
-    skip_bad: Annotated[bool, Parameter(negative=())] = False,
-    json: Annotated[bool, Parameter(negative=())] = False,
+    out: Annotated[Path | None, result_folder("runs/DATA-TARGET-folds")] = None,
+    study: Study,
+    settings: Settings = Settings(),
 ) -> int:
-    """Train and test several models on the same folds; broken off, it goes on where it was.
+    """Train and test several models on the same folds.
+
+    If interrupted, rerun the command to resume. Where there is no column space_group or
+    crystal_system, it is computed from the structures (within 0.01 Å). The data may also be a CSV
+    with identifier, space group and interatomic distances in each row.
 
     Parameters
     ----------
-    data: str
-        A folder, a table, `mp-sample`, or a CSV of identifier, space group and distances a row.
-    target: str
-        The column to learn; space_group and crystal_system are found from the structures (within
-        0.01 Å) where there is no such column.
     models: str
-        Names between commas: mean, median, most_common, random, composition_forest,
-        composition_boosting, distance_mlp, and networks, as cgcnn.
+        Comma-separated names of networks, such as cgcnn, and of baselines, such as mean or
+        composition_forest. An unknown name is answered with the legal ones.
     folds: str
-        How many, stratified for classes; or matbench, for its five published ones.
+        Number of folds, stratified for classes; or matbench for its five published ones.
     group: str
         Keep crystals of one formula, crystal_system or value of a column in one fold.
-    task: str
-        regression or classification; by itself, columns of numbers are regressed.
     min_class_size: int
         Leave out classes with fewer crystals.
-    preset: str
-        default or paper: settings of networks.
-    config: Path
-        TOML file with settings of networks.
-    set: list[str]
-        One setting, as in --set model.pooling=max; may be given again.
     seed: int
-        Of the folds, the validation parts and the baselines.
-    out: Path
-        Folder of results and page; runs/DATA-TARGET-folds where not given.
-    skip_bad: bool
-        Leave out crystals that cannot be read, and list them.
-    json: bool
-        Print the scores for a program.
+        Random seed of the folds, the validation parts and the baselines.
+
+    Examples
+    --------
+    xtalgraph cross-validate my_data.csv --target band_gap --models mean,cgcnn
     """
-    from xtalgraph.evaluation.distance_table import read_labelled
-    from xtalgraph.evaluation.labels import guess_task
     from xtalgraph.studies.cross_validation import cross_validate as run
 
-    rejected: list[Rejected] | None = [] if skip_bad else None
-    dataset = read_labelled(data, rejected=rejected)
-    names = target.split(",")
-    out = out or Path("runs") / f"{dataset.name}-{'+'.join(names)}-folds"
-    unlabelled = [row for name in names for row in dataset.find_unlabelled(name)]
-    report_rejected([*(rejected or []), *unlabelled], out)
+    number = read_folds(folds)
+    dataset, out = study.load_inputs(data, out, "folds", labelled=True)
     result = run(
         dataset,
-        names,
-        models.split(","),
+        study.names,
+        split_words(models),
         out=out,
-        task=task or guess_task(dataset, names),
-        n_folds=read_folds(folds),
+        task=study.choose_task(dataset),
+        n_folds=number,
         seed=seed,
         group=group,
         min_class_size=min_class_size,
-        config=choose_config(preset, config, set or []),
-        on_fold=lambda model, number, score: say(f"{model}, fold {number}: {score:.4g}"),
+        config=settings.choose(),
+        on_fold=say_fold,
     )
-    if json:
-        print_json(result.summary().to_dict(orient="records"))
-    else:
-        print_lines(result.summary().to_string(index=False).split("\n"))
+    print_table(result.summary(), json=study.json)
     say(f"report: {out / 'report.html'}")
     return 0
+
+
+def say_fold(model: str, number: int, score: float) -> None:
+    """Write one line about a fold that is done."""
+    say(f"{model}, fold {number}: {score:.4g}")
 
 
 def read_folds(text: str) -> int | str:

@@ -3,47 +3,51 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 from cyclopts import App, Parameter
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from xtalgraph.cli.output import print_lines, report_rejected, say
-from xtalgraph.cli.usage_error import UsageError
+from xtalgraph.cli.options import Data, SkipBad, UsageError, default, split_words
+from xtalgraph.cli.output import print_columns, print_lines, say
+from xtalgraph.cli.progress import describe_download, progress_bar
+from xtalgraph.cli.streams import report_rejected
 from xtalgraph.errors import BadConfig, Rejected
 
-app = App(name="data", help="Public data sets, and the embedded one.")
+PublicName: TypeAlias = Annotated[str, Parameter(help="A name that `data list` shows.")]
+app = App(
+    name="data",
+    help="Public data sets and the embedded one: list, download, convert.",
+)
 
 
 @app.command(name="list")
 def list_sets() -> None:
-    """List the data sets that can be fetched or made."""
+    """List the data sets that can be downloaded or made.
+
+    Examples
+    --------
+    xtalgraph data list
+    """
     from xtalgraph.data import EMBEDDED, PUBLIC_SETS
 
-    width = max(map(len, PUBLIC_SETS))
-    print_lines(
-        [f"{EMBEDDED:{width}}  embedded: 1,700 perovskites and other oxides, DFT, no download"]
-    )
-    print_lines(f"{name:{width}}  {public.title}" for name, public in PUBLIC_SETS.items())
+    rows = [[EMBEDDED, "embedded: 1,700 perovskites and other oxides, DFT, no download"]]
+    rows += [[name, public.title] for name, public in PUBLIC_SETS.items()]
+    print_columns(rows)
 
 
 @app.command
-def info(name: str, /) -> None:
+def info(name: PublicName, /) -> None:
     """Show what a public data set is: size, targets, licence, citation, address.
 
-    Parameters
-    ----------
-    name: str
-        A name of `data list`.
+    Examples
+    --------
+    xtalgraph data info matbench_mp_gap
     """
     from xtalgraph.data import find_public_set
 
     public = find_public_set(name)
-    rows = f"{public.n_rows:,} crystals" if public.n_rows else "as many crystals as the query gives"
+    rows = f"{public.n_rows:,} crystals" if public.n_rows else "depends on the query"
     targets = ", ".join(target.column for target in public.columns.values())
     print_lines(
         [
@@ -62,32 +66,35 @@ def info(name: str, /) -> None:
 
 @app.command
 def fetch(
-    name: str,
+    name: PublicName,
     /,
     *,
     out: Path = Path("data"),
-    mirror: str | None = None,
+    mirror: Annotated[str | None, default("none")] = None,
     columns: str = "formation_energy_per_atom,band_gap",
-    criteria: str | None = None,
-    skip_bad: Annotated[bool, Parameter(negative=())] = False,
+    criteria: Annotated[str | None, default("all materials")] = None,
+    skip_bad: SkipBad = False,
 ) -> int:
-    """Download a public data set, checked and resumable, as a table that `train` takes.
+    """Download a public data set as a table for `train`; checksums are verified.
+
+    If interrupted, rerun the command to resume.
 
     Parameters
     ----------
-    name: str
-        A name of `data list`.
     out: Path
         Folder to write to.
     mirror: str
-        OLD=NEW: addresses that begin with OLD are fetched from NEW.
+        OLD=NEW: files whose address begins with OLD are downloaded from NEW.
     columns: str
-        For materials_project: the properties to ask for.
+        For materials_project: comma-separated properties.
     criteria: str
-        For materials_project: JSON with the criteria of its search, as in
-        '{"elements": ["Sr", "O"], "num_elements": 3}'. The key is read from MP_API_KEY.
-    skip_bad: bool
-        Leave out rows that make no crystal, and list them.
+        For materials_project: search criteria as JSON, as in
+        '{"elements": ["Sr", "O"], "num_elements": 3}'. The API key is read from the environment
+        variable MP_API_KEY.
+
+    Examples
+    --------
+    xtalgraph data fetch matbench_mp_gap --out data
     """
     from xtalgraph.data import fetch_dataset, fetch_materials_project
 
@@ -95,7 +102,7 @@ def fetch(
     if name == "materials_project":
         path = out / "materials_project.parquet"
         query = read_criteria(criteria)
-        path = fetch_materials_project(path, columns.split(","), query, rejected=rejected)
+        path = fetch_materials_project(path, split_words(columns), query, rejected=rejected)
         report_rejected(rejected or [], path)
         print_lines([str(path)])
         return 0
@@ -103,10 +110,16 @@ def fetch(
     if mirror is not None:
         old, equals, new = mirror.partition("=")
         if not equals:
-            raise BadConfig(f"--mirror {mirror}: write OLD=NEW, two beginnings of addresses.")
+            raise BadConfig(f"--mirror {mirror}: write OLD=NEW, the beginnings of two addresses.")
         mirrors[old] = new
-    with _download_bar() as show:
-        path = fetch_dataset(name, out, mirrors=mirrors, progress=show, rejected=rejected)
+    with progress_bar(describe_download) as show:
+        path = fetch_dataset(
+            name,
+            out,
+            mirrors=mirrors,
+            progress=lambda done, total: show((done, total)),
+            rejected=rejected,
+        )
     report_rejected(rejected or [], path)
     print_lines([str(path)])
     return 0
@@ -129,7 +142,7 @@ def make(
     /,
     *,
     out: Path,
-    target: str | None = None,
+    target: Annotated[str | None, default("all columns")] = None,
 ) -> None:
     """Write the embedded data set as a folder of CIFs with id_prop.csv, or as one parquet file.
 
@@ -140,7 +153,7 @@ def make(
     out: Path
         A folder, or a file that ends in .parquet.
     target: str
-        Only this column; all where not given.
+        Only this column.
     """
     from xtalgraph.data import EMBEDDED, make_dataset_folder, read_sample_dataset, write_parquet
     from xtalgraph.data.sources import TABLE_SUFFIXES
@@ -161,32 +174,32 @@ def make(
 
 @app.command
 def distances(
-    data: str,
+    data: Data,
     /,
     *,
     out: Path,
     target: str = "space_group",
     n_distances: int = 64,
     cutoff: float = 8.0,
-    skip_bad: Annotated[bool, Parameter(negative=())] = False,
+    skip_bad: SkipBad = False,
 ) -> None:
     """Write a CSV of id, space group and shortest distances (Å), for the distance classifier.
 
     Parameters
     ----------
-    data: str
-        A folder, a table, or `mp-sample`.
     out: Path
-        The CSV, which `cross-validate` takes.
+        The CSV, an input of `cross-validate`.
     target: str
-        The label in the second column; space_group and crystal_system are found from the
-        structures, within 0.01 Å, where there is no such column.
+        The label in the second column. Where there is no column space_group or crystal_system, it
+        is computed from the structures (within 0.01 Å).
     n_distances: int
-        At most so many a crystal.
+        Largest number of distances of a crystal.
     cutoff: float
-        In Å; longer distances are left out.
-    skip_bad: bool
-        Leave out crystals that cannot be read, and list them.
+        Longest distance in Å.
+
+    Examples
+    --------
+    xtalgraph data distances my_data.csv --out distances.csv
     """
     from xtalgraph.data import read_dataset
     from xtalgraph.evaluation.distance_table import write_distances
@@ -200,28 +213,30 @@ def distances(
 
 @app.command
 def sample(
-    data: str,
+    data: Data,
     /,
     *,
     out: Path,
     size: int,
-    max_atoms: int | None = None,
+    max_atoms: Annotated[int | None, default("no limit")] = None,
     seed: int = 0,
 ) -> None:
-    """Write a random part of a data set as a parquet table, for experiments that shall be quick.
+    """Write a random sample of a data set as a parquet table, for quick experiments.
 
     Parameters
     ----------
-    data: str
-        A folder, a table, or `mp-sample`.
     out: Path
         A file that ends in .parquet.
     size: int
         Number of crystals, drawn at random; they keep their order.
     max_atoms: int
-        Draw from crystals with at most so many atoms.
+        Largest number of atoms of a crystal that may be drawn.
     seed: int
-        Of the draw.
+        Random seed.
+
+    Examples
+    --------
+    xtalgraph data sample my_data.csv --size 500 --out small.parquet
     """
     from xtalgraph.data import draw_sample, read_dataset, write_parquet
 
@@ -235,21 +250,23 @@ def sample(
 def pack(
     *tables: Path,
     out: Path,
-    skip_bad: Annotated[bool, Parameter(negative=())] = False,
+    skip_bad: SkipBad = False,
 ) -> int:
-    """Write tables larger than memory as a folder that train, evaluate and predict take.
+    """Pack tables larger than memory into a folder for train, evaluate and predict.
 
-    The crystals of such a folder are mapped from disk: a batch touches those it is made of, and
+    The crystals of such a folder are memory-mapped: a batch reads only those that it needs, and
     several processes on one machine share them.
 
     Parameters
     ----------
     tables: Path
-        Files of parquet, CSV or JSON with the same columns, one or several parts of one table.
+        Parquet, CSV or JSON files with the same columns: the parts of one table.
     out: Path
-        The folder, which must not be there yet.
-    skip_bad: bool
-        Leave out rows that make no crystal, and list them.
+        The folder, which must not exist yet.
+
+    Examples
+    --------
+    xtalgraph data pack part-1.parquet part-2.parquet --out packed
     """
     if not tables:
         raise UsageError("nothing to pack. Name one or more tables.")
@@ -260,13 +277,3 @@ def pack(
     report_rejected(rejected or [], out)
     print_lines([str(folder)])
     return 0
-
-
-@contextmanager
-def _download_bar() -> Iterator[Any]:
-    """Give a function that shows how much of a download is there, on stderr."""
-    console = Console(stderr=True)
-    columns = (TextColumn("fetching"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
-        bar = bars.add_task("fetch", total=None)
-        yield lambda done, total: bars.update(bar, completed=done, total=total)

@@ -1,4 +1,4 @@
-"""`xtalgraph ensemble`."""
+"""`xtalgraph ensemble` packs runs into one model; `xtalgraph publish` puts it on the hub."""
 
 from __future__ import annotations
 
@@ -8,74 +8,92 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from xtalgraph.cli.options import Baselines, UsageError, default, split_words
 from xtalgraph.cli.output import print_lines, say
-from xtalgraph.cli.usage_error import UsageError
 
 
 def ensemble(
     *runs: Path,
     out: Path,
-    data: str | None = None,
+    data: Annotated[str | None, default("where the runs read it")] = None,
     coverage: Annotated[float, Parameter(validator=Number(gt=0, lt=1))] = 0.9,
-    baselines: str | None = None,
-    card_notes: Path | None = None,
-    target: str | None = None,
-    members: Path | None = None,
+    baselines: Baselines = None,
+    card_notes: Annotated[Path | None, default("none")] = None,
+    target: Annotated[str | None, default("all that the runs learned")] = None,
+    members: Annotated[Path | None, default("OUT")] = None,
     weights: Literal["float16", "int8"] = "float16",
 ) -> None:
     """Pack finished runs into one calibrated model with its card.
 
-    The runs share data, split and task, and differ in their seeds or settings; one alone will do.
-    Uncertainty and domain are calibrated on the validation part of that split, and judged once on
-    its test part. The folder holds the networks (16 or 8 bits a weight), ensemble.json,
-    card.md and its figure, and is predicted with as a run folder is.
+    The runs share data, split and task, and differ in their seeds or settings; a single one will
+    do. Uncertainty and domain are calibrated on the validation part of that split and tested once
+    on its test part. The folder holds the networks, ensemble.json, card.md and its figure, and is
+    used by `predict` like a run folder.
 
     Parameters
     ----------
     runs: Path
         Folders of finished runs.
     out: Path
-        Folder for the ensemble; its name is what the card calls it.
+        Folder for the ensemble; its name is the name of the model.
     data: str
-        The data set, where it is no longer where the runs read it.
+        The data set, if it has been moved.
     coverage: float
         Fraction of unseen crystals whose true value the intervals hold.
-    baselines: str
-        Models to compare with on the card, by name, separated by commas; the trivial ones where
-        not given (xtalgraph cross-validate has the names).
     card_notes: Path
         Markdown for the end of the card: licence and citation of the data, known failures.
     target: str
-        Of runs that learned several targets, the one to pack; several, separated by commas; all
-        where not given.
+        Comma-separated targets to pack, of runs that learned several.
     members: Path
-        Folder for the networks, which ensembles of other targets of the same runs may share; OUT
-        where not given.
+        Folder for the networks, which ensembles of other targets of the same runs may share.
     weights: str
-        How they are stored: float16, or int8, half of that again.
+        How weights are stored: float16, or int8 in half the space.
+
+    Examples
+    --------
+    xtalgraph ensemble runs/gap-1 runs/gap-2 runs/gap-3 --out models/gap
     """
     if not runs:
         raise UsageError("no run is named. Give the folders of finished runs.")
     from xtalgraph.data import read_dataset
     from xtalgraph.evaluation.packing import pack_ensemble
 
-    names = None if baselines is None else tuple(name.strip() for name in baselines.split(","))
-    notes = "" if card_notes is None else card_notes.read_text(encoding="utf-8")
-    dataset = None if data is None else read_dataset(data)
     packed = pack_ensemble(
         runs,
         out,
-        dataset=dataset,
+        dataset=None if data is None else read_dataset(data),
         coverage=coverage,
-        baselines=names,
-        notes=notes,
-        targets=() if target is None else [name.strip() for name in target.split(",")],
+        baselines=None if baselines is None else tuple(split_words(baselines)),
+        notes="" if card_notes is None else card_notes.read_text(encoding="utf-8"),
+        targets=() if target is None else split_words(target),
         members=members,
         weights=weights,
     )
     print_lines(
-        f"{row['target']}: {100 * row['observed']:.1f} % of the test crystals within what is "
-        f"stated for {100 * row['stated']:g} %"
+        f"{row['target']}: {100 * row['observed']:.1f} % of the test crystals are within the "
+        f"{100 * row['stated']:g} % intervals"
         for row in packed.facts["intervals"]
     )
     say(f"{len(packed.members)} networks: {out}", f"card: {out / 'card.md'}")
+
+
+def publish(folder: Path, /, *, to: str) -> None:
+    """Upload a packed ensemble to the Hugging Face hub, with its card as the page.
+
+    Needs the extra `hub` and a login with permission to write (hf auth login). Only safetensors,
+    JSON, Markdown and PNG files are sent.
+
+    Parameters
+    ----------
+    folder: Path
+        The folder of an ensemble, as `xtalgraph ensemble` writes it.
+    to: str
+        OWNER/NAME on the hub; `xtalgraph predict hf:OWNER/NAME` then uses it from there.
+
+    Examples
+    --------
+    xtalgraph publish models/gap --to my-name/gap
+    """
+    from xtalgraph.prediction.publishing import publish_model
+
+    print_lines([publish_model(folder, to)])

@@ -5,45 +5,34 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-
-from xtalgraph.cli.output import (
-    print_json,
-    print_lines,
-    refuse_table,
-    report_rejected,
-    say,
-    write_table,
-)
+from xtalgraph.cli.options import Data, Json, Model, SkipBad, default
+from xtalgraph.cli.output import print_json, print_table, refuse_table, say
+from xtalgraph.cli.streams import TableStream, report_rejected
 from xtalgraph.errors import Rejected
 
 
 def evaluate(
-    model: str,
-    data: str,
+    model: Model,
+    data: Data,
     /,
     *,
     split: str = "test",
-    out: Path | None = None,
-    skip_bad: Annotated[bool, Parameter(negative=())] = False,
-    json: Annotated[bool, Parameter(negative=())] = False,
+    out: Annotated[Path | None, default("no table")] = None,
+    skip_bad: SkipBad = False,
+    json: Json = False,
 ) -> int:
     """Score a trained model on labelled data, beside trivial baselines on the same crystals.
 
     Parameters
     ----------
-    model: str
-        A run folder or a model file.
-    data: str
-        The labelled data set.
     split: str
         Part of the run's own split to score: test, validation or train; or all.
     out: Path
         File for a table of true and predicted values (.csv, .parquet or .json).
-    skip_bad: bool
-        Leave out crystals that cannot be read or predicted, and list them.
-    json: bool
-        Print the scores for a program.
+
+    Examples
+    --------
+    xtalgraph evaluate runs/gap my_data.csv --out true_and_predicted.csv
     """
     refuse_table(out)
     from xtalgraph.data import read_dataset
@@ -55,10 +44,11 @@ def evaluate(
     if json:
         print_json(result.to_json())
     else:
-        print_lines(result.table().to_string(index=False).split("\n"))
+        print_table(result.table())
     say(*result.notes)
     report_rejected(rejected or [], out)
     if out is not None:
-        write_table(result.predictions, out)
+        with TableStream(out) as table:
+            table.write({str(name): cells.to_numpy() for name, cells in result.predictions.items()})
         say(f"true and predicted values: {out}")
     return 0

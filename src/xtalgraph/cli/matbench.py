@@ -5,76 +5,63 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-
-from xtalgraph.cli.output import print_json, print_lines, say
-from xtalgraph.cli.train import Settings, choose_config
+from xtalgraph.cli.cross_validate import say_fold
+from xtalgraph.cli.options import Json, Settings, default, result_folder
+from xtalgraph.cli.output import print_lines, print_table, say
 
 
 def matbench(
     task: str,
     /,
     *,
-    data: str | None = None,
-    target: str | None = None,
-    model: str | None = None,
-    preset: str = "default",
-    config: Path | None = None,
-    set: Settings = None,
+    data: Annotated[str | None, default("the task is downloaded")] = None,
+    target: Annotated[str | None, default("the task's own")] = None,
+    model: Annotated[str | None, default("the network of the settings")] = None,
     seed: int = 0,
-    out: Path | None = None,
+    out: Annotated[Path | None, result_folder("runs/matbench_TASK-MODEL")] = None,
     folder: Path = Path("data"),
-    json: Annotated[bool, Parameter(negative=())] = False,
+    json: Json = False,
+    settings: Settings = Settings(),
 ) -> int:
-    """Run a task of the leaderboard on its five folds, and write its file of predictions.
+    """Run a task of the Matbench leaderboard on its five folds, and write its file of predictions.
 
-    Broken off, it goes on where it was. The file is results.json.gz, beside a page.
+    The file is results.json.gz, beside a page. If interrupted, rerun the command to resume.
 
     Parameters
     ----------
     task: str
-        As log_gvrh, mp_gap or perovskites, with or without matbench_ before it.
+        Such as log_gvrh, mp_gap or perovskites, with or without matbench_ before it.
     data: str
-        A task file or table that is here already, in the published order; fetched where not given.
+        A local file or table of the task, in the published order.
     target: str
-        The column to learn, where the task is not one of matbench's own.
+        The column to learn, where the task is not one of Matbench's own.
     model: str
-        A network or a baseline; the network of the settings where not given.
-    preset: str
-        default or paper: settings of the network.
-    config: Path
-        TOML file with settings of the network.
-    set: list[str]
-        One setting, as in --set train.epochs=300; may be given again.
+        A network or a baseline.
     seed: int
-        Of the validation parts and of baselines.
-    out: Path
-        Folder of the results; runs/matbench_TASK-MODEL where not given.
+        Random seed of the validation parts and of baselines.
     folder: Path
-        Where the task is fetched to.
-    json: bool
-        Print the scores for a program.
+        Where the task is downloaded to.
+
+    Examples
+    --------
+    xtalgraph matbench mp_gap --model composition_forest
     """
     from xtalgraph.data import fetch_dataset, read_dataset
     from xtalgraph.studies.matbench import official_name, run_matbench
 
-    name = official_name(task)
-    settings = choose_config(preset, config, set or [])
+    name, chosen = official_name(task), settings.choose()
     dataset = read_dataset(fetch_dataset(name, folder) if data is None else data)
     result = run_matbench(
         name,
         dataset,
-        out=out or Path("runs") / f"{name}-{model or settings.model_kind}",
+        out=out or Path("runs") / f"{name}-{model or chosen.model_kind}",
         model=model,
         target=target,
-        config=settings,
+        config=chosen,
         seed=seed,
-        on_fold=lambda model, number, score: say(f"{model}, fold {number}: {score:.4g}"),
+        on_fold=say_fold,
     )
-    if json:
-        print_json(result.validation.summary().to_dict(orient="records"))
-    else:
-        print_lines(result.validation.summary().to_string(index=False).split("\n"))
+    print_table(result.validation.summary(), json=json)
     say(*result.notes, f"page: {result.file.parent / 'report.html'}")
     print_lines([str(result.file)])
     return 0

@@ -2,53 +2,52 @@
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated
 
-from cyclopts import Parameter
-from cyclopts.validators import Number
-
+from xtalgraph.cli.options import (
+    Compute,
+    Model,
+    SkipBad,
+    Structures,
+    UsageError,
+    choose_device,
+    default,
+)
 from xtalgraph.cli.output import refuse_table, say
-from xtalgraph.cli.quick_start import load_without_what_is_not_used
 from xtalgraph.cli.streams import DomainWarning, RejectedStream, TableStream
-from xtalgraph.cli.usage_error import UsageError
 from xtalgraph.errors import BadDataset
 
 
 def predict(
-    model: str,
+    model: Model,
     /,
-    *inputs: str,
-    out: Path | None = None,
-    skip_bad: Annotated[bool, Parameter(negative=())] = False,
-    device: str = "cpu",
-    threads: Annotated[int, Parameter(validator=Number(gte=1))] = 1,
+    *inputs: Structures,
+    out: Annotated[Path | None, default("CSV to stdout")] = None,
+    skip_bad: SkipBad = False,
+    compute: Compute = Compute(),
 ) -> int:
-    """Predict crystals with a trained model.
+    """Predict properties of crystals with a trained model.
 
     The table has the column `id`, then `<target> [unit]`; for a classification the class and a
     probability for each class. A calibrated model adds `<target> uncertainty [unit]`, half the
     width of the interval that holds the true value nine times in ten, and `domain` (in, edge, out)
-    with its reason: out of its domain a model has no business answering. Crystals that cannot be
-    read or predicted are listed with their reason, the rest is predicted, and the exit status is 1
-    unless --skip-bad is given.
+    with its reason: predictions for crystals out of the model's domain are not reliable. Crystals
+    that cannot be read or predicted are listed with their reason, the rest is predicted, and the
+    exit status is 1 unless --skip-bad is given.
 
     Parameters
     ----------
-    model: str
-        The name of a shipped model (xtalgraph models lists them), a run folder, an ensemble, a
-        model file, or hf:OWNER/NAME.
-    inputs: str
-        Structure files, folders, globs or tables; no targets are needed.
     out: Path
-        File for the table (.csv, .parquet or .json); CSV to stdout where it is not given. What was
-        left out is listed in OUT.rejected.csv.
-    skip_bad: bool
-        Bad crystals are reported, and no failure.
-    device: str
-        Where the network runs: cpu, cuda, mps.
-    threads: int
-        Processor threads.
+        File for the table (.csv, .parquet or .json).
+
+    Examples
+    --------
+    xtalgraph predict formation-energy new_crystals/ --out predictions.csv
     """
     if not inputs:
         raise UsageError("nothing to predict. Name structure files, folders, globs or tables.")
@@ -57,12 +56,12 @@ def predict(
     from xtalgraph.prediction import load_model, predict_source
     from xtalgraph.threads import limit_threads
 
-    limit_threads(threads)
-    predictor = load_model(model, device=device)
+    limit_threads(compute.threads)
+    predictor = load_model(model, device=choose_device(compute.device))
     source = list(inputs) if len(inputs) > 1 else inputs[0]
     outside = DomainWarning()
     with TableStream(out) as table, RejectedStream(out) as rejected:
-        for result in predict_source(predictor, source, n_threads=threads):
+        for result in predict_source(predictor, source, n_threads=compute.threads):
             table.write(result.to_columns())
             rejected.add(result.rejected)
             outside.add(result.ids, result.domain or (), result.domain_reason)
@@ -73,3 +72,28 @@ def predict(
     if out is not None:
         say(f"{table.n_rows} crystals predicted: {out}")
     return 1 if rejected.n_rows and not skip_bad else 0
+
+
+def load_without_what_is_not_used() -> None:
+    """Load numba without scipy's linear algebra and jaxtyping without `unittest.mock`.
+
+    Together they are a sixth of a short start. Numba needs the former to compile `np.cov`, which no
+    loop of ours has; jaxtyping needs the latter, which imports asyncio, for an import hook of
+    tests. Only a process of our own may do so: in another one, somebody's loop or test may need
+    them. Whoever imports them later gets them whole.
+    """
+    mock = ModuleType("unittest.mock")
+    mock.patch = None  # type: ignore[attr-defined]
+    _load_while_hidden("jaxtyping", "unittest.mock", mock)
+    if find_spec("scipy") is not None:
+        _load_while_hidden("numba.np.arraymath", "scipy.linalg", None)
+
+
+def _load_while_hidden(wanted: str, hidden: str, instead: ModuleType | None) -> None:
+    if wanted in sys.modules or hidden in sys.modules:
+        return
+    sys.modules[hidden] = instead  # type: ignore[assignment]  # None: as if it were not there
+    try:
+        import_module(wanted)
+    finally:
+        del sys.modules[hidden]

@@ -11,8 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
-from xtalgraph.cli.output import plain, rejected_path, say
+from xtalgraph.cli.output import rejected_path, say
 from xtalgraph.errors import Rejected, summarise
+from xtalgraph.files import plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,8 +105,9 @@ class RejectedStream:
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
         self.table.__exit__(kind, error, traceback)
-        if error is None and not self.n_rows and self.table.path is not None:
-            self.table.path.unlink(missing_ok=True)  # it would be of an earlier table
+        path = self.table.path
+        if error is None and not self.n_rows and path is not None and path.is_file():
+            path.unlink()  # it would be of an earlier table
 
     def tell(self) -> None:
         """Say how many were left out and why, and where the list is."""
@@ -117,6 +119,15 @@ class RejectedStream:
     def summary(self) -> str:
         """Give the first reasons, one a line, and how many more there are."""
         return _summarise(self.first, self.n_rows)
+
+
+def report_rejected(rejected: Sequence[Rejected], out: Path | None) -> None:
+    """Say which rows were left out and why, and list them beside the result."""
+    if rejected and out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    with RejectedStream(out) as stream:
+        stream.add(rejected)
+    stream.tell()
 
 
 class DomainWarning:

@@ -3,110 +3,111 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from xtalgraph.cli.output import print_lines, report_rejected, say
+from xtalgraph.cli.options import (
+    Data,
+    Device,
+    Settings,
+    SkipBad,
+    Split,
+    Target,
+    Task,
+    UsageError,
+    default,
+)
+from xtalgraph.cli.output import print_lines, print_table, say
 from xtalgraph.cli.progress import training_bar
-from xtalgraph.cli.usage_error import UsageError
+from xtalgraph.cli.streams import report_rejected
 from xtalgraph.errors import Rejected
 
 if TYPE_CHECKING:
     from xtalgraph.data import Dataset
-    from xtalgraph.training import RunConfig, TrainedRun
-
-Options = dict[str, object]  # by name, None where not given
-Settings = Annotated[list[str] | None, Parameter(name="--set", negative=())]
+    from xtalgraph.training import TrainedRun
 
 
-def train(
-    data: str | None = None,
-    /,
-    *,
-    target: str | None = None,
-    task: str | None = None,
-    preset: str | None = None,
-    config: Path | None = None,
-    set: Settings = None,
-    split: str | None = None,
-    start_from: Annotated[str | None, Parameter(name="--from")] = None,
-    freeze: str | None = None,
-    epochs: int | None = None,
-    seed: int | None = None,
-    out: Path | None = None,
-    resume: Path | None = None,
-    skip_bad: Annotated[bool, Parameter(negative=())] = False,
-    accelerator: str | None = None,
-    devices: str | None = None,
-    num_nodes: int | None = None,
-    strategy: str | None = None,
-    precision: str | None = None,
-) -> int:
-    """Train a network on a data set and leave a run folder: model, figures, report.
+@Parameter(name="*", group="Settings")
+@dataclass(frozen=True)
+class Overrides:
+    """Settings of `train` that have an option of their own; None where it is not given.
 
     Parameters
     ----------
-    data: str
-        A folder, a table, or `mp-sample` for the embedded data set. With --resume it is needed only
-        where the data have been moved.
-    target: str
-        The column to learn; several, separated by commas, are learned together.
-    task: str
-        regression, where not given, or classification.
-    preset: str
-        default, or paper: the settings of the code of 2018.
-    config: Path
-        TOML file with settings; what it leaves out is the preset's.
-    set: list[str]
-        One setting, as in --set model.pooling=max; may be given again.
-    split: str
-        0.6,0.2,0.2 (ratios, where not given) | 500,100,100 (sizes) |
-        column:NAME[:train=A+B,test=C] | file:PATH | group:formula[:ratios] |
-        group:crystal_system[:ratios] | element:Sr.
-    start_from: str
-        A trained model whose weights the run begins with: fine-tuning. The name of a shipped
-        model, hf:OWNER/NAME, a run folder, a model file, or a checkpoint of the 2018 code
-        (.pth.tar); of an ensemble the first member, or NAME/member-2. Network and graph are
-        that model's.
-    freeze: str
-        What of those weights stays as it is: none, where not given, or convolutions: all but the
-        layers after pooling.
     epochs: int
-        Passes over the training part.
+        Number of passes over the training part.
     seed: int
-        Of the initial weights, the batches and dropout (the split has train.split_seed).
-    out: Path
-        The run folder; runs/DATA-TARGET where not given.
-    resume: Path
-        A run folder to continue, with its own data and settings.
-    skip_bad: bool
-        Leave out crystals that cannot be read, and list them in OUT.rejected.csv.
-    accelerator: str
-        As Lightning's Trainer takes it: auto, cpu, gpu, mps.
+        Random seed of the initial weights, the batches and dropout (train.split_seed is that of
+        the split).
+    freeze: str
+        With --from: which of the weights stay as they are: none, or convolutions for all but the
+        layers after pooling.
     devices: str
-        Processes on this machine.
+        Processes on this machine: a number, auto for all devices, or their numbers, as in 0,2.
     num_nodes: int
-        Machines.
+        Number of machines.
     strategy: str
-        As Lightning's Trainer takes it: auto, ddp, …
+        How several processes share the work: auto, ddp, …
     precision: str
-        32-true, 64-true, 16-mixed, bf16-mixed.
+        32-true, 64-true, 16-mixed or bf16-mixed.
     """
-    machine: Options = {"accelerator": accelerator, "devices": devices, "num_nodes": num_nodes}
-    machine |= {"strategy": strategy, "precision": precision, "epochs": epochs, "seed": seed}
-    machine |= {"freeze": freeze}
+
+    epochs: Annotated[int | None, default("100; paper: 30")] = None
+    seed: Annotated[int | None, default("0")] = None
+    freeze: Annotated[str | None, default("none")] = None
+    accelerator: Annotated[Device | None, default("auto")] = None
+    devices: Annotated[str | None, default("1")] = None
+    num_nodes: Annotated[int | None, default("1")] = None
+    strategy: Annotated[str | None, default("auto")] = None
+    precision: Annotated[str | None, default("32-true")] = None
+
+
+def train(
+    data: Annotated[Data | None, default("with --resume: the data of the run")] = None,
+    /,
+    *,
+    target: Annotated[Target | None, default("none: needed unless a run is resumed")] = None,
+    task: Annotated[Task, default("regression")] = None,
+    split: Split = None,
+    start_from: Annotated[str | None, Parameter(name="--from"), default("random weights")] = None,
+    out: Annotated[Path | None, default("runs/DATA-TARGET")] = None,
+    resume: Annotated[Path | None, default("a new run")] = None,
+    skip_bad: SkipBad = False,
+    settings: Settings = Settings(),
+    overrides: Overrides = Overrides(),
+) -> int:
+    """Train a network on a data set and write a run folder: model, figures, report.
+
+    Parameters
+    ----------
+    start_from: str
+        Fine-tuning: a trained model whose weights the run begins with; network and graph are that
+        model's. The name of a shipped model, hf:OWNER/NAME, a run folder, a model file, or a
+        checkpoint of the 2018 code (.pth.tar); of an ensemble the first member, or NAME/member-2.
+    out: Path
+        The run folder.
+    resume: Path
+        The folder of an interrupted run, to be continued with its own data and settings. DATA is
+        then only needed if they have been moved.
+
+    Examples
+    --------
+    xtalgraph train my_data.csv --target band_gap --out runs/gap
+    xtalgraph train my_data.csv --target band_gap --set train.epochs=200
+    xtalgraph train --resume runs/gap
+    """
+    chosen = {name: value for name, value in asdict(overrides).items() if value is not None}
     if resume is not None:
-        others: Options = {"target": target, "task": task, "preset": preset, "config": config}
-        others |= {"set": set, "split": split, "out": out, "from": start_from, **machine}
-        return resume_training(resume, data, others)
+        others = {"target": target, "task": task, "split": split, "out": out, "from": start_from}
+        return resume_training(resume, data, {**others, **asdict(settings), **chosen})
     if data is None or target is None:
         raise UsageError("name the data and --target, or a run folder to --resume.")
-    assignments = [*(set or []), *assign(machine)]
-    settings = choose_config(preset or "default", config, assignments, start_from)
+    config = settings.choose(assign(chosen), start_from)
     from xtalgraph.data import read_dataset
     from xtalgraph.training import train as train_network
 
@@ -117,18 +118,16 @@ def train(
     task = task or "regression"
     with training_bar() as show, told_how_to_resume(out):
         run = train_network(
-            dataset, target, task=task, config=settings, split=split, out=out, on_progress=show
+            dataset, target, task=task, config=config, split=split, out=out, on_progress=show
         )
     return finish(run, dataset)
 
 
-def resume_training(folder: Path, data: str | None, others: Options) -> int:
+def resume_training(folder: Path, data: str | None, others: Mapping[str, object]) -> int:
     """Continue a run with its own settings, which is why no others may be given."""
     given = [f"--{name.replace('_', '-')}" for name, value in others.items() if value is not None]
     if given:
-        raise UsageError(
-            f"--resume goes on with the run's own settings; leave out {', '.join(given)}."
-        )
+        raise UsageError(f"--resume uses the settings of the run; leave out {', '.join(given)}.")
     from xtalgraph.data import read_dataset
     from xtalgraph.training import resume_run
 
@@ -139,46 +138,28 @@ def resume_training(folder: Path, data: str | None, others: Options) -> int:
     return finish(run, dataset)
 
 
-def choose_config(
-    preset_name: str, file: Path | None, settings: list[str], model: str | None = None
-) -> RunConfig:
-    """Give the settings of a preset, changed by a file, changed by single assignments.
-
-    Where a model to start from is named, those of network and graph are its own.
-    """
-    from xtalgraph.training import apply_overrides, preset, read_config, start_from
-
-    config = preset(preset_name)
-    if model is not None:
-        config = start_from(model, config)
-        settings = [*settings, *assign({"start_from": config.train.start_from})]
-        say(f"starting from {config.train.start_from}")
-    if file is not None:
-        config = read_config(file, config)
-    return apply_overrides(config, settings)
-
-
-def assign(options: Options) -> list[str]:
+def assign(options: Mapping[str, object]) -> list[str]:
     """Give the assignments to the section `train` that options stand for.
 
-    >>> assign({"epochs": 3, "precision": "16-mixed", "devices": "2", "seed": None})
-    ['train.epochs=3', 'train.precision="16-mixed"', 'train.devices=2']
+    >>> assign({"epochs": 3, "precision": "16-mixed", "devices": "2", "accelerator": "cuda"})
+    ['train.epochs=3', 'train.precision="16-mixed"', 'train.devices=2', 'train.accelerator="gpu"']
     """
+    if options.get("accelerator") == "cuda":
+        options = {**options, "accelerator": "gpu"}
     return [
         f"train.{name}={value if name == 'devices' else json.dumps(value)}"
         for name, value in options.items()
-        if value is not None
     ]
 
 
 @contextmanager
 def told_how_to_resume(folder: Path) -> Iterator[None]:
-    """Say how a run that is stopped by Ctrl-C can be continued, if it can."""
+    """Say how a run that is interrupted by Ctrl-C can be resumed, if it can."""
     try:
         yield
     except KeyboardInterrupt:
         if (folder / "last.ckpt").exists():
-            say(f"to go on from the last whole epoch: xtalgraph train --resume {folder}")
+            say(f"to resume after the last complete epoch: xtalgraph train --resume {folder}")
         raise
 
 
@@ -187,7 +168,7 @@ def finish(run: TrainedRun, dataset: Dataset | None) -> int:
     if run.rank:
         return 0
     if run.was_finished and (run.folder / "report.html").exists():
-        say(f"{run.folder}: this run was finished; nothing to do.")
+        say(f"{run.folder}: this run is finished already; nothing to do.")
         return 0
     from xtalgraph.evaluation import evaluate, report_run
     from xtalgraph.training import read_run_dataset
@@ -196,7 +177,7 @@ def finish(run: TrainedRun, dataset: Dataset | None) -> int:
     part = "test" if (run.folder / "test_predictions.csv").exists() else "validation"
     print_lines([f"{part} part:"])
     evaluation = evaluate(run.folder, dataset, part=part)
-    print_lines(evaluation.table().to_string(index=False).split("\n"))
+    print_table(evaluation.table())
     page = report_run(run.folder, dataset, evaluation=evaluation)
     say(f"run folder: {run.folder}", f"report: {page}")
     return 0

@@ -6,93 +6,75 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-
-from xtalgraph.cli.opening import load_inputs
-from xtalgraph.cli.output import print_json, print_lines, say
-from xtalgraph.cli.train import Settings, choose_config
+from xtalgraph.cli.options import (
+    DEFAULT_SPLIT,
+    Data,
+    Settings,
+    Split,
+    Study,
+    default,
+    result_folder,
+)
+from xtalgraph.cli.output import print_table, say
 
 
 def tune(
-    data: str,
+    data: Data,
     /,
     *,
-    target: str,
     trials: int = 20,
-    minutes: float | None = None,
-    space: Path | None = None,
-    task: str | None = None,
-    split: str = "0.6,0.2,0.2",
-    preset: str = "default",
-    config: Path | None = None,
-    set: Settings = None,
+    minutes: Annotated[float | None, default("no limit")] = None,
+    space: Annotated[Path | None, default("a space for the network of the settings")] = None,
+    split: Split = None,
     seed: int = 0,
-    out: Path | None = None,
-    skip_bad: Annotated[bool, Parameter(negative=())] = False,
-    json: Annotated[bool, Parameter(negative=())] = False,
+    out: Annotated[Path | None, result_folder("runs/DATA-TARGET-tune")] = None,
+    study: Study,
+    settings: Settings = Settings(),
 ) -> int:
     """Search for better settings on the validation part, and write best.toml for `train`.
 
-    Needs the extra `tune` (Optuna). The test part is never looked at. Called again with the same
-    --out it goes on, also after it was killed.
+    Needs the extra `tune` (Optuna). The test part is never used. If interrupted, rerun the command
+    to resume.
 
     Parameters
     ----------
-    data: str
-        A folder, a table, or `mp-sample` for the embedded data set.
-    target: str
-        The column to learn; several, separated by commas, are learned together.
     trials: int
-        How many in all, with those of earlier calls.
+        Number of trials in all, those of earlier calls included.
     minutes: float
-        Stop after so long, at the end of an epoch.
+        Stop after so many minutes, at the end of an epoch.
     space: Path
-        TOML file of what is searched: a list is a choice, as in pooling = ["mean", "max"], and
-        { low = 1e-3, high = 2e-2, log = true } a range, under [graph], [model] and [train].
-    task: str
-        regression or classification; by itself, columns of numbers are regressed.
-    split: str
-        As `train` takes it.
-    preset: str
-        default or paper: what is not searched.
-    config: Path
-        TOML file with what is not searched.
-    set: list[str]
-        One setting, as in --set train.epochs=30; may be given again.
+        TOML file of what is searched, under [graph], [model] and [train]: a list is a choice, as in
+        pooling = ["mean", "max"], and { low = 1e-3, high = 2e-2, log = true } a range.
     seed: int
-        Of the search.
-    out: Path
-        Folder of the trials, best.toml and the page; runs/DATA-TARGET-tune where not given.
-    skip_bad: bool
-        Leave out crystals that cannot be read, and list them.
-    json: bool
-        Print the trials for a program.
+        Random seed of the search.
+
+    Examples
+    --------
+    xtalgraph tune my_data.csv --target band_gap --trials 50
     """
-    from xtalgraph.evaluation.labels import guess_task
     from xtalgraph.studies.search_space import read_space
     from xtalgraph.studies.tuning import tune as run
     from xtalgraph.studies.tuning_result import BEST
 
-    chosen = choose_config(preset, config, set or [])
+    chosen = settings.choose()
     searched = None if space is None else read_space(space)
-    dataset, names, out = load_inputs(data, target, skip_bad, out, "tune")
+    dataset, out = study.load_inputs(data, out, "tune")
     result = run(
         dataset,
-        names,
+        study.names,
         out=out,
-        task=task or guess_task(dataset, names),
+        task=study.choose_task(dataset),
         config=chosen,
-        split=split,
+        split=split or DEFAULT_SPLIT,
         space=searched,
         n_trials=trials,
         minutes=minutes,
         seed=seed,
         on_trial=_say_trial,
     )
-    if json:
-        print_json(result.trials.to_dict(orient="records"))
-    else:
-        print_lines(result.trials.sort_values("score").to_string(index=False).split("\n"))
+    print_table(
+        result.trials if study.json else result.trials.sort_values("score"), json=study.json
+    )
     say(f"best settings: {out / BEST}", f"report: {out / 'report.html'}")
     return 0
 

@@ -5,6 +5,7 @@ from .dataset import (
     Dataset as Dataset,
     draw_sample as draw_sample,
     join_datasets as join_datasets,
+    order_classes as order_classes,
 )
 from .ionic.making import (
     make_ionic_dataset as make_ionic_dataset,

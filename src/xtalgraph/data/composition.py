@@ -7,31 +7,30 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from xtalgraph.structures.elements import SYMBOLS, atomic_number
+from xtalgraph.structures.elements import FORMULA_ORDER, SYMBOLS, atomic_number
 from xtalgraph.structures.store import CrystalStore
 
-_ALPHABETICAL = np.argsort(np.argsort(SYMBOLS, stable=True), stable=True)  # rank by atomic number
-_SYMBOL_OF_RANK = sorted(SYMBOLS)
+_RANK = np.array([len(SYMBOLS) - 1, *map(FORMULA_ORDER.index, SYMBOLS[1:])])  # by atomic number
 
 
 def reduced_formulas(store: CrystalStore) -> list[str]:
-    """Give `Crystal.reduced_formula` of each crystal (`O3SrTi`), about 2 µs a crystal.
+    """Give `Crystal.reduced_formula` of each crystal (`SrTiO3`), about 2 µs a crystal.
 
     >>> from xtalgraph.structures import Crystal
     >>> salt = Crystal(np.eye(3), np.zeros((4, 3)), [11, 17, 17, 11])
     >>> reduced_formulas(CrystalStore.from_crystals([salt]))
-    ['ClNa']
+    ['NaCl']
     """
     crystal = np.repeat(np.arange(len(store)), store.n_atoms)
     keys, counts = np.unique(
-        crystal * len(SYMBOLS) + _ALPHABETICAL[store.atomic_numbers], return_counts=True
+        crystal * len(SYMBOLS) + _RANK[store.atomic_numbers], return_counts=True
     )
     starts = np.searchsorted(keys, np.arange(len(store) + 1) * len(SYMBOLS))
     ranks = (keys % len(SYMBOLS)).tolist()
     factors = np.gcd.reduceat(counts, starts[:-1]) if len(store) else counts
     reduced = (counts // np.repeat(factors, np.diff(starts))).tolist()
     parts = [
-        f"{_SYMBOL_OF_RANK[rank]}{count if count > 1 else ''}"
+        f"{FORMULA_ORDER[rank]}{count if count > 1 else ''}"
         for rank, count in zip(ranks, reduced, strict=True)
     ]
     bounds = starts.tolist()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -29,7 +29,8 @@ class Dataset:
 
     `columns` holds everything of the source but the structures, under plain names; `targets` has
     the unit of each numeric column. Columns of texts and of true/false may be class labels.
-    `checksum` is the SHA-256 of the files the data came from.
+    `checksum` is the SHA-256 of the files the data came from. `source` names them in messages;
+    `paths` is what `read_dataset` takes to read them again, and empty for data made in memory.
 
     >>> import pandas as pd
     >>> from xtalgraph.structures import Crystal
@@ -47,6 +48,7 @@ class Dataset:
     targets: dict[str, Target]
     source: str
     checksum: str
+    paths: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.columns) != len(self.crystals):
@@ -167,6 +169,25 @@ class Dataset:
         return [id for id, count in Counter(self.ids.tolist()).items() if count > 1]
 
 
+def order_classes(labels: Iterable[str | None]) -> tuple[str, ...]:
+    """Give the classes that occur among labels, in the one order that all of xtalgraph uses.
+
+    Numbers come first and by size, so that class `10` follows class `9`; texts by the alphabet.
+
+    >>> order_classes(["10", "2.5", "metal", None, "-1", "0"])
+    ('-1', '0', '2.5', '10', 'metal')
+    """
+    return tuple(sorted({label for label in labels if label is not None}, key=_class_key))
+
+
+def _class_key(label: str) -> tuple[bool, float, str]:
+    try:
+        number = float(label)
+    except ValueError:
+        number = np.nan
+    return (False, number, label) if np.isfinite(number) else (True, 0.0, label)
+
+
 def draw_sample(
     dataset: Dataset, size: int, *, max_atoms: int | None = None, seed: int = 0
 ) -> Dataset:
@@ -209,6 +230,7 @@ def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
         kept,
         ", ".join(dataset.source for dataset in datasets),
         checksum_texts(dataset.checksum for dataset in datasets),
+        tuple(path for dataset in datasets for path in dataset.paths),
     )
 
 

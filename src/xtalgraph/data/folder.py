@@ -40,7 +40,7 @@ def read_folder(table: Path, rejected: list[Rejected] | None = None) -> Dataset:
     columns, targets = read_columns(frame, texts=True)
     name = plain_name(table.parent if table.name == TABLE_NAME else table)
     store = CrystalStore.from_crystals(crystals)
-    return Dataset(name, store, columns, targets, str(table), checksum)
+    return Dataset(name, store, columns, targets, str(table), checksum, (str(table),))
 
 
 def read_structure_files(
@@ -51,7 +51,7 @@ def read_structure_files(
     store = read_crystals(files, rejected=found)
     settle(found, rejected, source, len(store) + len(found))
     columns = pd.DataFrame(index=pd.RangeIndex(len(store)))
-    return Dataset(name, store, columns, {}, source, checksum_files(files))
+    return Dataset(name, store, columns, {}, source, checksum_files(files), (source,))
 
 
 def _read_with_checksum(

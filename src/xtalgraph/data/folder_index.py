@@ -15,7 +15,8 @@ from xtalgraph.data.flat_crystals import describe_problem
 from xtalgraph.data.sources import TABLE_NAME, find_structure_names, plain_name
 from xtalgraph.errors import BadCrystal, BadDataset, Rejected
 from xtalgraph.structures import Crystal, CrystalStore
-from xtalgraph.structures.reading import only_one, read_bytes, read_file, stem_of_name
+from xtalgraph.structures.formats import FORMATS
+from xtalgraph.structures.reading import only_one, read_bytes, read_file
 
 _ROWS = 2048  # read at a time
 
@@ -115,7 +116,7 @@ def part_rows(
 def _index_files(folder: Path) -> dict[str, str]:
     """Give the names of structure files by themselves, and without their suffixes."""
     names = find_structure_names(folder)[::-1]
-    return {stem_of_name(name): name for name in names} | {name: name for name in names}
+    return {FORMATS.stem(name): name for name in names} | {name: name for name in names}
 
 
 def _read_rows_of(table: Path) -> list[list[str]]:

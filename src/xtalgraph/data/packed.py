@@ -91,7 +91,8 @@ def read_packed(folder: Path) -> Dataset:
     arrays = {name: _map(folder, name, facts) for name in _ARRAYS}
     targets = {target["name"]: Target(**target) for target in facts["targets"]}
     store = CrystalStore(**arrays, offsets=offsets, ids=ids)
-    return Dataset(facts["name"], store, columns, targets, str(folder), facts["checksum"])
+    paths = (str(folder),)
+    return Dataset(facts["name"], store, columns, targets, str(folder), facts["checksum"], paths)
 
 
 def _write(paths: list[Path], part: Path) -> list[Rejected]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from xtalgraph.data.column_names import find_structure_columns
@@ -51,7 +52,7 @@ def read_dataset(
     if source == REPLACED and not Path(source).exists():
         from xtalgraph.data.ionic.making import make_ionic_dataset
 
-        return make_ionic_dataset()
+        return replace(make_ionic_dataset(), paths=(EMBEDDED,))
     path = Path(source).expanduser()
     if path.is_dir():
         return _read_folder(path, rejected)
@@ -144,4 +145,5 @@ def _read_run(run: Sequence[Path], rejected: list[Rejected]) -> Dataset:
     if len(run) == 1:
         return read_dataset(run[0], rejected=rejected)
     source = ", ".join(str(path) for path in run)
-    return read_structure_files(run, source, "structures", rejected)
+    dataset = read_structure_files(run, source, "structures", rejected)
+    return replace(dataset, paths=tuple(map(str, run)))

@@ -8,12 +8,8 @@ from pathlib import Path
 
 from xtalgraph.data.json_stream import sniff_json
 from xtalgraph.errors import BadDataset
-from xtalgraph.structures.reading import (
-    format_of,
-    format_of_name,
-    is_structure_file,
-    list_structure_names,
-)
+from xtalgraph.structures.formats import FORMATS, Format
+from xtalgraph.structures.reading import list_structure_names
 
 TABLE_NAME = "id_prop.csv"
 """The table of a folder in the layout of 2018."""
@@ -26,8 +22,6 @@ TABLE_SUFFIXES = (".csv", ".csv.gz", ".parquet", ".jsonl", ".jsonl.gz", ".json",
 
 SPREADSHEETS = (".xlsx", ".xls", ".ods")
 """What the name of a table ends in that is not read."""
-
-_FORMATS = ("cif", "poscar", "extxyz", "json")  # where an id has several files, the first wins
 
 
 def table_suffix(path: Path) -> str:
@@ -46,7 +40,7 @@ def is_one_structure(path: Path) -> bool:
     suffix = table_suffix(path)
     if suffix in (".json", ".json.gz"):
         return sniff_json(path) == "structure"
-    return not suffix and is_structure_file(path)
+    return not suffix and FORMATS.find(path.name) is not None
 
 
 def find_structure_files(folder: Path) -> list[Path]:
@@ -56,8 +50,14 @@ def find_structure_files(folder: Path) -> list[Path]:
 
 def find_structure_names(folder: Path) -> list[str]:
     """Give the names of these files."""
-    names = list_structure_names(folder)
-    return sorted(names, key=lambda name: _FORMATS.index(str(format_of_name(name))))
+    return sorted(list_structure_names(folder), key=lambda name: _format(name).priority)
+
+
+def _format(name: str) -> Format:
+    found = FORMATS.find(name)
+    if found is None:
+        raise BadDataset(f"{name} is no structure file. Read are {FORMATS.describe()}.")
+    return found
 
 
 def find_crystal_files(folder: Path) -> list[Path]:
@@ -66,7 +66,7 @@ def find_crystal_files(folder: Path) -> list[Path]:
     JSON beside other structure files is more often a note about them than a structure.
     """
     files = find_structure_files(folder)
-    return [path for path in files if format_of(path) != "json"] or files
+    return [path for path in files if not _format(path.name).is_often_other] or files
 
 
 def require_crystal_files(folder: Path) -> list[Path]:

@@ -23,13 +23,14 @@ from xtalgraph.data.sources import (
     table_suffix,
 )
 from xtalgraph.errors import BadDataset, Rejected, summarise
-from xtalgraph.structures import CrystalStore
-from xtalgraph.structures.reading import iterate_files
+from xtalgraph.structures import Crystal, CrystalStore
+from xtalgraph.structures.reading import iterate_file, name_sources
 
 Piece = tuple[CrystalStore, list[Rejected]]
 """Some thousand crystals, and what could not be read among them."""
 
 _AT_ONCE = 8192  # crystals of a packed folder
+_FILES_AT_ONCE = 2048  # crystals of structure files
 _SHOWN = 10  # reasons of an error
 
 
@@ -66,6 +67,21 @@ def _iterate_source(source: str | Path) -> Iterator[Piece]:
         from xtalgraph.data.read import read_dataset
 
         yield read_dataset(source).crystals, []  # the embedded set, or the reason why not
+
+
+def iterate_files(files: Sequence[Path]) -> Iterator[Piece]:
+    """Give the crystals of files some thousand at a time, and what cannot be read among them."""
+    crystals: list[Crystal] = []
+    problems: list[Rejected] = []
+    for file, name in zip(files, name_sources(list(files)), strict=True):
+        for crystal in iterate_file(file, name, problems):
+            crystals.append(crystal)
+            if len(crystals) >= _FILES_AT_ONCE:
+                yield CrystalStore.from_crystals(crystals), problems.copy()
+                crystals.clear()
+                problems.clear()
+    if crystals or problems:
+        yield CrystalStore.from_crystals(crystals), problems
 
 
 def _match(path: Path) -> list[Path]:

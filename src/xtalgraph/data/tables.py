@@ -73,7 +73,8 @@ def read_table(path: Path, rejected: list[Rejected] | None = None) -> Dataset:
     if id_column is not None and (id_column in ID_NAMES or id_column == INDEX_NAME):
         frame = frame.drop(columns=id_column)
     columns, targets = read_columns(frame[good].reset_index(drop=True), texts=texts)
-    return Dataset(plain_name(path), store, columns, targets, str(path), checksum_files([path]))
+    checksum = checksum_files([path])
+    return Dataset(plain_name(path), store, columns, targets, str(path), checksum, (str(path),))
 
 
 def iterate_crystals(path: Path) -> Iterator[tuple[CrystalStore, list[Rejected]]]:

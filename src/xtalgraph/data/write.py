@@ -14,7 +14,7 @@ from xtalgraph.data.dataset import Dataset
 from xtalgraph.data.sources import TABLE_NAME
 from xtalgraph.errors import BadDataset, UnknownName
 from xtalgraph.structures.elements import SYMBOLS
-from xtalgraph.structures.writing import format_cif
+from xtalgraph.structures.formats.cif import format_cif
 
 STRUCTURE_COLUMNS = ("material_id", "lattice", "species", "frac")
 

@@ -6,5 +6,4 @@ from .scores import (
     Evaluation as Evaluation,
     evaluate as evaluate,
     score as score,
-    tabulate as tabulate,
 )

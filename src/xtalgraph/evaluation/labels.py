@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from xtalgraph.data import order_classes
 from xtalgraph.errors import BadConfig, BadDataset
 from xtalgraph.evaluation.distance_table import Labelled
 from xtalgraph.metrics import MISSING_CLASS, class_indices
@@ -55,7 +56,7 @@ def refuse_unlabelled_targets(
 def choose_task(dataset: Labelled, names: list[str], kind: str = "regression") -> Task:
     """Give the task of learning columns of a data set; the classes are those that occur.
 
-    Numbers among the classes come first and by size, so that class 10 follows class 9.
+    Their order is that of `order_classes`.
     """
     if kind != "classification":
         unknown = [name for name in names if name not in dataset.targets]
@@ -64,9 +65,7 @@ def choose_task(dataset: Labelled, names: list[str], kind: str = "regression") -
         return Task(kind, tuple(dataset.targets[name] for name in names))
     if len(names) != 1:
         raise BadConfig(f"classification is by one target, got {names}.")
-    found = {label for label in dataset.labels(names[0]).tolist() if label is not None}
-    numbers = sorted((label for label in found if label.isdigit()), key=int)
-    classes = (*numbers, *sorted(label for label in found if not label.isdigit()))
+    classes = order_classes(dataset.labels(names[0]).tolist())
     return Task(kind, (dataset.targets.get(names[0], Target(names[0])),), classes)
 
 

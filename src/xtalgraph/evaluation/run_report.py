@@ -1,6 +1,5 @@
 """The page of one run: data, split, scores beside baselines, figures, settings, how to repeat."""
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,15 +9,22 @@ import pandas as pd
 from xtalgraph.data import Dataset
 from xtalgraph.data.splits import read_split
 from xtalgraph.errors import BadCrystal
-from xtalgraph.evaluation.page_parts import describe_source, name_source
 from xtalgraph.evaluation.scores import SPLITS, Evaluation, evaluate
 from xtalgraph.report import figures
 from xtalgraph.report.page import (
+    CONFIG,
+    WIDE,
     Picture,
     Report,
     Section,
     Table,
+    describe_data,
+    describe_repeat,
+    describe_targets,
     file_name,
+    name_source,
+    name_task,
+    write_command,
     write_report,
 )
 from xtalgraph.structures.crystal import Crystal
@@ -28,7 +34,7 @@ from xtalgraph.units import Target
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-HISTORY, CONFIG = "history.csv", "config.toml"  # as a run folder has them
+HISTORY = "history.csv"  # as a run folder has it
 NO_SYSTEM = "not found"
 MANY = 5000  # crystals above which their symmetry is not searched for a figure (about 1 ms each)
 MIN_FOR_ELEMENTS = 50  # scored crystals from which on errors by element say something
@@ -51,14 +57,14 @@ def report_run(
     folder = Path(folder)
     evaluation = evaluation or evaluate(folder, dataset, part=part, baselines=baselines)
     history = pd.read_csv(folder / HISTORY) if (folder / HISTORY).is_file() else None
-    names = ", ".join(target.name.replace("_", " ") for target in evaluation.task.targets)
     sections = (
         _describe_result(evaluation),
         Section("Figures", pictures=tuple(draw_evaluation(evaluation, dataset, history))),
         _describe_data(folder, dataset),
         _describe_settings(folder, dataset, evaluation),
     )
-    report = Report(f"{names}: {dataset.name}", sections, evaluation.to_json())
+    title = f"{describe_targets(evaluation.task)}: {dataset.name}"
+    report = Report(title, sections, evaluation.to_json())
     return write_report(folder if out is None else out, report)
 
 
@@ -69,7 +75,7 @@ def draw_evaluation(
     pictures = []
     if history is not None and len(history):
         words = "Loss of both parts and validation score over epochs; the dot marks the best epoch."
-        pictures.append(Picture("learning_curves", figures.learning_curves(history), words, 860))
+        pictures.append(Picture("learning_curves", figures.learning_curves(history), words, WIDE))
     if evaluation.task.kind == "classification":
         return pictures + _draw_classes(evaluation)
     crystals = dataset.crystals.take(evaluation.rows)
@@ -81,7 +87,7 @@ def draw_evaluation(
             continue
         drawn = figures.error_by_element(crystals, errors, unit=target.unit, min_crystals=3)
         words = "Mean absolute error of the crystals with each element, and their number."
-        pictures.append(Picture(file_name(f"elements_{target.name}"), drawn, words, 860))
+        pictures.append(Picture(file_name(f"elements_{target.name}"), drawn, words, WIDE))
         if len(set(crystals.n_atoms[known].tolist())) > 1:
             drawn = figures.error_by_size(crystals.n_atoms, errors, unit=target.unit)
             words = "Error by the size of the cell."
@@ -154,24 +160,18 @@ def _describe_result(evaluation: Evaluation) -> Section:
 
 
 def _describe_data(folder: Path, dataset: Dataset) -> Section:
-    words = [f"{dataset.name}: {len(dataset):,} crystals, {describe_source(dataset)}."]
-    if dataset.checksum:
-        words.append(f"SHA-256 of the data: {dataset.checksum}")
-    if (folder / SPLITS).is_file():
-        split = read_split(folder / SPLITS, dataset)
-        words.append(f"Split: {split.describe()}; written down in {SPLITS}.")
-    return Section("Data and split", tuple(words))
+    if not (folder / SPLITS).is_file():
+        return describe_data(dataset)
+    split = read_split(folder / SPLITS, dataset)
+    return describe_data(dataset, f"Split: {split.describe()}; see {SPLITS}.")
 
 
 def _describe_settings(folder: Path, dataset: Dataset, evaluation: Evaluation) -> Section:
-    targets = ",".join(target.name for target in evaluation.task.targets)
-    source = shlex.quote(name_source(dataset))
+    source, config = name_source(dataset), folder / CONFIG
+    options = name_task(evaluation.task) | {"config": config, "split": f"file:{folder / SPLITS}"}
     lines = [
-        f"xtalgraph train {source} --target {targets} --task {evaluation.task.kind} \\",
-        f"    --config {folder / CONFIG} --split file:{folder / SPLITS} --out AGAIN",
-        f"xtalgraph evaluate AGAIN {source} --split {evaluation.part}",
+        write_command("train", source, options | {"out": "AGAIN"}),
+        write_command("evaluate AGAIN", source, {"split": evaluation.part}),
     ]
-    settings = folder / CONFIG
-    text = settings.read_text(encoding="utf-8") if settings.is_file() else ""
-    words = "The commands that repeat this run, and below them all of its settings."
-    return Section("Settings and how to repeat", (words,), verbatim="\n".join([*lines, "", text]))
+    text = config.read_text(encoding="utf-8") if config.is_file() else ""
+    return describe_repeat("\n".join(lines), text)

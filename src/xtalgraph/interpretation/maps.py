@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Float64
 
+from xtalgraph.errors import BadConfig
 from xtalgraph.nn import SavedModel, element_table
 from xtalgraph.report.figures.style import (
     COLOURS,
@@ -36,8 +37,11 @@ def draw_element_map(saved: SavedModel) -> Figure:
     """Draw the vectors with which the network begins, of the elements that it was trained on."""
     numbers = torch.tensor([atomic_number(symbol) for symbol in saved.elements])
     device = next(saved.network.parameters()).device
+    first = getattr(saved.network, "element_vectors", None)
+    if first is None:
+        raise BadConfig("this model has no element vectors to draw.")
     with torch.inference_mode():
-        vectors = saved.network.element_vectors(numbers.to(device)).double().cpu().numpy()
+        vectors = first(numbers.to(device)).double().cpu().numpy()
     places, shares = _project(vectors)
     figure, axes = new_figure(COLUMN_WIDTH + 1.2, 3.8)
     blocks = element_table()["block"]

@@ -20,13 +20,13 @@ from torch import Tensor
 
 from xtalgraph.errors import BadCheckpoint
 from xtalgraph.graphs import GraphConfig
-from xtalgraph.nn.cgcnn.config import SUFFIX_OF_2018, CgcnnConfig
-from xtalgraph.nn.cgcnn.network import Cgcnn
-from xtalgraph.nn.cgcnn.weights_2018 import config_of_2018_state, from_2018_state
+from xtalgraph.nn.cgcnn import Cgcnn
+from xtalgraph.nn.configs import SUFFIX_OF_2018, CgcnnConfig
 from xtalgraph.nn.element_properties import N_COMPONENTS
 from xtalgraph.nn.normaliser import Normaliser
 from xtalgraph.nn.saved_model import SavedModel
 from xtalgraph.nn.task import Task
+from xtalgraph.nn.weights_2018 import config_of_2018_state, from_2018_state
 from xtalgraph.structures.elements import SYMBOLS
 from xtalgraph.units import KNOWN_TARGETS, Target
 

@@ -24,17 +24,19 @@ from safetensors import SafetensorError
 
 from xtalgraph.errors import BadCheckpoint, XtalgraphError
 from xtalgraph.graphs.config import GraphConfig
-from xtalgraph.nn.cgcnn.config import SUFFIX_OF_2018
+from xtalgraph.nn.configs import SUFFIX_OF_2018
 from xtalgraph.nn.normaliser import Normaliser
 from xtalgraph.nn.quantization import restore_weights, store_weights
-from xtalgraph.nn.registry import find_model, model_name
+from xtalgraph.nn.registry import NETWORKS, network_name
 from xtalgraph.nn.saved_model import SavedModel
 from xtalgraph.nn.task import Task
+from xtalgraph.settings import decisive_settings
 from xtalgraph.units import Target
 
 FORMAT = 1  # raised whenever a file of today could not be read by the code of yesterday
 FORMAT_OF_INTEGERS = 2  # with weights as int8, which code that knows 1 alone would take for numbers
 DESCRIPTION, WEIGHTS = "model.json", "model.safetensors"
+ADDED_SETTINGS = {"radial_basis": "gaussian"}  # with what files of 0.1, which lack them, mean
 RENAMED_SETTINGS = {"bond_ties": "distance_degeneracy"}  # as files of 0.1 spell them
 PICKLES = {".pt", ".pth", ".tar", ".ckpt", ".pkl", ".pickle", ".bin", ".joblib"}
 
@@ -54,9 +56,9 @@ def save_model(saved: SavedModel, folder: str | Path, *, weights: str = "float32
     content = safetensors.numpy.save(store_weights(saved.numbers, weights))
     description = {
         "format": FORMAT_OF_INTEGERS if weights == "int8" else FORMAT,
-        "model": model_name(saved.model_config),
-        "model_config": asdict(saved.model_config),
-        "graph": asdict(saved.graph_config),
+        "model": network_name(saved.model_config),
+        "model_config": decisive_settings(saved.model_config),
+        "graph": decisive_settings(saved.graph_config),
         "task": asdict(saved.task),
         "normaliser": asdict(saved.normaliser) if saved.normaliser else None,
         "elements": list(saved.elements),
@@ -86,7 +88,7 @@ def read_model(path: str | Path) -> SavedModel:
     state = _read_weights(folder / WEIGHTS, description["weights_sha256"])
     try:
         model_config = _rebuild(
-            find_model(description["model"]).config, description["model_config"]
+            NETWORKS[description["model"]].config_class, description["model_config"]
         )
         graph_config = _rebuild(GraphConfig, description["graph"])
         task = _rebuild_task(description["task"])
@@ -184,7 +186,9 @@ def _read_weights(file: Path, expected_sha256: str) -> dict[str, np.ndarray]:
 def _rebuild(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
     """Make a settings object of exactly the fields that were written; no default stands in."""
     values = {RENAMED_SETTINGS.get(name, name): value for name, value in values.items()}
-    names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    fields = dataclasses.fields(kind)  # type: ignore[arg-type]
+    names = {field.name for field in fields if field.compare}
+    values = {name: ADDED_SETTINGS[name] for name in names & set(ADDED_SETTINGS)} | values
     if names != set(values):
         different = ", ".join(sorted(names ^ set(values)))
         raise BadCheckpoint(f"{kind.__name__} differs in the settings {different}.")

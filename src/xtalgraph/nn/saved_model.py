@@ -11,7 +11,13 @@ import numpy as np
 
 from xtalgraph.graphs.config import GraphConfig
 from xtalgraph.nn.normaliser import Normaliser
-from xtalgraph.nn.registry import find_model, model_name
+from xtalgraph.nn.registry import (
+    NETWORKS,
+    Network,
+    NetworkConfig,
+    NumpyNetwork,
+    network_name,
+)
 from xtalgraph.nn.task import Task
 
 
@@ -19,8 +25,8 @@ from xtalgraph.nn.task import Task
 class SavedModel:
     """A network with all that is needed to use it, and to know what it can be used for."""
 
-    weights: Any  # the network, or its numbers by name: then it is built when it is asked for
-    model_config: Any  # the config class of the model's kind, see `MODELS`
+    weights: Network | Mapping[str, np.ndarray]  # by name: the network is built when asked for
+    model_config: NetworkConfig  # of the class of the model's kind, see `NETWORKS`
     graph_config: GraphConfig  # the graphs that it was trained on; others are other questions
     task: Task
     normaliser: Normaliser | None  # None for a classification
@@ -28,13 +34,12 @@ class SavedModel:
     provenance: Mapping[str, Any]  # data checksum, versions, seed, …: for people, JSON values
 
     @cached_property
-    def network(self) -> Any:
+    def network(self) -> Network:
         """The network in torch; one that was read is on the CPU, ready to predict."""
         if not isinstance(self.weights, Mapping):
             return self.weights
-        from xtalgraph.nn.network import build_network  # torch: most predictions do without
-
-        return build_network(self.model_config, self.task.n_outputs, self.numbers)
+        kind = NETWORKS[network_name(self.model_config)]  # loads torch: most predictions do without
+        return kind.restore(self.model_config, self.task.n_outputs, self.numbers)
 
     @cached_property
     def numbers(self) -> Mapping[str, np.ndarray]:
@@ -45,7 +50,7 @@ class SavedModel:
         return {name: value.detach().cpu().numpy().copy() for name, value in state.items()}
 
     @cached_property
-    def in_numpy(self) -> Any:
-        """The network in numpy, or None where it has no such form (see `ModelKind`)."""
-        kind = find_model(model_name(self.model_config))
-        return kind.build_in_numpy(self.model_config, self.task.n_outputs, self.numbers)
+    def in_numpy(self) -> NumpyNetwork | None:
+        """The network in numpy, or None where it has no such form (see `NetworkKind`)."""
+        kind = NETWORKS[network_name(self.model_config)]
+        return kind.restore_in_numpy(self.model_config, self.task.n_outputs, self.numbers)

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float64, Int64
 
 from xtalgraph.errors import BadConfig, UnknownName
 from xtalgraph.units import Target
+
+if TYPE_CHECKING:
+    import pandas
 
 TASK_KINDS = ("regression", "classification")
 
@@ -46,3 +54,36 @@ class Task:
     def n_outputs(self) -> int:
         """Columns that the network gives: one per target, or one per class."""
         return len(self.targets) if self.kind == "regression" else len(self.classes)
+
+    def tabulate(
+        self,
+        ids: Sequence[str],
+        labels: Float64[np.ndarray, "n_rows n_targets"] | Int64[np.ndarray, "n_rows"],
+        predicted: Float64[np.ndarray, "n_rows n_outputs"],
+    ) -> pandas.DataFrame:
+        """Give a table of true and predicted values, units in the header.
+
+        Args:
+            ids: Of the rows.
+            labels: In the units of the targets, NaN where missing; or class numbers, -1 where
+                missing.
+            predicted: In the units of the targets; or a probability of each class.
+
+        Returns:
+            `id`, then `NAME true [UNIT]` and `NAME predicted [UNIT]` of each target; or `NAME
+            true`, `NAME predicted` and a `probability CLASS` of each class.
+        """
+        import pandas as pd
+
+        columns: dict[str, object] = {"id": np.array(ids, dtype=object)}
+        if self.kind == "classification":
+            name, classes = self.targets[0].name, np.array([*self.classes, None], dtype=object)
+            columns[f"{name} true"] = classes[labels]  # -1, a missing label, is the None at the end
+            columns[f"{name} predicted"] = classes[predicted.argmax(axis=1)]
+            columns |= {f"probability {c}": predicted[:, n] for n, c in enumerate(self.classes)}
+            return pd.DataFrame(columns)
+        for number, target in enumerate(self.targets):
+            for word, values in (("true", labels), ("predicted", predicted)):
+                column = Target(f"{target.name} {word}", target.unit).column
+                columns[column] = values[:, number]
+        return pd.DataFrame(columns)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float32
 
-from xtalgraph.graphs.arrays import GraphArrays
-from xtalgraph.nn.saved_model import SavedModel
+from xtalgraph.graphs import GraphArrays
+from xtalgraph.nn import NumpyNetwork
 
 
 class NetworksInNumpy:
@@ -16,8 +16,8 @@ class NetworksInNumpy:
 
     device = "cpu"
 
-    def __init__(self, members: Sequence[SavedModel]) -> None:
-        self.networks = [member.in_numpy for member in members]
+    def __init__(self, networks: Sequence[NumpyNetwork]) -> None:
+        self.networks = networks
         self.known_elements = [network.known_elements for network in self.networks]
 
     def take(self, graph: GraphArrays) -> GraphArrays:

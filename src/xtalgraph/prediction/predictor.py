@@ -108,7 +108,9 @@ class Predictor:
         config = self.saved.graph_config
         vectors = [np.empty((0, 0), np.float32)]
         for rows in _batches_by_atoms(crystals):
-            graph = build_arrays(crystals.take(rows), config, merged=True, n_threads=n_threads)
+            graph = build_arrays(
+                crystals.take(rows), config, deduplicated=True, n_threads=n_threads
+            )
             vectors.append(self.networks.fingerprint(0, self.networks.take(graph)))
         return np.concatenate(vectors[1:] or vectors)
 
@@ -211,7 +213,7 @@ class Predictor:
 
     def _build_each(self, store: CrystalStore, n_threads: int) -> Graphs:
         return {
-            config: build_arrays(store, config, merged=True, n_threads=n_threads)
+            config: build_arrays(store, config, deduplicated=True, n_threads=n_threads)
             for config in self.graph_configs
         }
 
@@ -240,8 +242,11 @@ def load_model(model: str | Path, *, device: str = "cpu") -> Predictor:
 
 def _find_networks(members: Sequence[SavedModel], device: str) -> Any:
     """Give the networks in numpy, where a CPU is asked and all have that form, or in torch."""
-    if device == "cpu" and all(member.in_numpy is not None for member in members):
-        return NetworksInNumpy(members)
+    if device == "cpu":
+        found = [member.in_numpy for member in members]
+        networks = [network for network in found if network is not None]
+        if len(networks) == len(members):
+            return NetworksInNumpy(networks)
     from xtalgraph.prediction.in_torch import NetworksInTorch
 
     return NetworksInTorch(members, device)

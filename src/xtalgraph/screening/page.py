@@ -9,8 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from xtalgraph.files import write_text
 from xtalgraph.report import Picture, Report, Section, Table, write_report
-from xtalgraph.report.page import file_name
+from xtalgraph.report.page import describe_repeat, file_name
 from xtalgraph.screening.overview import MOST_MAPS, count_in_bins, read_maps
 from xtalgraph.screening.overview_figures import (
     draw_distribution,
@@ -47,8 +48,8 @@ def write_page(asked: Asked, result: ScreenResult, predicted: Sequence[Path]) ->
     sections += _show_distributions(asked, predicted)
     sections += _show_maps(asked, result, predicted)
     if asked.command:
-        words = ("The command that repeats it. All settings are in manifest.json.",)
-        sections.append(Section("How to repeat it", words, verbatim=asked.command))
+        words = "All settings are in manifest.json."
+        sections.append(describe_repeat(asked.command, words=words))
     n_passed, n_all = result.funnel["passed"], result.funnel["candidates"]
     title = f"{n_passed:,} of {n_all:,} candidates: {asked.title}"
     numbers = {"asked": asked.description, "funnel": result.funnel}
@@ -194,7 +195,8 @@ def _show_maps(asked: Asked, result: ScreenResult, predicted: Sequence[Path]) ->
     )
     rows = pd.concat([one.to_frame(target.column) for one in maps], ignore_index=True)
     (result.folder / "tables").mkdir(exist_ok=True)
-    rows.to_csv(result.folder / "tables" / "map.csv", index=False, float_format="%.6g")
+    text = rows.to_csv(index=False, float_format="%.6g")
+    write_text(result.folder / "tables" / "map.csv", text)
     words = [
         f"Predicted {quantity.replace('_', ' ')} of every pair of elements, which stand group by "
         "group as in the periodic table. Grey: left out or not predicted."

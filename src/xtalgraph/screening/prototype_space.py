@@ -18,7 +18,7 @@ from xtalgraph.screening.cell_sizes import covalent_radii
 from xtalgraph.screening.perovskite_space import list_elements
 from xtalgraph.structures import Crystal, CrystalStore, read_crystal
 from xtalgraph.structures.elements import SYMBOLS, atomic_number
-from xtalgraph.structures.reading import format_of
+from xtalgraph.structures.formats import FORMATS
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def _find_sites(crystal: Crystal, path: str | Path, name: str) -> tuple[int, ...
     symbols = crystal.symbols
     if name in symbols:
         return tuple(site for site, symbol in enumerate(symbols) if symbol == name)
-    labels = _read_labels(Path(path)) if format_of(Path(path)) == "cif" else []
+    labels = _read_labels(Path(path)) if FORMATS.find(Path(path).name) is FORMATS["cif"] else []
     if name not in labels:
         raise UnknownName("site of the prototype", name, {*symbols, *labels})
     return _find_label(crystal, Path(path), labels.index(name))

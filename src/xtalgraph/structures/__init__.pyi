@@ -5,9 +5,17 @@ from .crystal import (
     Crystal as Crystal,
     lattice_from_parameters as lattice_from_parameters,
 )
+from .formats.cif import (
+    format_cif as format_cif,
+)
+from .formats.registry import (
+    FORMATS as FORMATS,
+    Format as Format,
+)
 from .reading import (
     read_crystal as read_crystal,
     read_crystals as read_crystals,
+    write_crystal as write_crystal,
 )
 from .store import (
     CrystalStore as CrystalStore,
@@ -19,8 +27,4 @@ from .symmetry import (
     find_space_group as find_space_group,
     niggli_cell as niggli_cell,
     primitive_cell as primitive_cell,
-)
-from .writing import (
-    format_cif as format_cif,
-    write_crystal as write_crystal,
 )

@@ -1,4 +1,4 @@
-"""Refusals that need the geometry: atoms that overlap."""
+"""Refusals: atoms that overlap, and one bad crystal among several that are good."""
 
 from __future__ import annotations
 
@@ -6,21 +6,32 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xtalgraph.errors import BadConfig, BadCrystal
+from xtalgraph.errors import BadConfig, BadCrystal, Rejected
 from xtalgraph.structures.elements import SYMBOLS
 from xtalgraph.structures.neighbours import RADIUS, find_neighbours, has_pair_within
+from xtalgraph.tolerances import OVERLAP
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from xtalgraph.structures.crystal import Crystal
     from xtalgraph.structures.store import CrystalStore
 
-MIN_DISTANCE = 0.5
-"""No two nuclei are nearer than this, in Å: the shortest bond, H-H, is 0.74 Å long."""
+READER_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What the readers of others raise at a file that is not as they expect it."""
 
 Overlap = tuple[int, int, float]  # two sites and their distance in Å
 
 
-def refuse_overlap(crystal: Crystal, min_distance: float = MIN_DISTANCE) -> None:
+def refuse_overlap(crystal: Crystal, min_distance: float = OVERLAP) -> None:
     """Raise `BadCrystal` where two atoms are nearer than `min_distance` in Å, images included.
 
     Exact for every cell, because it is the neighbour search of the graphs.
@@ -30,9 +41,7 @@ def refuse_overlap(crystal: Crystal, min_distance: float = MIN_DISTANCE) -> None
         raise overlap_error(crystal, overlap, min_distance)
 
 
-def overlap_error(
-    crystal: Crystal, overlap: Overlap, min_distance: float = MIN_DISTANCE
-) -> BadCrystal:
+def overlap_error(crystal: Crystal, overlap: Overlap, min_distance: float = OVERLAP) -> BadCrystal:
     """Give the error that names two sites that overlap."""
     first, second, distance = overlap
     numbers = crystal.atomic_numbers
@@ -47,7 +56,7 @@ def overlap_error(
     )
 
 
-def find_overlap(crystal: Crystal, min_distance: float = MIN_DISTANCE) -> Overlap | None:
+def find_overlap(crystal: Crystal, min_distance: float = OVERLAP) -> Overlap | None:
     """Give the nearest pair of sites within `min_distance` in Å and their distance, or None."""
     if min_distance > 0 and not has_pair_within(
         crystal.lattice, crystal.fractional_positions, min_distance
@@ -58,7 +67,7 @@ def find_overlap(crystal: Crystal, min_distance: float = MIN_DISTANCE) -> Overla
     return overlaps.get(0)
 
 
-def find_overlaps(store: CrystalStore, min_distance: float = MIN_DISTANCE) -> dict[int, Overlap]:
+def find_overlaps(store: CrystalStore, min_distance: float = OVERLAP) -> dict[int, Overlap]:
     """Give the nearest pair of sites of each crystal that has one within `min_distance` in Å."""
     return _search(store.lattices, store.fractional_positions, store.offsets, min_distance)
 
@@ -82,3 +91,30 @@ def _search(
         if distance < min_distance and row not in overlaps:
             overlaps[row] = min(atom, partner) - begin, max(atom, partner) - begin, distance
     return overlaps
+
+
+def read_each(
+    pending: Iterable[tuple[str, Callable[[], Crystal]]], rejected: list[Rejected] | None
+) -> list[Crystal]:
+    """Give the crystals that can be read; the others go to `rejected`, or are raised without it.
+
+    `pending` holds the id of each crystal and the function that reads it.
+    """
+    crystals = []
+    for id, read in pending:
+        try:
+            crystals.append(read())
+        except BadCrystal as problem:
+            if rejected is None:
+                raise
+            rejected.append(Rejected(id, str(problem)))
+    return crystals
+
+
+def number_ids(id: str, n_crystals: int) -> list[str]:
+    """Give the ids of the crystals of one source: `id` for one, else `id#0`, `id#1`, …
+
+    >>> number_ids("run", 2)
+    ['run#0', 'run#1']
+    """
+    return [id] if n_crystals == 1 else [f"{id}#{index}" for index in range(n_crystals)]

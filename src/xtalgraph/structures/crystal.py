@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float64, UInt8
 
 from xtalgraph.errors import BadCrystal
-from xtalgraph.structures.elements import SYMBOLS, atomic_number
+from xtalgraph.structures.elements import FORMULA_ORDER, SYMBOLS, atomic_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,12 +102,12 @@ class Crystal:
 
     @property
     def formula(self) -> str:
-        """Formula of the cell, elements in alphabetical order (`O6Sr2Ti2`)."""
+        """Formula of the cell, elements by electronegativity as in pymatgen (`Sr2Ti2O6`)."""
         return _write_formula(self.composition)
 
     @property
     def reduced_formula(self) -> str:
-        """Formula divided by its greatest common factor (`O3SrTi`): the key of formula splits."""
+        """Formula divided by its greatest common factor (`SrTiO3`): the key of formula splits."""
         composition = self.composition
         factor = int(np.gcd.reduce(list(composition.values())))
         return _write_formula({symbol: count // factor for symbol, count in composition.items()})
@@ -127,26 +127,26 @@ class Crystal:
     @classmethod
     def from_pymatgen(cls, structure: Any, id: str = "") -> Crystal:
         """Give the crystal of an ordered pymatgen `Structure`; partial occupancy is refused."""
-        from xtalgraph.structures.pymatgen_border import from_pymatgen
+        from xtalgraph.structures.borders import from_pymatgen
 
         return cls(*from_pymatgen(structure, id), id)
 
     def to_pymatgen(self) -> Any:
         """Give the pymatgen `Structure` of this crystal."""
-        from xtalgraph.structures.pymatgen_border import to_pymatgen
+        from xtalgraph.structures.borders import to_pymatgen
 
         return to_pymatgen(self.lattice, self.fractional_positions, self.atomic_numbers)
 
     @classmethod
     def from_ase(cls, atoms: Any, id: str = "") -> Crystal:
         """Give the crystal of an ASE `Atoms` that is periodic in three directions."""
-        from xtalgraph.structures.ase_border import from_ase
+        from xtalgraph.structures.borders import from_ase
 
         return cls(*from_ase(atoms, id), id)
 
     def to_ase(self) -> Any:
         """Give the ASE `Atoms` of this crystal (needs the extra `ase`)."""
-        from xtalgraph.structures.ase_border import to_ase
+        from xtalgraph.structures.borders import to_ase
 
         return to_ase(self.lattice, self.fractional_positions, self.atomic_numbers)
 
@@ -246,4 +246,7 @@ def _cosine(degrees: Real) -> float:
 
 
 def _write_formula(composition: dict[str, int]) -> str:
-    return "".join(f"{symbol}{count if count > 1 else ''}" for symbol, count in composition.items())
+    symbols = sorted(composition, key=FORMULA_ORDER.index)
+    return "".join(
+        f"{symbol}{composition[symbol] if composition[symbol] > 1 else ''}" for symbol in symbols
+    )

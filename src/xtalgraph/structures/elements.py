@@ -14,6 +14,16 @@ _ALL = (
 SYMBOLS = tuple(_ALL.split())
 """Symbols by atomic number; index 0 is a dummy that no crystal may hold."""
 
+_BY_ELECTRONEGATIVITY = (
+    "Fr Cs K Rb Ba Ra Na Sr Li Ca Ac La Tb Yb Ce Pm Pr Nd Sm Eu Gd Dy Y Ho Er Tm Lu Pu Am Bk Cf Cm "
+    "Es Fm Hf Lr Md No Th Mg Zr Np Sc U Pa Ta Ti Mn Be Nb Al Tl V Zn Cr Cd In Ga Fe Co Cu Re Si Tc "
+    "Ni Ag Sn Hg Po Ge Bi B Sb Te Mo As P At H Ir Os Pd Rn Ru Pt Rh Pb W Au C Se S Xe I Br Kr N Cl "
+    "O F Ar Bh Cn Db Ds Fl He Hs Lv Mc Mt Ne Nh Og Rf Rg Sg Ts"
+)
+FORMULA_ORDER = tuple(_BY_ELECTRONEGATIVITY.split())
+"""Symbols in the order of formulas: by Pauling's electronegativity, then the alphabet, as pymatgen
+does it; those without a value come last."""
+
 _NUMBERS = {symbol: number for number, symbol in enumerate(SYMBOLS) if number}
 _NUMBERS |= {"D": 1, "T": 1}  # deuterium and tritium are hydrogen to a neighbour graph
 _LETTERS = re.compile(r"[A-Za-z]{1,2}")

@@ -1,57 +1,27 @@
-"""Reading crystals from files, folders, globs and text, whatever their format."""
+"""Reading crystals from files, folders, globs and text, and writing them, whatever their format."""
 
 from __future__ import annotations
 
 import glob
 import gzip
 import os
-import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from os.path import basename, splitext
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from os.path import basename
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from xtalgraph.errors import BadCrystal, Rejected, UnknownName, summarise
+from xtalgraph.errors import BadCrystal, Rejected, summarise
+from xtalgraph.structures.checks import READER_ERRORS
 from xtalgraph.structures.crystal import Crystal
-from xtalgraph.structures.formats.cif import read_cif
-from xtalgraph.structures.formats.extended_xyz import iterate_extended_xyz, read_extended_xyz
-from xtalgraph.structures.formats.poscar import has_lattice, read_poscar
-from xtalgraph.structures.formats.pymatgen_json import read_structure_dict, read_structure_json
+from xtalgraph.structures.formats.registry import FORMATS, Format
 from xtalgraph.structures.store import CrystalStore
 
 Source = str | Path | Mapping[str, Any]
-Reader = Callable[[str, str, list[Rejected] | None], list[Crystal]]
 
-
-def _read_one_poscar(text: str, id: str, rejected: list[Rejected] | None) -> list[Crystal]:
-    return [read_poscar(text, id)]
-
-
-READERS: dict[str, Reader] = {
-    "cif": read_cif,
-    "extxyz": read_extended_xyz,
-    "json": read_structure_json,
-    "poscar": _read_one_poscar,
-}
-"""The formats, by the name that `format=` takes."""
-
-SUFFIXES = {
-    ".cif": "cif",
-    ".mcif": "cif",
-    ".xyz": "extxyz",
-    ".extxyz": "extxyz",
-    ".json": "json",
-    ".jsonl": "json",
-    ".vasp": "poscar",
-    ".poscar": "poscar",
-}
-_NOT_STRUCTURES = {"atom_init.json"}  # the element vectors in a folder of the 2018 layout
-_AT_ONCE = 2048  # crystals of one piece: some MB
 _PIECE = 1 << 15  # bytes that are asked for at first: most structures have fewer
-_LARGE = 1 << 23  # bytes; from here on a file of many frames is not held whole
-_DATA_BLOCK = re.compile(r"^\s*data_", re.MULTILINE | re.IGNORECASE)
+_LARGE = 1 << 23  # bytes that are asked for at most
 
 
 class _PathText(str):
@@ -68,8 +38,8 @@ def read_crystal(source: Source, *, id: str | None = None, format: str | None = 
     >>> read_crystal('1\\nLattice="2.87 0 0 0 2.87 0 0 0 2.87"\\nFe 0 0 0', id="Fe").formula
     'Fe'
     """
-    if format == "cif" and isinstance(source, str) and "\n" in source:
-        crystals = read_cif(source, id or "")  # the quick way, for tables with CIF text
+    if format is not None and isinstance(source, str) and "\n" in source:
+        crystals = FORMATS[format].read(source, id or "", None)  # quick, for tables with CIF text
     else:
         crystals = _read_source(source, id, format, None)
     return only_one(crystals, id)
@@ -100,7 +70,7 @@ def read_crystals(
     if isinstance(sources, str | Path | Mapping):
         sources = [sources]
     items = [item for source in sources for item in _expand(source)]
-    names = _name_sources(items)
+    names = name_sources(items)
     crystals: list[Crystal] = []
     for index, (item, name) in enumerate(zip(items, names, strict=True)):
         try:
@@ -111,35 +81,16 @@ def read_crystals(
         raise BadCrystal(
             f"{len(problems)} of {len(problems) + len(crystals)} crystals cannot be read:\n"
             f"{summarise(problems)}\n",
-            remedy="Mend them, or pass rejected=[] to read the others.",
+            remedy="Correct them, or pass rejected=[] to read the others.",
         )
     return CrystalStore.from_crystals(crystals)
 
 
-def iterate_files(files: Sequence[Path]) -> Iterator[tuple[CrystalStore, list[Rejected]]]:
-    """Give the crystals of files some thousand at a time, and what cannot be read among them.
-
-    Ids are those of `read_crystals`. A large extended xyz file is read frame by frame; other files
-    are held one at a time.
-    """
-    crystals: list[Crystal] = []
-    problems: list[Rejected] = []
-    for file, name in zip(files, _name_sources(list(files)), strict=True):
-        for crystal in _iterate_source(file, name, problems):
-            crystals.append(crystal)
-            if len(crystals) >= _AT_ONCE:
-                yield CrystalStore.from_crystals(crystals), problems.copy()
-                crystals.clear()
-                problems.clear()
-    if crystals or problems:
-        yield CrystalStore.from_crystals(crystals), problems
-
-
 def find_files(folder: Path) -> list[Path]:
     """Give the structure files of a folder by name, sorted; its subfolders are not searched."""
-    files = list_structure_files(folder)
-    _refuse_none(files, folder)
-    return files
+    names = list_structure_names(folder)
+    _refuse_none(names, folder)
+    return [folder / name for name in names]
 
 
 def _refuse_none(files: Sequence[object], folder: Path) -> None:
@@ -147,52 +98,19 @@ def _refuse_none(files: Sequence[object], folder: Path) -> None:
         raise BadCrystal(
             "the folder has no structure files",
             file=str(folder),
-            remedy=f"Known are {', '.join(SUFFIXES)}, POSCAR and CONTCAR; for subfolders give a "
-            "glob such as 'folder/**/*.cif'.",
+            remedy=f"Read are {FORMATS.describe()}; for subfolders give a glob such as "
+            "'folder/**/*.cif'.",
         )
-
-
-def list_structure_files(folder: Path) -> list[Path]:
-    """Give the structure files of a folder by name, sorted; there may be none."""
-    return [folder / name for name in list_structure_names(folder)]
 
 
 def list_structure_names(folder: Path) -> list[str]:
     """Give the names of the structure files of a folder, sorted; there may be none."""
     with os.scandir(folder) as entries:  # which knows what is a file without asking for each
         return sorted(
-            entry.name for entry in entries if is_structure_name(entry.name) and entry.is_file()
+            entry.name
+            for entry in entries
+            if FORMATS.find(entry.name) is not None and entry.is_file()
         )
-
-
-def is_structure_file(path: Path) -> bool:
-    """Tell by the name whether a file is a structure; `atom_init.json` is none."""
-    return is_structure_name(path.name)
-
-
-def is_structure_name(name: str) -> bool:
-    """Tell whether a file of this name is a structure."""
-    return format_of_name(name) is not None and name not in _NOT_STRUCTURES
-
-
-def format_of(path: Path) -> str | None:
-    """Give the format that the name of a file says, or None.
-
-    >>> format_of(Path("a/POSCAR.gz")), format_of(Path("b.CIF")), format_of(Path("c.txt"))
-    ('poscar', 'cif', None)
-    """
-    return format_of_name(path.name)
-
-
-def format_of_name(name: str) -> str | None:
-    """Give the format that a name says, or None."""
-    if name.endswith(".cif"):  # nearly every file
-        return "cif"
-    name = _unpacked(name).lower()
-    suffix = splitext(name)[1]
-    if suffix in SUFFIXES:
-        return SUFFIXES[suffix]
-    return "poscar" if name.startswith(("poscar", "contcar")) else None
 
 
 def _expand(source: Source) -> list[Source]:
@@ -213,9 +131,9 @@ def _expand(source: Source) -> list[Source]:
     return [path]
 
 
-def _name_sources(items: list[Source]) -> list[str]:
+def name_sources(items: Sequence[Source]) -> list[str]:
     """Give the stem of each file, with its folder where two files share the stem."""
-    stems = [stem_of_name(basename(item)) if _is_path(item) else "" for item in items]
+    stems = [FORMATS.stem(basename(item)) if _is_path(item) else "" for item in items]
     counts = Counter(stems)
     return [
         f"{Path(item).parent.name}/{stem}" if counts[stem] > 1 and _is_path(item) else stem
@@ -227,24 +145,6 @@ def _is_path(item: Source) -> TypeGuard[Path | _PathText]:
     return isinstance(item, Path | _PathText)
 
 
-def stem_of(path: Path) -> str:
-    """Give the name of a file without the suffixes of a structure: the id of its crystal."""
-    return stem_of_name(path.name)
-
-
-def stem_of_name(name: str) -> str:
-    """Give a name without the suffixes of a structure."""
-    if name.endswith(".cif") and name[0] != ".":  # nearly every file
-        return name[:-4]
-    name = _unpacked(name)
-    stem, suffix = splitext(name)
-    return stem if suffix.lower() in SUFFIXES else name
-
-
-def _unpacked(name: str) -> str:
-    return name[:-3] if name[-3:].lower() == ".gz" else name
-
-
 def _is_text(source: str | Path) -> bool:
     return isinstance(source, str) and ("\n" in source or source.lstrip()[:1] in ("{", "["))
 
@@ -252,15 +152,21 @@ def _is_text(source: str | Path) -> bool:
 def _read_source(
     source: Source, id: str | None, format: str | None, rejected: list[Rejected] | None
 ) -> list[Crystal]:
-    if format is not None and format not in READERS:
-        raise UnknownName("structure format", format, READERS)
+    if format is not None:
+        FORMATS.require(format)
     if _is_path(source):  # asked first: whether it is a mapping takes longer to tell
         return read_file(source, id, format, rejected)
     if isinstance(source, Mapping):
+        from xtalgraph.structures.formats.pymatgen_json import read_structure_dict
+
         return [read_structure_dict(dict(source), id or "")]
     if _is_text(source):
         text = str(source)
-        return READERS[format or _format_of_text(text, id or "")](text, id or "", rejected)
+        chosen = FORMATS[format] if format else _sniff(text, id or "")
+        try:
+            return chosen.read(text, id or "", rejected)
+        except (BadCrystal, *READER_ERRORS) as problem:
+            raise _explain(problem, "", id or "") from problem
     return read_file(Path(source), id, format, rejected)
 
 
@@ -272,35 +178,53 @@ def read_file(
     *,
     content: bytes | None = None,
 ) -> list[Crystal]:
-    """Give the crystals of a structure file, or of its `content` where that was read before."""
-    if format is not None and format not in READERS:
-        raise UnknownName("structure format", format, READERS)
+    """Give the crystals of a structure file, or of its `content` where that was read before.
+
+    Whatever its reader raises becomes a `BadCrystal` with the name of the file.
+    """
     name = basename(path)
-    id = id or stem_of_name(name)
+    id = id or FORMATS.stem(name)
+    chosen = FORMATS[format] if format else FORMATS.find(name)
     try:
         text = _decode(read_bytes(path) if content is None else content)
-        return READERS[format or format_of_name(name) or _format_of_text(text, id)](
-            text, id, rejected
-        )
-    except BadCrystal as problem:
-        raise BadCrystal(
+        chosen = chosen or _sniff(text, id)
+        return chosen.read(text, id, rejected)
+    except (BadCrystal, *READER_ERRORS) as problem:
+        raise _explain(problem, str(path), id) from problem.__cause__
+
+
+def iterate_file(path: Path, id: str, rejected: list[Rejected]) -> Iterator[Crystal]:
+    """Give the crystals of a file of many frames one by one, without holding it.
+
+    Ids are those of `read_file`; what cannot be read is added to `rejected`.
+    """
+    chosen = FORMATS.find(path.name)
+    try:
+        if chosen is None or chosen.iterate is None:
+            yield from read_file(path, id, None, rejected)
+        else:
+            with open(path, encoding="utf-8-sig", errors="replace") as lines:
+                yield from chosen.iterate(lines, id, rejected)
+    except (BadCrystal, OSError, *READER_ERRORS) as problem:
+        rejected.append(Rejected(id, str(_explain(problem, str(path), id))))
+
+
+def _explain(problem: Exception, file: str, id: str) -> BadCrystal:
+    """Give the error of a crystal that names its file, whatever its reader has raised."""
+    if isinstance(problem, BadCrystal):
+        return BadCrystal(
             problem.problem,
             id=problem.id or id,
-            file=str(path),
+            file=file or problem.file,
             site=problem.site,
             remedy=problem.remedy,
-        ) from problem.__cause__
-
-
-def _iterate_source(file: Path, name: str, problems: list[Rejected]) -> Iterator[Crystal]:
-    try:
-        if format_of(file) == "extxyz" and file.suffix != ".gz" and file.stat().st_size > _LARGE:
-            with open(file, encoding="utf-8-sig", errors="replace") as lines:
-                yield from iterate_extended_xyz(lines, name, problems)
-        else:
-            yield from _read_source(file, name, None, problems)
-    except (BadCrystal, OSError) as problem:
-        problems.append(Rejected(getattr(problem, "id", "") or name, str(problem)))
+        )
+    return BadCrystal(
+        f"it cannot be read ({type(problem).__name__}: {problem})",
+        id=id,
+        file=file,
+        remedy="Check that the file is complete and of the format that its name says.",
+    )
 
 
 def read_bytes(path: str | Path) -> bytes:
@@ -342,21 +266,45 @@ def _decode(data: bytes) -> str:
         return data.decode("latin-1")  # names of authors in old CIFs; it cannot fail
 
 
-def _format_of_text(text: str, id: str) -> str:
+def _sniff(text: str, id: str) -> Format:
     """Give the format that the content shows."""
-    start = text.lstrip()
-    if start[:1] in ("{", "["):
-        return "json"
-    if _DATA_BLOCK.search(text):
-        return "cif"
-    lines = text.splitlines()
-    if start.split(maxsplit=1)[:1] and start.splitlines()[0].strip().isdecimal():
-        return "extxyz"
-    if len(lines) > 5 and has_lattice(lines):
-        return "poscar"
-    raise BadCrystal(
-        "its format is not recognised",
-        id=id,
-        remedy=f"Give it a name that says it ({', '.join(SUFFIXES)}, POSCAR), or in Python format= "
-        f"one of {', '.join(READERS)}.",
-    )
+    found = FORMATS.sniff(text)
+    if found is None:
+        raise BadCrystal(
+            "its format is not recognised",
+            id=id,
+            remedy=f"Give it a name that says it ({FORMATS.describe()}), or in Python format= one "
+            f"of {', '.join(FORMATS)}.",
+        )
+    return found
+
+
+def write_crystal(crystal: Crystal, path: str | Path, format: str | None = None) -> None:
+    """Write a crystal; the format is that of the name (`.cif`, `.vasp`, `.xyz`, `.json`, `.gz`).
+
+    What `read_crystal` reads back is the same crystal to 1e-9 Å; a CIF has no orientation, and a
+    POSCAR groups the atoms by element.
+
+    Args:
+        crystal: The crystal.
+        path: The file; it is written whole or not at all.
+        format: The name of a format in `FORMATS`, where the name of the file does not say it.
+
+    Raises:
+        BadCrystal: The name does not say the format, or the format is only read.
+    """
+    from xtalgraph.files import write_bytes  # which only writing needs
+
+    path = Path(path)
+    chosen = FORMATS[format] if format else FORMATS.find(path.name)
+    if chosen is None or chosen.write is None:
+        writable = [name for name, entry in FORMATS.items() if entry.write is not None]
+        problem = "the name does not say the format"
+        raise BadCrystal(
+            problem if chosen is None else f"the format {chosen.name} is read and not written",
+            id=crystal.id,
+            file=str(path),
+            remedy=f"Use a suffix such as .cif, or format= one of {', '.join(writable)}.",
+        )
+    data = chosen.write(crystal).encode()
+    write_bytes(path, gzip.compress(data) if path.suffix.lower() == ".gz" else data)

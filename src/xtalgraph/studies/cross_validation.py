@@ -25,8 +25,8 @@ from xtalgraph.evaluation.distance_table import (
     Labelled,
 )
 from xtalgraph.evaluation.labels import choose_task, keep_common_classes, read_labels
-from xtalgraph.evaluation.scores import Scores, score, tabulate
-from xtalgraph.nn import MODELS, Task
+from xtalgraph.evaluation.scores import Scores, score
+from xtalgraph.nn import NETWORKS, Task
 from xtalgraph.studies.cross_validation_page import write_cross_validation_page
 from xtalgraph.studies.cross_validation_result import MAIN_METRIC, CrossValidation
 from xtalgraph.studies.folds import (
@@ -83,7 +83,7 @@ def cross_validate(
     options: dict[str, object] = {"folds": n_folds, "seed": seed}
     options |= {"group": group} if group else {}
     options |= {"min-class-size": min_class_size} if min_class_size > 1 else {}
-    networks = any(model in MODELS for model in models)
+    networks = any(model in NETWORKS for model in models)
     settings = job.settings() if networks else None
     write_cross_validation_page(finished, dataset, models, options, settings)
     return finished
@@ -149,7 +149,7 @@ class _Job:
         metrics: Scores = score(labels, predicted, self.task)
         ids = tuple(str(id) for id in self.dataset.ids[fold.test])
         place.parent.mkdir(parents=True, exist_ok=True)
-        table = tabulate(ids, labels, predicted, self.task)
+        table = self.task.tabulate(ids, labels, predicted)
         table.to_csv(place.with_suffix(".csv"), index=False)
         result = {
             "model": model,
@@ -208,7 +208,7 @@ class _Job:
         settings = self.settings()
         if model == settings.model_kind:
             return settings
-        return replace(settings, model=MODELS[model].config())
+        return replace(settings, model=NETWORKS[model].config_class())
 
     def _fingerprint(self, model: str, fold: Fold) -> str:
         """Give a text that differs where the result would."""
@@ -243,9 +243,9 @@ def _refuse_unknown_models(models: Sequence[str], task: Task, dataset: Labelled)
     for name in models:
         if name in BASELINES:
             make_baseline(name, kind=task.kind)
-        elif name not in MODELS:
-            raise UnknownName("model", name, [*BASELINES, *MODELS])
-        needs_structures = name in MODELS or BASELINES[name].needs_structures
+        elif name not in NETWORKS:
+            raise UnknownName("model", name, [*BASELINES, *NETWORKS])
+        needs_structures = name in NETWORKS or BASELINES[name].needs_structures
         if needs_structures and isinstance(dataset, DistanceTable):
             raise BadDataset(
                 f"{dataset.source} is a table of distances, and {name!r} needs structures. These "

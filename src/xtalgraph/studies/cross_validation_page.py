@@ -1,7 +1,5 @@
 """The page of a cross-validation: scores over folds, matrices and curves, and how to repeat it."""
 
-import json
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -9,26 +7,27 @@ import numpy as np
 
 from xtalgraph.evaluation.baselines import BASELINES
 from xtalgraph.evaluation.distance_table import Labelled
-from xtalgraph.evaluation.page_parts import describe_source, name_source
 from xtalgraph.metrics import class_indices
-from xtalgraph.nn import MODELS
+from xtalgraph.nn import NETWORKS
 from xtalgraph.report import figures
 from xtalgraph.report.page import (
+    MEDIUM,
+    NARROW,
+    WIDE,
     Picture,
     Report,
     Section,
     Table,
+    describe_settings,
+    describe_source,
+    describe_targets,
     file_name,
     write_report,
 )
 from xtalgraph.studies.cross_validation_result import MAIN_METRIC, CrossValidation
-from xtalgraph.units import Target
 
 if TYPE_CHECKING:
     from xtalgraph.training import RunConfig
-
-CONFIG = "config.toml"
-NARROW, WIDE = 440, 860  # pixels of a matrix on the page
 
 
 def write_cross_validation_page(
@@ -59,9 +58,9 @@ def write_cross_validation_page(
         Section("Every fold", tables=(Table("folds", result.scores),)),
         _describe_settings(result, dataset, models, options, config),
     ]
-    names = ", ".join(target.name.replace("_", " ") for target in result.task.targets)
-    numbers = {"folds": json.loads(result.scores.to_json(orient="records"))}
-    report = Report(f"Cross-validation: {names}", tuple(sections), numbers)
+    numbers = {"folds": result.scores.to_dict("records")}
+    title = f"Cross-validation: {describe_targets(result.task)}"
+    report = Report(title, tuple(sections), numbers)
     write_report(result.folder, report)
 
 
@@ -102,7 +101,7 @@ def _draw_scores(result: CrossValidation, models: Sequence[str]) -> list[Picture
         unit = target.unit if result.task.kind == "regression" else ""
         drawn = figures.scores_over_folds(by_model, metric=metric, unit=unit)
         words = f"{target.name}: each model on the same {len(result.folds)} folds."
-        pictures.append(Picture(file_name(f"scores_{target.name}"), drawn, words, 560))
+        pictures.append(Picture(file_name(f"scores_{target.name}"), drawn, words, MEDIUM))
     return pictures
 
 
@@ -142,44 +141,12 @@ def _describe_settings(
     options: Mapping[str, object],
     config: "RunConfig | None",
 ) -> Section:
-    words = "The command that repeats this."
-    text = ""
-    if config is not None:
-        from xtalgraph.training import format_config
-
-        text = format_config(config)
-        (result.folder / CONFIG).write_text(text, encoding="utf-8")
-        options = {**options, "config": result.folder / CONFIG}
-        words += " Below it the settings of the network, which are also beside this page."
-        others = [name for name in models if name in MODELS and name != config.model_kind]
-        if others:
-            words += f" Of {', '.join(others)}: the defaults, with this graph and training."
-    source, task = name_source(dataset), result.task
-    command = write_command(source, task.targets, task.kind, models, options)
-    verbatim = "\n".join([command, "", text] if text else [command])
-    return Section("Settings and how to repeat", (words,), verbatim=verbatim)
-
-
-def write_command(
-    source: str,
-    targets: Sequence[Target],
-    task: str,
-    models: Sequence[str],
-    options: Mapping[str, object],
-) -> str:
-    """Give the command line, quoted for a shell, that does a cross-validation again.
-
-    >>> targets = [Target("band_gap", "eV")]
-    >>> print(write_command("my data.csv", targets, "regression", ["mean"], {"folds": 3}))
-    xtalgraph cross-validate 'my data.csv' --target band_gap --task regression \\
-        --models mean \\
-        --folds 3 --out AGAIN
-    """
-    given = " ".join(f"--{name} {shlex.quote(str(value))}" for name, value in options.items())
-    names = shlex.quote(",".join(target.name for target in targets))
-    data = shlex.quote(source)
-    return (
-        f"xtalgraph cross-validate {data} --target {names} --task {task} \\\n"
-        f"    --models {','.join(models)} \\\n"
-        f"    {given} --out AGAIN"
+    others = [name for name in models if config and name in NETWORKS and name != config.model_kind]
+    words = (
+        f"{', '.join(others)}: the default network settings, with this graph and training."
+        if others
+        else ""
     )
+    options = {"models": ",".join(models), **options}
+    task = result.task
+    return describe_settings(result.folder, "cross-validate", dataset, task, options, config, words)

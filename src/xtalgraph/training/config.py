@@ -13,8 +13,8 @@ import tomli_w
 
 from xtalgraph.errors import BadConfig, UnknownName
 from xtalgraph.graphs import GraphConfig
-from xtalgraph.nn import CgcnnConfig, find_model, model_name
-from xtalgraph.nn.cgcnn import NETWORK_OF_2018
+from xtalgraph.nn import NETWORKS, CgcnnConfig, NetworkConfig, network_name
+from xtalgraph.nn.configs import NETWORK_OF_2018
 from xtalgraph.nn.saved import RENAMED_SETTINGS
 from xtalgraph.settings import check_settings, explained, setting
 
@@ -133,16 +133,16 @@ class RunConfig:
     """Everything that shapes a training run except the data: graph, model and optimisation."""
 
     graph: GraphConfig = field(default_factory=GraphConfig)
-    model: Any = field(default_factory=CgcnnConfig)  # the config of one of MODELS
+    model: NetworkConfig = field(default_factory=CgcnnConfig)  # of one of NETWORKS
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def __post_init__(self) -> None:
-        model_name(self.model)  # refuses what is no config of a model
+        network_name(self.model)  # refuses what is no config of a model
 
     @property
     def model_kind(self) -> str:
-        """The name of the model in `MODELS`."""
-        return model_name(self.model)
+        """The name of the model in `NETWORKS`."""
+        return network_name(self.model)
 
 
 def preset(name: str) -> RunConfig:
@@ -181,8 +181,8 @@ _PAPER_TRAINING = TrainConfig(
 def read_config(path: Path | str, base: RunConfig | None = None) -> RunConfig:
     """Give the settings of a TOML file; what it does not name is taken from `base`.
 
-    The file has the sections `[graph]`, `[model]` (with `kind`, a name of `MODELS`) and `[train]`.
-    A run folder's `config.toml` can be given as it is, also one of version 0.1.
+    The file has the sections `[graph]`, `[model]` (with `kind`, a name of `NETWORKS`) and
+    `[train]`. A run folder's `config.toml` can be given as it is, also one of version 0.1.
 
     Args:
         path: The TOML file.
@@ -246,7 +246,7 @@ def override(config: RunConfig, tables: Mapping[str, Any]) -> RunConfig:
     model, values = config.model, dict(tables.get("model", {}))
     kind = values.pop("kind", config.model_kind)
     if kind != config.model_kind:
-        model = find_model(str(kind)).config()
+        model = NETWORKS[str(kind)].config_class()
     return RunConfig(
         graph=_replace(config.graph, "graph", tables.get("graph", {})),
         model=_replace(model, "model", values),

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float64, Int64
-from torch import Tensor, nn
+from torch import Tensor
 
 from xtalgraph.data.splits import PARTS
 from xtalgraph.errors import BadCheckpoint, BadConfig
 from xtalgraph.graphs import GraphConfig
-from xtalgraph.nn import Normaliser, SavedModel, Task, find_model, model_name
-from xtalgraph.nn.network import Network
+from xtalgraph.nn import NETWORKS, Network, Normaliser, SavedModel, Task, network_name
+from xtalgraph.nn.registry import learns_elements, pooling_of
 from xtalgraph.nn.resolve import name_network, read_network
 from xtalgraph.nn.selecting import COMPOSITION, OUTPUT, select_outputs, select_targets
 from xtalgraph.structures import CrystalStore
@@ -127,7 +127,7 @@ def adapt_network(source: SavedModel, task: Task, normaliser: Normaliser | None)
             _restate(state, source.network, source.normaliser, normaliser)
     if outputs is None:
         state = {name: value for name, value in state.items() if len(value.flatten())}
-    kind = find_model(model_name(source.model_config))
+    kind = NETWORKS[network_name(source.model_config)]
     vectors = state.get("element_vectors.vectors")
     network = kind.build(source.model_config, task.n_outputs, vectors)
     network.load_state_dict(network.state_dict() | state)
@@ -162,7 +162,7 @@ def _find_outputs(theirs: Task, task: Task) -> list[int] | None:
 
 def refuse_unseen_elements(source: SavedModel, problem: Problem, freeze: str) -> None:
     """Raise `BadConfig` where learned element vectors would stay as random as they began."""
-    if freeze == "none" or source.model_config.element_vectors != "learned":
+    if freeze == "none" or not learns_elements(source.model_config):
         return
     found = {symbol for part in PARTS for symbol in problem.elements_of(part)}
     unseen = sorted(found - set(source.elements))
@@ -179,11 +179,13 @@ def differ_by_element_shifts(source: SavedModel, task: Task) -> bool:
     Its network must have a term that is linear in the composition, and pool by the mean: as one of
     formation energies per atom, which become total energies by adding the elements' references.
     """
+    pooling = pooling_of(source.model_config)
     theirs, units = source.task, [target.unit for target in task.targets]
     return (
         task.kind == theirs.kind == "regression"
         and COMPOSITION_TERM in source.network.state_dict()
-        and getattr(source.model_config, "pooling", "") == "mean"
+        and pooling is not None
+        and pooling.is_mean
         and not {target.name for target in theirs.targets} >= {t.name for t in task.targets}
         and units == [target.unit for target in theirs.targets]
         and all(units)
@@ -224,7 +226,7 @@ def count_fractions(
     return fractions
 
 
-def _checksum_weights(network: nn.Module) -> str:
+def _checksum_weights(network: Network) -> str:
     """Give one checksum for all numbers, whatever file they lie in."""
     digest = hashlib.sha256()
     for name, value in sorted(network.state_dict().items()):

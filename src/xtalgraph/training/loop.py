@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from xtalgraph.errors import BadConfig
 from xtalgraph.graphs import CrystalGraph, GraphLoader
-from xtalgraph.nn.network import Network
+from xtalgraph.nn import Network
 from xtalgraph.training.config import RunConfig
 from xtalgraph.training.devices import Place
 from xtalgraph.training.optimisation import average_weights, make_optimiser, make_schedule
@@ -59,12 +59,13 @@ class TrainingLoop:
     def __init__(self, network: Network, problem: Problem, config: RunConfig, place: Place) -> None:
         self.problem, self.config, self.place, self.settings = problem, config, place, config.train
         self.dtype = torch.float64 if self.settings.precision == "64-true" else torch.float32
-        self.network: Network = network.to(place.device, self.dtype)
-        self._frozen = _freeze(network) if self.settings.freeze != "none" else []
-        self._module: nn.Module = network
+        self.network = network
+        self._module = cast(nn.Module, network).to(place.device, self.dtype)
+        self._frozen = _freeze(self._module) if self.settings.freeze != "none" else []
+        self._called: nn.Module = self._module
         if place.n_processes > 1:
             numbers = [place.device.index] if place.device.type == "cuda" else None
-            self._module = DistributedDataParallel(network, device_ids=numbers)
+            self._called = DistributedDataParallel(self._module, device_ids=numbers)
         self.train_batches, self.validation_batches = self._load("train"), self._load("validation")
         self.loss = find_loss(problem.task, self.settings.loss)
         self.optimiser = make_optimiser(network.parameters(), self.settings)
@@ -73,7 +74,7 @@ class TrainingLoop:
             place.device.type, enabled=self.settings.precision == "16-mixed"
         )
         decay = self.settings.weight_averaging
-        self.average = average_weights(network, decay) if decay else None
+        self.average = average_weights(self._module, decay) if decay else None
         self.epoch = self.step = 0  # of the run, those that are done
         self.loss_sum = torch.zeros(2)  # of the epoch: loss × crystals, and crystals
         self.history: list[dict[str, float]] = []  # a row for each epoch
@@ -104,7 +105,7 @@ class TrainingLoop:
         """Move the weights, and their average, by the gradient of a batch's loss."""
         self.optimiser.zero_grad()
         with self._autocast():
-            loss = self.loss(self._module(batch.graph), batch.labels)
+            loss = self.loss(self._called(batch.graph), batch.labels)
         n_crystals = loss.new_full((), batch.share * batch.n_whole)  # no copy to wait for
         self.loss_sum += torch.stack([loss.detach() * n_crystals, n_crystals])
         # the processes' gradients are averaged, and their losses are to be added
@@ -117,7 +118,7 @@ class TrainingLoop:
         if self.schedule is not None:
             self.schedule.step()
         if self.average is not None:
-            self.average.update_parameters(self.network)
+            self.average.update_parameters(self._module)
         self.step += 1
 
     @torch.no_grad()
@@ -210,7 +211,7 @@ class TrainingLoop:
             replace(self.config.graph, isolated="ignore"),
             self.settings.batch_size,
             indices=self.problem.rows(part),
-            merged=self.network.learns_from_deduplicated,
+            deduplicated=self.network.learns_from_deduplicated,
             shuffle=part == "train",
             seed=self.settings.seed,
             rank=self.place.rank,

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from xtalgraph.data import Dataset, Split, make_split
+from xtalgraph.data import Dataset, Split, make_split, order_classes
 from xtalgraph.data.splits import DEFAULT_SPLIT, PARTS
 from xtalgraph.errors import BadConfig, BadCrystal, BadDataset, Rejected, summarise
 from xtalgraph.graphs import GraphConfig, build_graphs
@@ -142,14 +142,14 @@ def _pose_classification(dataset: Dataset, name: str, parts: Split) -> Problem:
     for part in ("train", "validation"):
         _refuse_unlabelled(name, part, labelled[parts.part(part)])
     found = {part: _distinct(labels[parts.part(part)]) for part in PARTS}
-    classes = tuple(sorted(found["train"], key=_natural_order))
+    classes = order_classes(found["train"])
     if len(classes) < 2:
         raise BadDataset(
             f"classification by {name!r}: all of the training part is {classes[0]!r}. There is "
             "nothing to learn; split otherwise, or choose another target."
         )
     for part in PARTS[1:]:
-        new = sorted(found[part] - set(classes), key=_natural_order)
+        new = order_classes(found[part] - set(classes))
         if new:
             raise BadDataset(
                 f"classification by {name!r}: the {part} part has the class {new[0]!r}, which the "
@@ -165,14 +165,6 @@ def _pose_classification(dataset: Dataset, name: str, parts: Split) -> Problem:
 
 def _distinct(labels: np.ndarray) -> set[str]:
     return {label for label in labels if label is not None}
-
-
-def _natural_order(label: str) -> tuple[bool, float, str]:
-    """Order numbers by size and before texts, so that the class `10` comes after `9`."""
-    try:
-        return False, float(label), label
-    except ValueError:
-        return True, 0.0, label
 
 
 def _refuse_unlabelled(name: str, part: str, labelled: np.ndarray) -> None:

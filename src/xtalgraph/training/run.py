@@ -16,8 +16,7 @@ from xtalgraph.data import Dataset
 from xtalgraph.data.splits import DEFAULT_SPLIT, PARTS, Split, read_split
 from xtalgraph.errors import BadConfig, MissingExtra
 from xtalgraph.files import format_json, lock_folder, write_json, write_text
-from xtalgraph.nn import SavedModel, find_model, save_model
-from xtalgraph.nn.network import Network
+from xtalgraph.nn import NETWORKS, Network, SavedModel, save_model
 from xtalgraph.training.config import RunConfig, preset
 from xtalgraph.training.devices import Place, find_place, joined, tell_all
 from xtalgraph.training.fitting import Progress, fit, read_checkpoint
@@ -144,7 +143,7 @@ def _start_network(
 
         network = start_network(problem, config, record, begun)
     else:
-        network = find_model(config.model_kind).build(config.model, problem.task.n_outputs)
+        network = NETWORKS[config.model_kind].build(config.model, problem.task.n_outputs)
         refuse_bad_crystals(problem, network.known_elements, config.graph)
     return network
 

@@ -95,7 +95,7 @@ def make_record(problem: Problem, split: str) -> dict[str, Any]:
     dataset, task = problem.dataset, problem.task
     return {
         "name": dataset.name,
-        "source": dataset.source,
+        "source": list(dataset.paths) or dataset.source,
         "checksum": dataset.checksum,
         "n_crystals": len(dataset),
         "targets": [target.name for target in task.targets],
@@ -139,11 +139,13 @@ def read_run_dataset(folder: Path | str) -> Dataset:
 
 def _find_source(record: Mapping[str, Any]) -> str | list[str]:
     source = record["source"]
+    if not isinstance(source, str):  # as it is written since version 0.2
+        return source if len(source) > 1 else source[0]
     if Path(source).exists():
         return source
     if record["name"] == EMBEDDED:  # its source is words, not a path
         return EMBEDDED
-    return source.split(", ") if ", " in source else source  # as `join_datasets` writes them
+    return source.split(", ") if ", " in source else source  # a run of version 0.1
 
 
 def begin_run(folder: Path, problem: Problem, config: RunConfig, record: dict[str, Any]) -> None:

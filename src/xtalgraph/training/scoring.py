@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float, Float64, Int64, Shaped
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from xtalgraph.errors import UnknownName
@@ -20,7 +20,7 @@ from xtalgraph.metrics import (
     mean_absolute_error,
     regression_metrics,
 )
-from xtalgraph.nn import Task
+from xtalgraph.nn import Network, Task
 from xtalgraph.training.problem import Problem
 
 N_CLASSES_OF_ROC = 2
@@ -72,7 +72,7 @@ def count_known(labels: Tensor) -> int:
 
 
 def predict_rows(
-    network: nn.Module,
+    network: Network,
     problem: Problem,
     graph: GraphConfig,
     rows: Int64[np.ndarray, "n_rows"],
@@ -85,7 +85,7 @@ def predict_rows(
         graph,
         batch_size,
         indices=rows,
-        merged=True,
+        deduplicated=True,
         pinned=device.type == "cuda",
     )
     network.eval()
@@ -145,20 +145,8 @@ def score_part(problem: Problem, part: str, outputs: Tensor) -> dict[str, dict[s
 def tabulate_predictions(problem: Problem, part: str, outputs: Tensor) -> pd.DataFrame:
     """Give a table of the true and the predicted values of a part, units in the header."""
     rows, predicted = problem.rows(part), restore(problem, outputs)
-    labels = problem.labels[rows]
-    columns: dict[str, Any] = {"id": problem.dataset.ids[rows].astype(object)}
-    if problem.normaliser is None:
-        name, classes = problem.task.targets[0].name, np.array(problem.task.classes, dtype=object)
-        columns[f"{name} true"] = classes[labels]
-        columns[f"{name} predicted"] = classes[predicted.argmax(axis=1)]
-        for number, label in enumerate(classes):
-            columns[f"probability {label}"] = predicted[:, number]
-        return pd.DataFrame(columns)
-    for number, target in enumerate(problem.task.targets):
-        unit = f" [{target.unit}]" if target.unit else ""
-        columns[f"{target.name} true{unit}"] = labels[:, number]
-        columns[f"{target.name} predicted{unit}"] = predicted[:, number]
-    return pd.DataFrame(columns)
+    ids = problem.dataset.ids[rows].tolist()
+    return problem.task.tabulate(ids, problem.labels[rows], predicted)
 
 
 def _jsonable(scores: dict[str, float]) -> dict[str, float | None]:

@@ -24,7 +24,7 @@ from xtalgraph.data import (
 )
 from xtalgraph.errors import BadDataset, Rejected, UnknownName
 from xtalgraph.structures import Crystal
-from xtalgraph.structures.writing import format_cif
+from xtalgraph.structures.formats.cif import format_cif
 
 CRYSTALS = [ZOO[name] for name in ("SrTiO3", "NaCl", "Al2O3", "CsCl")]
 GITHUB = "https://raw.githubusercontent.com/"

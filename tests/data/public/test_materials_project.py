@@ -73,7 +73,7 @@ def test_a_query_becomes_a_table(client: type[Client], tmp_path: Path) -> None:
         "criteria": CRITERIA,
     }
     assert dataset.ids.tolist() == ["mp-1", "mp-2"]
-    assert dataset.crystals[0].reduced_formula == "O3SrTi"
+    assert dataset.crystals[0].reduced_formula == "SrTiO3"
     numbers = dataset.values(["band_gap", "fermi_energy", "bulk_modulus"])
     np.testing.assert_array_equal(numbers, [[1.8, 5.0, 175.0], [5.0, np.nan, np.nan]])
     assert dataset.targets["bulk_modulus"].unit == "GPa"

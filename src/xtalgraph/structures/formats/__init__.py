@@ -1,1 +1,5 @@
-"""The file formats of crystals, a file each."""
+"""The formats of structure files: a registry, and a file for each format."""
+
+from xtalgraph.structures.formats.registry import FORMATS, Format
+
+__all__ = ["FORMATS", "Format"]

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from xtalgraph.errors import BadCrystal
-from xtalgraph.structures.checks import refuse_overlap
+from xtalgraph.structures.checks import number_ids, read_each, refuse_overlap
 from xtalgraph.structures.crystal import Crystal
 from xtalgraph.structures.elements import atomic_number
-from xtalgraph.structures.several import number_ids, read_each
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -47,12 +46,14 @@ def read_extended_xyz(
 def iterate_extended_xyz(
     lines: Iterable[str], id: str, rejected: list[Rejected]
 ) -> Iterator[Crystal]:
-    """Give the crystals of a file of many frames one by one, with the ids `id#0`, `id#1`, …
+    """Give the crystals of a file of many frames one by one, with the ids of `read_extended_xyz`.
 
     Frames that make no crystal go to `rejected`. A file that breaks off is refused where it does.
     """
-    for number, (comment, rows) in enumerate(_iterate_frames(lines, id)):
-        name = f"{id}#{number}"
+    frames = list(islice(all_frames := _iterate_frames(lines, id), 2))
+    is_alone = len(frames) == 1
+    for number, (comment, rows) in enumerate(chain(frames, all_frames)):
+        name = id if is_alone else f"{id}#{number}"
         yield from read_each([(name, partial(_read_frame, comment, rows, name))], rejected)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
@@ -12,11 +12,21 @@ from xtalgraph.structures.checks import refuse_overlap
 from xtalgraph.structures.crystal import Crystal
 from xtalgraph.structures.elements import atomic_number
 
+if TYPE_CHECKING:
+    from xtalgraph.errors import Rejected
+
 _REMEDY = (
     "A POSCAR has a comment, a scale, three lattice vectors, the elements, their counts, "
     "'Direct' or 'Cartesian', and a line for each atom."
 )
 _SYMBOL = re.compile(r"[A-Z][a-z]?(?![a-z])")
+
+
+def read_poscar_text(
+    text: str, id: str = "", rejected: list[Rejected] | None = None
+) -> list[Crystal]:
+    """Give the one crystal of a POSCAR as a list."""
+    return [read_poscar(text, id)]
 
 
 def read_poscar(text: str, id: str = "") -> Crystal:
@@ -67,14 +77,6 @@ def read_poscar(text: str, id: str = "") -> Crystal:
         raise BadCrystal(problem.problem, id=id, remedy=problem.remedy) from None
     refuse_overlap(crystal)
     return crystal
-
-
-def has_lattice(lines: list[str]) -> bool:
-    """Tell whether the third to fifth line each begin with three numbers, as in a POSCAR."""
-    try:
-        return all(len([_number(word) for word in line.split()[:3]]) == 3 for line in lines[2:5])
-    except ValueError:
-        return False
 
 
 def format_poscar(crystal: Crystal) -> str:

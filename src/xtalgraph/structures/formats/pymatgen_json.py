@@ -7,10 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from xtalgraph.errors import BadCrystal
-from xtalgraph.structures.checks import refuse_overlap
+from xtalgraph.structures.checks import number_ids, read_each, refuse_overlap
 from xtalgraph.structures.crystal import Crystal, lattice_rows
 from xtalgraph.structures.elements import atomic_number
-from xtalgraph.structures.several import number_ids, read_each
 
 if TYPE_CHECKING:
     from xtalgraph.errors import Rejected

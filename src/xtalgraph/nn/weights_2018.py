@@ -9,7 +9,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from xtalgraph.errors import BadCheckpoint
-from xtalgraph.nn.cgcnn.config import NETWORK_OF_2018, CgcnnConfig
+from xtalgraph.nn.configs import NETWORK_OF_2018, CgcnnConfig
 
 _NAMES = {
     r"embedding\.(.+)": r"element_vectors.embedding.\1",

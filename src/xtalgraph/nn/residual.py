@@ -8,13 +8,14 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from xtalgraph.graphs import CrystalGraph
+from xtalgraph.nn.configs import ResidualConfig
 from xtalgraph.nn.element_vectors import make_element_vectors
-from xtalgraph.nn.gated_sum import Bonds, gated_sum, select_backend
-from xtalgraph.nn.pooling import find_pooling
-from xtalgraph.nn.radial import GaussianBasis
-from xtalgraph.nn.residual.config import ResidualConfig
+from xtalgraph.nn.gated_sum import Backend, Bonds, gated_sum
+from xtalgraph.nn.registry import POOLINGS, load_form
+from xtalgraph.nn.torch_parts import make_radial_basis
 
 N_ATOMIC_NUMBERS = 119  # 0 is not used
+ACTIVATION = "silu"  # of the gated sums
 
 
 class Block(nn.Module):
@@ -52,7 +53,7 @@ class Block(nn.Module):
             bonds,
             graph,
             self.no_normalisation,
-            "silu",
+            ACTIVATION,
         )
         gate, change = self.widen(torch.cat([own, received], dim=1)).chunk(2, dim=1)
         return atoms + self.drop(self.narrow(silu(gate) * change))
@@ -78,10 +79,11 @@ class ResidualNetwork(nn.Module):
         self.element_vectors = make_element_vectors(
             config.element_vectors, config.atom_width, element_vectors
         )
-        self.bond_vectors = GaussianBasis(0.0, config.gaussian_stop, config.n_gaussians)
+        bonds = config.radial_basis, 0.0, config.gaussian_stop, config.n_gaussians
+        self.bond_vectors = make_radial_basis(*bonds)
+        self.backend = Backend(config.backend, *bonds)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_blocks))
-        self.compiled = True  # set to False to compute in plain torch
-        self.pool = find_pooling(config.pooling)
+        self.pool = load_form(POOLINGS[config.pooling].in_torch)
         self.output = _make_output(config, n_outputs)
         self.composition = nn.Embedding(N_ATOMIC_NUMBERS, n_outputs)
         nn.init.zeros_(self.composition.weight)
@@ -97,7 +99,7 @@ class ResidualNetwork(nn.Module):
     def atom_vectors(self, graph: CrystalGraph) -> Float[Tensor, "n_atoms width"]:
         """Give one vector an atom, after the last block, and the numbers of its element."""
         atoms = self.element_vectors(graph.atomic_numbers)
-        bonds = select_backend(graph, atoms, self.bond_vectors, self.compiled)
+        bonds = self.backend.select(graph, atoms, self.bond_vectors)
         for block in self.blocks:
             atoms = block(atoms, bonds, graph)
         return torch.cat([atoms, self.composition(graph.atomic_numbers)], dim=1)

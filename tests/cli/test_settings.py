@@ -1,0 +1,63 @@
+"""`xtalgraph settings`: what `--set` may say, and what a wrong name is answered with."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import pytest
+
+from tests.cli.conftest import Call
+from xtalgraph.cli.settings import list_settings
+from xtalgraph.settings import describe_settings, setting
+from xtalgraph.training import apply_overrides, preset
+
+
+@dataclass(frozen=True)
+class Example:
+    """A config of the tests."""
+
+    rate: float = setting(0.5, "how fast", above=0.0)
+    kind: str = setting("a", "which of them", choices=("a", "b"))
+
+
+@pytest.fixture
+def example(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The config of the tests in the place of that of graphs."""
+    monkeypatch.setattr("xtalgraph.graphs.GraphConfig", Example)
+
+
+def test_settings_are_listed_with_default_legal_values_and_meaning(
+    call: Call, example: None
+) -> None:
+    shown = call("settings", "graph").out.splitlines()
+    assert shown[0].split() == ["setting", "default", "legal", "meaning"]
+    assert [line.split() for line in shown[1:]] == [
+        ["graph.rate", "0.5", "above", "0", "how", "fast"],
+        ["graph.kind", '"a"', "a", "|", "b", "which", "of", "them"],
+    ]
+    rows = json.loads(call("settings", "kind", "--json").out)
+    assert [row["name"] for row in rows] == ["graph.kind", "model.kind"]
+    assert rows[0] == {
+        "section": "graph",
+        "name": "graph.kind",
+        "default": '"a"',
+        "legal": "a | b",
+        "meaning": "which of them",
+    }
+
+
+def test_a_name_that_is_none_is_answered_with_the_nearest(call: Call, example: None) -> None:
+    outcome = call("settings", "graph.rat")
+    assert outcome.status == 1
+    assert "unknown setting 'graph.rat'. Did you mean 'graph.rate'?" in outcome.err
+
+
+def test_every_setting_that_is_listed_can_be_set_to_its_default() -> None:
+    names = [row.name for _, row in list_settings()]
+    assert "model.kind" in names
+    for section, row in list_settings():
+        kind = section.partition(" = ")[2]
+        words = [f"model.kind={kind}"] if kind else []
+        assert apply_overrides(preset("default"), [*words, f"{row.name}={row.default}"])
+    assert describe_settings(Example, "graph")[0].name == "graph.rate"
