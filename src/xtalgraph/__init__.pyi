@@ -14,6 +14,7 @@ from .errors import (
 )
 from .evaluation import (
     evaluate as evaluate,
+    pack_ensemble as pack_ensemble,
 )
 from .graphs import (
     CrystalGraph as CrystalGraph,
@@ -23,6 +24,7 @@ from .graphs import (
 )
 from .nn import (
     CgcnnConfig as CgcnnConfig,
+    ResidualConfig as ResidualConfig,
     SavedModel as SavedModel,
     read_model as read_model,
     save_model as save_model,
@@ -38,6 +40,13 @@ from .structures import (
     read_crystal as read_crystal,
     read_crystals as read_crystals,
     write_crystal as write_crystal,
+)
+from .studies import (
+    compare as compare,
+    cross_validate as cross_validate,
+    learning_curve as learning_curve,
+    matbench as matbench,
+    tune as tune,
 )
 from .training import (
     RunConfig as RunConfig,

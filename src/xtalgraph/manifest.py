@@ -21,14 +21,20 @@ FORMAT = 1
 
 
 def begin_or_resume(
-    folder: Path | str, work: str, identity: Mapping[str, Any], *, may_differ: Collection[str] = ()
+    folder: Path | str,
+    work: str,
+    identity: Mapping[str, Any],
+    *,
+    may_differ: Collection[str] = (),
+    may_grow: Collection[str] = (),
 ) -> bool:
     """Claim a folder for a piece of work; True where the same work was begun there before.
 
     `work` names the kind (`cross-validation`), `identity` is all that decides the result, as nested
     dicts of JSON values: settings, checksums of data and models, seeds. Keys in `may_differ` are
-    recorded and not compared (where data lie). Raises `BadConfig` with every difference where the
-    folder was begun with something else.
+    recorded and not compared (where data lie). Sections in `may_grow` may have other entries than
+    they were begun with: new ones are added to the manifest, and only what is in both is compared.
+    Raises `BadConfig` with every difference where the folder was begun with something else.
     """
     folder = Path(folder)
     begun = read_manifest(folder)
@@ -40,7 +46,13 @@ def begin_or_resume(
         raise BadConfig(
             f"{folder} holds {begun['work']}, not {work}. Choose another folder (--out)."
         )
-    refuse_changes(folder, begun["identity"], identity, may_differ)
+    before, now = dict(begun["identity"]), plain(identity)
+    for section in may_grow:
+        then, asked = before.get(section, {}), now.get(section, {})
+        before[section], now[section] = asked | then, then | asked
+    refuse_changes(folder, before, now, may_differ)
+    if before != begun["identity"]:
+        write_json(folder / MANIFEST, {"format": FORMAT, "work": work, "identity": before})
     return True
 
 

@@ -15,7 +15,7 @@ import pytest
 from tests.cli.conftest import ENERGY, SMALL, Call, draw
 from tests.zoo import ZOO
 from xtalgraph.data import Dataset, make_dataset_folder
-from xtalgraph.nn import shipped
+from xtalgraph.nn import resolve as shipped
 from xtalgraph.structures import write_crystal
 
 
@@ -66,7 +66,7 @@ def test_runs_are_packed_and_predicted_with(
         json.loads(Path(name, "ensemble.json").read_text()) for name in ("packed", "second")
     )
     assert first["facts"]["test"] == second["facts"]["test"]
-    assert first["domain"] == second["domain"]
+    assert first["blocks"]["domain"] == second["blocks"]["domain"]
 
 
 def test_a_shipped_name_is_predicted_with_and_what_is_out_of_its_domain_is_told(

@@ -10,7 +10,7 @@ from tests.zoo import ZOO
 from xtalgraph.errors import UnknownName
 from xtalgraph.graphs import GraphConfig, build_graphs
 from xtalgraph.nn import NETWORKS, Normaliser, SavedModel, Task
-from xtalgraph.nn.selecting import select_targets
+from xtalgraph.nn.saved_model import select_targets
 from xtalgraph.units import Target
 
 TARGETS = Target("gap", "eV"), Target("energy", "eV/atom"), Target("fermi", "eV")
@@ -32,7 +32,7 @@ def saved(request: pytest.FixtureRequest) -> SavedModel:
 
 def predict(saved: SavedModel) -> np.ndarray:
     with torch.no_grad():
-        return saved.normaliser.restore(saved.network(GRAPH).numpy())
+        return saved.normaliser.inverse_transform(saved.network(GRAPH).numpy())
 
 
 @pytest.mark.parametrize("columns", [[0], [2], [2, 0], [0, 1, 2]])

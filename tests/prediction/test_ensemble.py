@@ -128,11 +128,20 @@ def spoil_json(folder: Path, **changes: object) -> None:
     ("spoil", "message"),
     [
         (lambda folder: (folder / "ensemble.json").write_text("{"), "is not JSON"),
-        (lambda folder: spoil_json(folder, format=9), "format 9, expected 1"),
-        (lambda folder: spoil_json(folder, calibration={"a": 1}), "KeyError 'coverage'"),
-        (lambda folder: spoil_json(folder, members=["member-9"]), "member-9 does not exist"),
-        (lambda folder: (folder / "reference.safetensors").unlink(), "has no reference"),
-        (lambda folder: (folder / "reference.safetensors").write_bytes(b"x"), "checksums"),
+        (lambda folder: spoil_json(folder, format=9), "format 9, expected one of 1, 3"),
+        (
+            lambda folder: spoil_json(folder, blocks={"calibration": {"schema": 1}}),
+            "the calibration is broken",
+        ),
+        (
+            lambda folder: spoil_json(folder, members=[{"path": "member-9"}]),
+            "member-9 does not exist",
+        ),
+        (
+            lambda folder: (folder / "domain.safetensors").unlink(),
+            r"domain\.safetensors does not exist",
+        ),
+        (lambda folder: (folder / "domain.safetensors").write_bytes(b"x"), "is broken"),
         (lambda folder: shutil.rmtree(folder / "member-2"), "member-2 does not exist"),
     ],
 )

@@ -48,8 +48,8 @@ def test_the_second_output_is_the_first_and_the_references() -> None:
     ]
     graph = build_graphs(CRYSTALS)
     with torch.no_grad():
-        values = both.normaliser.restore(both.network(graph).double().numpy())
-        first = saved.normaliser.restore(saved.network(graph).double().numpy())
+        values = both.normaliser.inverse_transform(both.network(graph).double().numpy())
+        first = saved.normaliser.inverse_transform(saved.network(graph).double().numpy())
     np.testing.assert_allclose(values[:, :1], first, atol=1e-5)
     expected = values[:, 0] + count_shares(CRYSTALS) @ references
     np.testing.assert_allclose(values[:, 1], expected, atol=1e-5)

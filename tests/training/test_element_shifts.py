@@ -42,7 +42,7 @@ def pose(source: SavedModel, target: Target = OTHER) -> tuple[Problem, np.ndarra
     rows = np.arange(len(TINY))
     outputs = predict_rows(source.network, known, GRAPH, rows, 16).double()
     assert source.normaliser is not None
-    values = source.normaliser.restore(outputs.numpy())[:, 0]
+    values = source.normaliser.inverse_transform(outputs.numpy())[:, 0]
     values += count_fractions(TINY.crystals, rows, 100) @ [ELEMENTS.get(z, 0.0) for z in range(100)]
     columns = TINY.columns.assign(**{target.name: values})
     dataset: Dataset = replace(TINY, columns=columns, targets={**TINY.targets, target.name: target})

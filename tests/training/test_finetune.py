@@ -28,10 +28,10 @@ from xtalgraph.nn import (
     SavedModel,
     Task,
     read_model,
+    resolve as shipped,
     save_model,
-    shipped,
 )
-from xtalgraph.nn.shipped import ENSEMBLE
+from xtalgraph.nn.resolve import ENSEMBLE
 from xtalgraph.structures import Crystal, CrystalStore
 from xtalgraph.training import (
     RunConfig,
@@ -142,8 +142,8 @@ def test_what_is_known_of_a_target_is_known_in_its_new_normaliser(kind: str) -> 
     started = adapt_network(model, Task("regression", targets[1:]), new).eval()
     graph = build_graphs([ZOO["NaCl"], ZOO["SrTiO3"]])
     with torch.no_grad():
-        expected = model.normaliser.restore(network(graph).numpy())[:, 1:]
-        found = new.restore(started(graph).numpy())
+        expected = model.normaliser.inverse_transform(network(graph).numpy())[:, 1:]
+        found = new.inverse_transform(started(graph).numpy())
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
@@ -275,7 +275,9 @@ def make_ensemble(folder: Path, source: TrainedRun, places: list[str]) -> None:
     for place in places:
         shutil.copytree(source.folder, folder / place)
     targets = [target.name for target in source.model.task.targets]
-    (folder / ENSEMBLE).write_text(json.dumps({"members": places, "targets": targets}))
+    (folder / ENSEMBLE).write_text(
+        json.dumps({"format": 3, "members": [{"path": p} for p in places], "targets": targets})
+    )
 
 
 def test_of_an_ensemble_the_first_member_is_taken(source: TrainedRun, tmp_path: Path) -> None:

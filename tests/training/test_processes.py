@@ -77,7 +77,9 @@ def test_the_logged_scores_are_of_the_whole_validation_part(two) -> None:
     assert len(rows) % 2, "the parts are to be uneven"
     graph = build_graphs(TINY.crystals.take(rows), run.model.graph_config)
     with torch.no_grad():
-        predicted = run.model.normaliser.restore(run.model.network(graph).double().numpy())
+        predicted = run.model.normaliser.inverse_transform(
+            run.model.network(graph).double().numpy()
+        )
     errors = np.nanmean(np.abs(predicted - TINY.values(["energy", "gap"])[rows]), axis=0)
     logged = run.history.iloc[run.metrics["best_epoch"] - 1]
     assert logged["validation_mae energy [eV/atom]"] == pytest.approx(errors[0], rel=1e-5)

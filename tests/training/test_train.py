@@ -36,7 +36,7 @@ def predict(model: SavedModel, rows: np.ndarray) -> np.ndarray:
         outputs = model.network(graph).double()
     if model.normaliser is None:
         return outputs.softmax(dim=1).numpy()
-    return model.normaliser.restore(outputs.numpy())
+    return model.normaliser.inverse_transform(outputs.numpy())
 
 
 @pytest.fixture(scope="module")

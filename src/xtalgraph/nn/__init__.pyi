@@ -14,9 +14,6 @@ from .element_vectors import (
     paper_vectors as paper_vectors,
     read_element_vectors as read_element_vectors,
 )
-from .normaliser import (
-    Normaliser as Normaliser,
-)
 from .registry import (
     ACTIVATIONS as ACTIVATIONS,
     CONVOLUTIONS as CONVOLUTIONS,
@@ -46,8 +43,7 @@ from .saved_model import (
     SavedModel as SavedModel,
 )
 from .task import (
+    Normaliser as Normaliser,
     Task as Task,
-)
-from .unknown_elements import (
     refuse_unknown_elements as refuse_unknown_elements,
 )

@@ -16,6 +16,7 @@ From another package, name such an entry (`NAME = Pooling(...)`) as an entry poi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -366,11 +367,14 @@ class StateReader:
 
     def __init__(self, stored: Mapping[str, np.ndarray]) -> None:
         self.stored = stored
+        self.n_stored = sum(value.size for value in stored.values())
         self.expected: dict[str, Shape] = {}
 
     def take(self, name: str, *shape: int) -> np.ndarray:
         """Give an array; zeros for what is missing or of another shape, which `finish` tells."""
         self.expected[name] = shape
+        if math.prod(shape) > self.n_stored:  # nothing is allocated for what cannot be there
+            self.finish()
         found = self.stored.get(name)
         return np.zeros(shape, np.float32) if found is None or found.shape != shape else found
 

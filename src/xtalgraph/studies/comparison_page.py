@@ -24,7 +24,7 @@ from xtalgraph.report.page import (
 )
 
 if TYPE_CHECKING:
-    from xtalgraph.studies.comparison_result import Comparison
+    from xtalgraph.studies.results import Comparison
     from xtalgraph.training import RunConfig
 
 BELOW_ALL = "Means over seeds and their deviation; seconds of one run."
@@ -141,12 +141,12 @@ def _mean_histories(
 ) -> dict[str, pd.DataFrame]:
     """Give the mean losses over seeds of each value of a setting."""
     found: dict[str, list[pd.DataFrame]] = {}
-    for outcome in result.outcomes:
-        labels = outcome.point.labels
+    for trial_result in result.results:
+        labels = trial_result.trial.labels
         same = all(str(labels[name]) == str(value) for name, value in others.items())
-        if same and outcome.run is not None:
+        if same and trial_result.run is not None:
             name = f"{setting.replace('_', ' ')} {labels[setting]}"
-            found.setdefault(name, []).append(outcome.run.history)
+            found.setdefault(name, []).append(trial_result.run.history)
     return {
         name: pd.concat(histories).groupby("epoch", as_index=False)[LOSSES].mean()
         for name, histories in found.items()

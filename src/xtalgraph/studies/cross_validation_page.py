@@ -1,5 +1,7 @@
 """The page of a cross-validation: scores over folds, matrices and curves, and how to repeat it."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -24,9 +26,10 @@ from xtalgraph.report.page import (
     file_name,
     write_report,
 )
-from xtalgraph.studies.cross_validation_result import MAIN_METRIC, CrossValidation
+from xtalgraph.studies.tables import MAIN_METRIC
 
 if TYPE_CHECKING:
+    from xtalgraph.studies.results import CrossValidation
     from xtalgraph.training import RunConfig
 
 
@@ -35,7 +38,7 @@ def write_cross_validation_page(
     dataset: Labelled,
     models: Sequence[str],
     options: Mapping[str, object],
-    config: "RunConfig | None",
+    config: RunConfig | None,
 ) -> None:
     """Write the page, with tables and figures beside it, into the folder of the results.
 
@@ -47,12 +50,12 @@ def write_cross_validation_page(
         (_describe_data(result, dataset, options),),
         notes=_find_notes(result, dataset),
         tables=(Table("summary", result.summary()),),
-        pictures=tuple(_draw_scores(result, models)),
+        pictures=tuple(_draw_scores(result)),
     )
     sections = [scored]
     if result.task.kind == "classification":
         words = "Test predictions of all folds together: every crystal is predicted once."
-        pictures = tuple(_draw_classes(result, models))
+        pictures = tuple(_draw_classes(result))
         sections.append(Section("Right and wrong classes", (words,), pictures=pictures))
     sections += [
         Section("Every fold", tables=(Table("folds", result.scores),)),
@@ -78,7 +81,7 @@ def _describe_data(
 
 
 def _find_notes(result: CrossValidation, dataset: Labelled) -> tuple[str, ...]:
-    notes = []
+    notes = result.failures
     n_rare = sum(result.rare_classes.values())
     if n_rare:
         notes.append(
@@ -91,12 +94,13 @@ def _find_notes(result: CrossValidation, dataset: Labelled) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _draw_scores(result: CrossValidation, models: Sequence[str]) -> list[Picture]:
+def _draw_scores(result: CrossValidation) -> list[Picture]:
     metric, pictures = MAIN_METRIC[result.task.kind], []
     for target in result.task.targets:
         of_target = result.scores[result.scores["target"] == target.column]
         by_model = {
-            model: of_target.loc[of_target["model"] == model, metric].tolist() for model in models
+            model: of_target.loc[of_target["model"] == model, metric].tolist()
+            for model in result.models
         }
         unit = target.unit if result.task.kind == "regression" else ""
         drawn = figures.scores_over_folds(by_model, metric=metric, unit=unit)
@@ -105,7 +109,7 @@ def _draw_scores(result: CrossValidation, models: Sequence[str]) -> list[Picture
     return pictures
 
 
-def _draw_classes(result: CrossValidation, models: Sequence[str]) -> list[Picture]:
+def _draw_classes(result: CrossValidation) -> list[Picture]:
     """Draw a confusion matrix for each model, and for two classes the curves of all of them.
 
     Trivial baselines have no curve, if there is another: over several folds
@@ -114,7 +118,7 @@ def _draw_classes(result: CrossValidation, models: Sequence[str]) -> list[Pictur
     name, classes = result.task.targets[0].name, result.task.classes
     pictures, scores = [], {}
     true = np.empty(0, dtype=np.int64)
-    for model in models:
+    for model in result.models:
         table = result.predictions(model)
         true = class_indices(table[f"{name} true"].tolist(), classes)
         predicted = class_indices(table[f"{name} predicted"].tolist(), classes)
@@ -125,7 +129,7 @@ def _draw_classes(result: CrossValidation, models: Sequence[str]) -> list[Pictur
             scores[model] = table[f"probability {classes[1]}"].to_numpy(dtype=np.float64)
     if len(classes) == 2:
         trivial = {name for name, entry in BASELINES.items() if entry.is_trivial}
-        scores = {m: scores[m] for m in models if m not in trivial} or scores
+        scores = {m: scores[m] for m in result.models if m not in trivial} or scores
         positive = f"{name.replace('_', ' ')} = {classes[1]}"
         drawn = figures.roc_figure(true, scores, positive=positive)
         pictures.append(Picture("roc", drawn, "Receiver operating characteristic."))
@@ -139,7 +143,7 @@ def _describe_settings(
     dataset: Labelled,
     models: Sequence[str],
     options: Mapping[str, object],
-    config: "RunConfig | None",
+    config: RunConfig | None,
 ) -> Section:
     others = [name for name in models if config and name in NETWORKS and name != config.model_kind]
     words = (

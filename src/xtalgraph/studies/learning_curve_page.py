@@ -19,11 +19,10 @@ from xtalgraph.report.page import (
     target_table,
     write_report,
 )
-from xtalgraph.studies.cross_validation_result import MAIN_METRIC
-from xtalgraph.studies.trial_tables import as_errors
+from xtalgraph.studies.tables import MAIN_METRIC, as_errors
 
 if TYPE_CHECKING:
-    from xtalgraph.studies.learning_curve_result import LearningCurve
+    from xtalgraph.studies.results import LearningCurve
     from xtalgraph.training import RunConfig
     from xtalgraph.units import Target
 

@@ -25,9 +25,8 @@ from xtalgraph.report.page import (
     write_command,
     write_report,
 )
+from xtalgraph.studies.results import BEST, Tuning
 from xtalgraph.studies.search_space import Range, format_space, get_value
-from xtalgraph.studies.trial_tables import score_baselines
-from xtalgraph.studies.tuning_result import BEST, Tuning
 
 if TYPE_CHECKING:
     from xtalgraph.training.problem import Problem
@@ -42,7 +41,7 @@ def write_tuning_page(result: Tuning, searched: Problem, options: Mapping[str, o
     """
     folder = result.folder
     write_text(folder / SPACE, format_space(result.space))
-    baselines = score_baselines(searched, part="validation")
+    baselines = result.baselines
     options = {**options, "space": folder / SPACE}
     sections = (
         _describe_result(result, baselines, searched),

@@ -57,7 +57,7 @@ class Problem:
         """What the network's outputs are compared with: standardised values, or class numbers."""
         if self.normaliser is None:
             return torch.from_numpy(self.labels)
-        return torch.from_numpy(self.normaliser.normalise(self.labels)).float()
+        return torch.from_numpy(self.normaliser.transform(self.labels)).float()
 
     @property
     def elements(self) -> tuple[str, ...]:

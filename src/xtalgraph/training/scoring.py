@@ -101,7 +101,7 @@ def restore(
     outputs = outputs.double()
     if problem.normaliser is None:
         return outputs.softmax(dim=1).numpy()
-    return problem.normaliser.restore(outputs.numpy())
+    return problem.normaliser.inverse_transform(outputs.numpy())
 
 
 def score_validation(

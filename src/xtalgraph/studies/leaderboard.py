@@ -4,28 +4,30 @@ The form is that of the package matbench 0.6: `results.json.gz` holds one benchm
 of each task the five folds, of each fold the prediction for every id, the scores and parameters.
 """
 
+from __future__ import annotations
+
 import gzip
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float64
 
 from xtalgraph.data import PUBLIC_SETS, Dataset
 from xtalgraph.errors import BadDataset, UnknownName
 from xtalgraph.evaluation.labels import guess_task
+from xtalgraph.files import write_bytes
 from xtalgraph.metrics import accuracy, balanced_accuracy, f1, regression_metrics
-from xtalgraph.studies.cross_validation import MATBENCH, cross_validate
-from xtalgraph.studies.cross_validation_result import CrossValidation
-
-if TYPE_CHECKING:
-    from xtalgraph.training import RunConfig
+from xtalgraph.studies.crossval import MATBENCH, cross_validate
+from xtalgraph.studies.results import CrossValidation
+from xtalgraph.studies.trials import OnTrial
+from xtalgraph.training import RunConfig, preset
 
 BENCHMARK, FORMAT_VERSION = "matbench_v0.1", "0.6"
 RESULTS = "results.json.gz"
@@ -36,7 +38,14 @@ LEAST_MAGNITUDE = 1e-5  # of a true value that counts in matbench's relative err
 
 @dataclass(frozen=True, eq=False)
 class MatbenchResult:
-    """A task done: its official name, its scores over folds, the file, and what is not official."""
+    """A task of the leaderboard that was done.
+
+    Attributes:
+        task: Its official name.
+        validation: The scores on the folds.
+        file: `results.json.gz`.
+        notes: What keeps the file from being a submission.
+    """
 
     task: str
     validation: CrossValidation
@@ -44,28 +53,48 @@ class MatbenchResult:
     notes: tuple[str, ...] = ()
 
 
-def run_matbench(
+def matbench(
     name: str,
     dataset: Dataset,
     *,
     out: str | Path,
     model: str | None = None,
     target: str | None = None,
-    config: "RunConfig | None" = None,
+    config: RunConfig | None = None,
     seed: int = 0,
-    on_fold: Callable[[str, int, float], None] | None = None,
+    jobs: int = 1,
+    on_trial: OnTrial | None = None,
 ) -> MatbenchResult:
     """Train and test a model on the five folds of a task, and write `results.json.gz` into `out`.
 
-    The model is a network or a baseline by name; the network of `config` where none is named. A
-    network chooses its best epoch on a tenth of each fold's training part; the test part is seen
-    once, by the finished model. Broken off, it goes on where it was. The rows must have the
-    published order, and each its label: without that the folds are others. For a task of
-    matbench's own the target is known; a data set of another name needs `target`, and its file has
-    the leaderboard's form but no place there, which a note says.
+    A network chooses its best epoch on a tenth of each fold's training part; the test part is seen
+    once, by the finished model. If interrupted, call it again to resume.
+
+    Args:
+        name: The task, with or without `matbench_` before it.
+        dataset: Its crystals in the published order, each with its label: otherwise the folds are
+            others.
+        out: Folder of the study.
+        model: A network or a baseline by name; the network of `config` if left out.
+        target: The column to learn, where the task is not one of matbench's own. The file then has
+            the leaderboard's form and is no submission, which a note says.
+        config: Graph, network and training; the default preset if left out.
+        seed: Of the validation parts and of baselines.
+        jobs: Folds at a time, in processes of one thread each.
+        on_trial: Called with each finished fold, how many are done, and how many there are.
+
+    Returns:
+        The scores, and where the file is.
+
+    Raises:
+        BadDataset: The data are not those of the task, a crystal has no label, or a fold failed.
+        BadConfig: The folder holds another study.
+        FolderInUse: Another process works in the folder.
+
+    >>> matbench("log_gvrh", dataset, out="runs/log_gvrh").file  # doctest: +SKIP
     """
-    task = official_name(name)
-    model = model or (config.model_kind if config else "cgcnn")
+    task, settings = official_name(name), config or preset("default")
+    model = model or settings.model_kind
     dataset = take_our_names(task, dataset)
     column = find_target(task, dataset, target)
     kind = guess_task(dataset, [column])
@@ -78,11 +107,14 @@ def run_matbench(
         task=kind,
         n_folds=MATBENCH,
         seed=seed,
-        config=config,
-        on_fold=on_fold,
+        config=settings,
+        jobs=jobs,
+        on_trial=on_trial,
     )
+    if result.failures:
+        raise BadDataset(f"{task} needs all folds. {' '.join(result.failures)}")
     notes = _find_notes(task, dataset)
-    record = make_record(task, result, model, _describe_settings(model, config, seed), notes)
+    record = make_record(task, result, model, _describe_settings(model, settings, seed), notes)
     return MatbenchResult(task, result, write_record(record, Path(out) / RESULTS), notes)
 
 
@@ -130,7 +162,7 @@ def _refuse_gaps(dataset: Dataset, column: str, kind: str) -> None:
         if classes != list(TRUTH):
             raise BadDataset(
                 f"{dataset.source}: {column!r} has the classes {', '.join(classes)}; matbench "
-                "knows true and false alone."
+                "has only true and false."
             )
     else:
         missing = np.flatnonzero(np.isnan(dataset.values([column])[:, 0]))
@@ -153,9 +185,9 @@ def _find_notes(task: str, dataset: Dataset) -> tuple[str, ...]:
     return ()
 
 
-def _describe_settings(model: str, config: "RunConfig | None", seed: int) -> dict[str, Any]:
+def _describe_settings(model: str, config: RunConfig, seed: int) -> dict[str, Any]:
     settings: dict[str, Any] = {"model": model, "seed": seed, "xtalgraph": version("xtalgraph")}
-    if config is not None and model == config.model_kind:
+    if model == config.model_kind:
         settings |= {part: asdict(getattr(config, part)) for part in ("graph", "model", "train")}
         settings["kind"] = model
     return settings
@@ -211,14 +243,13 @@ def hash_record(record: dict[str, Any]) -> str:
 
 def write_record(record: dict[str, Any], path: Path) -> Path:
     """Write a record as compressed JSON; the same record gives the same bytes."""
-    content = gzip.compress(json.dumps(record).encode(), mtime=0)
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_bytes(content)
-    unfinished.replace(path)
+    write_bytes(path, gzip.compress(json.dumps(record).encode(), mtime=0))
     return path
 
 
-def _read_answers(rows: Any, result: CrossValidation) -> tuple[np.ndarray, np.ndarray, list[float]]:
+def _read_answers(
+    rows: pd.DataFrame, result: CrossValidation
+) -> tuple[np.ndarray, np.ndarray, list[float]]:
     """Give the labels, the predictions, and these as the leaderboard wants them."""
     target = result.task.targets[0]
     if result.task.kind == "classification":

@@ -12,24 +12,32 @@ from jaxtyping import Int64
 from xtalgraph.data import Dataset, Split
 from xtalgraph.data.splits import DEFAULT_SPLIT
 from xtalgraph.errors import BadConfig
-from xtalgraph.studies.cross_validation_result import MAIN_METRIC
 from xtalgraph.studies.learning_curve_page import write_learning_curve_page
-from xtalgraph.studies.learning_curve_result import LearningCurve
-from xtalgraph.studies.trial_tables import (
+from xtalgraph.studies.results import LearningCurve
+from xtalgraph.studies.tables import (
+    MAIN_METRIC,
     SEED,
     as_errors,
-    score_baselines,
     summarise_seeds,
-    tabulate_outcomes,
+    tabulate_results,
 )
-from xtalgraph.studies.trials import OnPoint, Point, name_folder, run_points
+from xtalgraph.studies.trials import (
+    RUNS,
+    OnTrial,
+    Study,
+    Trial,
+    name_folder,
+    run_trials,
+    split_parts,
+)
 from xtalgraph.training import RunConfig, apply_overrides, preset
 from xtalgraph.training.problem import Problem, pose_problem
 from xtalgraph.training.run import GIVEN_SPLIT
 
+WORK = "a learning curve"
 MODEL, SIZE = "model", "size"
 CONVOLUTIONS = ("shared", "gated")
-BASELINES = {
+BASELINES_BESIDE = {
     "regression": ("mean", "composition_forest"),
     "classification": ("most_common", "composition_forest"),
 }
@@ -50,16 +58,44 @@ def learning_curve(
     baselines: Sequence[str] | None = None,
     epoch_factor: float = EPOCH_FACTOR,
     jobs: int = 1,
-    on_point: OnPoint | None = None,
+    on_trial: OnTrial | None = None,
 ) -> LearningCurve:
     """Train on `sizes` crystals of the training part, and test all on the same test part.
 
-    Validation and test part are those of one split (`train.split_seed`). For each seed the training
-    crystals are put in one random order, whose first ones are taken: a larger part holds the
-    smaller, and all models have the same. The seed is that of the weights too. With few crystals an
-    epoch is few steps, and a curve over sizes would show haste instead of lack of data: so the
-    epochs rise where the size falls, to as many steps as the largest size takes, but at most
-    `epoch_factor` times. Runs are continued and failures reported as by `compare`.
+    Validation and test part are those of one split. For each seed the training crystals are put in
+    one random order, whose first ones are taken: a larger part holds the smaller, and all models
+    have the same. With few crystals an epoch is few steps, and a curve over sizes would show too
+    short training instead of lack of data: so the epochs rise where the size falls, to as many
+    steps as the largest size takes, but at most `epoch_factor` times. If interrupted, call it again
+    to resume; failures are reported as by `compare`.
+
+    Args:
+        dataset: Crystals and their labels.
+        targets: Columns to learn together, or their names with commas between them.
+        sizes: Numbers of training crystals.
+        out: Folder of the study.
+        task: `regression` or `classification`.
+        config: All other settings; the default preset if left out.
+        split: A `Split`, or a text as `make_split` takes it (seed `train.split_seed`).
+        seeds: Of the order of training crystals and of the weights.
+        convolutions: One curve for each; empty for that of `config`.
+        baselines: Names of baselines; if left out a trivial one and composition_forest.
+        epoch_factor: 1 or more; 1 gives all sizes the same epochs.
+        jobs: Trials at a time, in processes of one thread each.
+        on_trial: Called with each finished network, how many are done, and how many there are.
+
+    Returns:
+        Tables of all trials, of their means over seeds, and the slopes.
+
+    Raises:
+        BadConfig: Sizes, seeds or settings are impossible, or the folder holds another study.
+        BadDataset: The data cannot be learned.
+        FolderInUse: Another process works in the folder.
+
+    >>> curve = learning_curve(
+    ...     dataset, "band_gap", [100, 300, 1000], out="runs/curve"
+    ... )  # doctest: +SKIP
+    >>> curve.slopes  # doctest: +SKIP
     """
     config = config or preset("default")
     if not epoch_factor >= 1:
@@ -68,34 +104,39 @@ def learning_curve(
     if not len(problem.rows("test")):
         raise BadConfig("the test part of the split is empty, and it is what the curve shows.")
     _refuse_sizes(problem, sizes, seeds)
-    folder = Path(out)
+    names = BASELINES_BESIDE[task] if baselines is None else baselines
     parts = {(size, seed): _take(problem, size, seed) for size in sizes for seed in seeds}
-    points = []
-    for convolution in convolutions or ("",):
-        for (size, seed), part in parts.items():
-            name = convolution or config.model_kind
-            labels: dict[str, str | int] = {MODEL: name, SIZE: size, SEED: seed}
+    networks = []
+    for model in convolutions or (config.model_kind,):
+        for size, seed in parts:
             epochs = _raise_epochs(config, size, max(sizes), epoch_factor)
             settings = [f"train.epochs={epochs}", f"train.seed={seed}"]
-            settings += [f"model.convolution={convolution}"] if convolution else []
-            chosen = apply_overrides(config, settings)
-            points.append(Point(name_folder(labels), labels, part, chosen))
-    outcomes = run_points(points, folder, jobs=jobs, on_point=on_point)
-    names = BASELINES[task] if baselines is None else baselines
-    runs = pd.concat([tabulate_outcomes(outcomes), *_score_baselines(parts, names)])
-    summary = summarise_seeds(runs, (MODEL, SIZE))
-    metric = f"test_{MAIN_METRIC[task]}"
-    slopes = fit_slopes(summary, metric, len(problem.rows("test")))
-    result = LearningCurve(problem, folder, tuple(outcomes), runs, summary, slopes)
-    options: dict[str, object] = {
-        "sizes": ",".join(map(str, sizes)),
-        "seeds": ",".join(map(str, seeds)),
-        "convolutions": ",".join(convolutions),
-        "baselines": ",".join(names),
-        "epoch-factor": epoch_factor,
-        "split": split if isinstance(split, str) else GIVEN_SPLIT,
-    }
-    write_learning_curve_page(result, config, options)
+            settings += [f"model.convolution={model}"] if convolutions else []
+            labels: dict[str, str | int] = {MODEL: model, SIZE: size, SEED: seed}
+            path, chosen = f"{RUNS}/{name_folder(labels)}", apply_overrides(config, settings)
+            networks.append(Trial(path, labels, parts[size, seed], chosen))
+    beside = []
+    for size, seed in parts:
+        for name in names:
+            labels = {MODEL: name, SIZE: size, SEED: seed}
+            path = f"{RUNS}/{name_folder(labels)}"
+            beside.append(Trial(path, labels, parts[size, seed], baseline=name, seed=seed))
+    study = Study(Path(out), WORK, dataset, problem.task, [split_parts(problem.split)], jobs=jobs)
+    with study.open([*networks, *beside]):
+        results = [*run_trials(study, networks, on_trial), *run_trials(study, beside)]
+        runs = tabulate_results(results, problem.task)
+        summary = summarise_seeds(runs, (MODEL, SIZE))
+        slopes = fit_slopes(summary, f"test_{MAIN_METRIC[task]}", len(problem.rows("test")))
+        result = LearningCurve(problem, study.folder, tuple(results), runs, summary, slopes)
+        options: dict[str, object] = {
+            "sizes": ",".join(map(str, sizes)),
+            "seeds": ",".join(map(str, seeds)),
+            "convolutions": ",".join(convolutions),
+            "baselines": ",".join(names),
+            "epoch-factor": epoch_factor,
+            "split": split if isinstance(split, str) else GIVEN_SPLIT,
+        }
+        write_learning_curve_page(result, config, options)
     return result
 
 
@@ -125,14 +166,9 @@ def order_rows(problem: Problem, seed: int) -> Int64[np.ndarray, "n_rows"]:
     return np.concatenate([rows[first], np.delete(rows, first)])
 
 
-def _take(problem: Problem, size: int, seed: int) -> Problem:
-    """Give the problem with `size` training crystals and the other parts as they are."""
-    split = problem.split
-    train = np.sort(order_rows(problem, seed)[:size])
-    names = [target.name for target in problem.task.targets]
-    return pose_problem(
-        problem.dataset, names, problem.task.kind, Split(train, split.validation, split.test)
-    )
+def _take(problem: Problem, size: int, seed: int) -> dict[str, np.ndarray]:
+    """Give the parts with `size` training crystals and the other parts as they are."""
+    return split_parts(problem.split) | {"train": np.sort(order_rows(problem, seed)[:size])}
 
 
 def _raise_epochs(config: RunConfig, size: int, largest: int, factor: float) -> int:
@@ -144,18 +180,6 @@ def _raise_epochs(config: RunConfig, size: int, largest: int, factor: float) -> 
     batch = config.train.batch_size
     ratio = np.ceil(largest / batch) / np.ceil(size / batch)
     return round(config.train.epochs * min(float(ratio), factor))
-
-
-def _score_baselines(
-    parts: dict[tuple[int, int], Problem], names: Sequence[str]
-) -> list[pd.DataFrame]:
-    tables = []
-    for (size, seed), part in parts.items():
-        if names:
-            table = score_baselines(part, names, part="test", seed=seed)
-            table = table.rename(columns={"baseline": MODEL})
-            tables.append(table.assign(**{SIZE: size, SEED: seed, "n_train": size}))
-    return tables
 
 
 def fit_slopes(summary: pd.DataFrame, metric: str, n_test: int) -> pd.DataFrame:
