@@ -19,7 +19,7 @@ from xtalgraph.graphs import GraphConfig
 from xtalgraph.nn import NETWORKS, Network, Normaliser, SavedModel, Task, network_name
 from xtalgraph.nn.registry import learns_elements, pooling_of
 from xtalgraph.nn.resolve import name_network, read_network
-from xtalgraph.nn.selecting import COMPOSITION, OUTPUT, select_outputs, select_targets
+from xtalgraph.nn.saved_model import COMPOSITION, OUTPUT, select_outputs, select_targets
 from xtalgraph.structures import CrystalStore
 from xtalgraph.training.config import RunConfig, config_tables, preset
 from xtalgraph.training.problem import Problem, refuse_bad_crystals
