@@ -110,7 +110,7 @@ def test_a_stopped_run_says_how_to_go_on_and_goes_on(
         stopped = call("train", tiny, "--target", ENERGY, "--out", out, *SMALL)
     assert stopped.status == 1
     assert f"xtalgraph train --resume {out}" in stopped.err
-    assert stopped.err.rstrip().endswith("stopped")
+    assert stopped.err.rstrip().endswith("interrupted")
     assert not (out / "metrics.json").exists()
     unfinished = call("train", tiny, "--target", ENERGY, "--out", out, *SMALL)
     assert unfinished.status == 1

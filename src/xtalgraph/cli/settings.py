@@ -16,7 +16,7 @@ from xtalgraph.errors import UnknownName
 if TYPE_CHECKING:
     from xtalgraph.settings import Setting
 
-WIDE = 240  # columns of text that is read by a program
+WIDE = 1000  # columns of text that is read by a program: a setting is one line
 
 
 def settings(name: Annotated[str | None, default("all")] = None, /, *, json: Json = False) -> None:

@@ -10,6 +10,7 @@ from xtalgraph.data import Dataset
 from xtalgraph.data.splits import read_split
 from xtalgraph.errors import BadCrystal
 from xtalgraph.evaluation.scores import SPLITS, Evaluation, evaluate
+from xtalgraph.manifest import write_command
 from xtalgraph.report import figures
 from xtalgraph.report.page import (
     CONFIG,
@@ -24,7 +25,6 @@ from xtalgraph.report.page import (
     file_name,
     name_source,
     name_task,
-    write_command,
     write_report,
 )
 from xtalgraph.structures.crystal import Crystal
@@ -170,8 +170,8 @@ def _describe_settings(folder: Path, dataset: Dataset, evaluation: Evaluation) -
     source, config = name_source(dataset), folder / CONFIG
     options = name_task(evaluation.task) | {"config": config, "split": f"file:{folder / SPLITS}"}
     lines = [
-        write_command("train", source, options | {"out": "AGAIN"}),
-        write_command("evaluate AGAIN", source, {"split": evaluation.part}),
+        write_command(["train", source], options | {"out": "AGAIN"}),
+        write_command(["evaluate", "AGAIN", source], {"split": evaluation.part}),
     ]
     text = config.read_text(encoding="utf-8") if config.is_file() else ""
     return describe_repeat("\n".join(lines), text)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ import pandas as pd
 from xtalgraph.data.read import EMBEDDED
 from xtalgraph.errors import BadConfig
 from xtalgraph.files import write_json, write_text
+from xtalgraph.manifest import write_command
 from xtalgraph.report.figures import save_figure
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 PACKAGES = ("xtalgraph", "torch", "numpy", "scikit-learn")
 CONFIG = "config.toml"
-LONGEST_LINE = 96  # of a command
 NARROW, MEDIUM, WIDE = 440, 560, 860  # pixels of a picture on the page
 
 
@@ -176,23 +175,6 @@ def file_name(text: str) -> str:
     return re.sub(r"[^\w.-]+", "_", text).strip("_")
 
 
-def write_command(verb: str, source: str, options: Mapping[str, object]) -> str:
-    """Give a command line, quoted for a shell; an option with a list is given several times.
-
-    >>> print(write_command("compare", "my data.csv", {"vary": ["a=1,2", "b=3"], "out": "AGAIN"}))
-    xtalgraph compare 'my data.csv' --vary a=1,2 --vary b=3 --out AGAIN
-    """
-    lines = [f"xtalgraph {verb} {shlex.quote(source)}"]
-    for name, value in options.items():
-        for one in value if isinstance(value, list) else [value]:
-            part = f"--{name} {shlex.quote(str(one))}"
-            if len(lines[-1]) + len(part) < LONGEST_LINE:
-                lines[-1] += f" {part}"
-            else:
-                lines.append(part)
-    return " \\\n    ".join(lines)
-
-
 def describe_repeat(command: str, config: str = "", words: str = "") -> Section:
     """Give the section that says how to repeat the work, with the settings where there are any.
 
@@ -231,7 +213,7 @@ def describe_settings(
         write_text(folder / CONFIG, text)
         options = {**options, "config": folder / CONFIG}
     options = name_task(task) | {**options, "out": "AGAIN"}
-    return describe_repeat(write_command(verb, name_source(dataset), options), text, words)
+    return describe_repeat(write_command([verb, name_source(dataset)], options), text, words)
 
 
 def describe_split(problem: Problem, spec: str, *words: str) -> Section:

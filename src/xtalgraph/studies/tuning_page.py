@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from xtalgraph.files import write_text
+from xtalgraph.manifest import write_command
 from xtalgraph.report import figures
 from xtalgraph.report.page import (
     WIDE,
@@ -22,7 +23,6 @@ from xtalgraph.report.page import (
     name_source,
     name_task,
     target_table,
-    write_command,
     write_report,
 )
 from xtalgraph.studies.results import BEST, Tuning
@@ -138,4 +138,4 @@ def describe_score(problem: Problem) -> tuple[str, str]:
 def _write_train_command(result: Tuning) -> str:
     problem = result.problem
     options = name_task(problem.task) | {"config": result.folder / BEST}
-    return write_command("train", name_source(problem.dataset), options)
+    return write_command(["train", name_source(problem.dataset)], options)
