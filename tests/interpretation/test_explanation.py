@@ -23,7 +23,7 @@ from xtalgraph.interpretation import (
     explain,
     mean_by_element,
 )
-from xtalgraph.interpretation.colours import find_scale
+from xtalgraph.interpretation.figures import find_scale
 from xtalgraph.structures import Crystal, CrystalStore, read_crystals
 from xtalgraph.units import Target
 
