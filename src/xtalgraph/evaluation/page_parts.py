@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from xtalgraph.data import Dataset
-from xtalgraph.data.read import EMBEDDED
+from xtalgraph.data.files import EMBEDDED
 from xtalgraph.evaluation.distance_table import DistanceTable
 from xtalgraph.report.page import Section, Table
 
