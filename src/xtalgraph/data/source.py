@@ -141,10 +141,7 @@ def _names_structure_files(table: Path) -> bool:
 def _open_glob(pattern: Path, title: str) -> Source:
     matches = [Path(match) for match in sorted(glob.glob(str(pattern), recursive=True))]
     if not matches:
-        raise BadDataset(
-            f"{title}: no file matches, so there is no structure file. Check the folder and the "
-            "spelling."
-        )
+        raise BadDataset(f"{title}: no file matches. Check the folder and the spelling.")
     files = [path for path in matches if path.is_file()]
     if files and all(is_one_structure(path) for path in files):
         return FileSource(files, title, "structures")
