@@ -21,9 +21,9 @@ import torch
 from xtalgraph.data import read_dataset
 from xtalgraph.graphs import GraphConfig, build_graphs
 from xtalgraph.nn import Cgcnn
-from xtalgraph.nn.cgcnn import NETWORK_OF_2018
+from xtalgraph.nn.configs import NETWORK_OF_2018
 from xtalgraph.nn.element_vectors import paper_vectors
-from xtalgraph.nn.radial import GaussianBasis
+from xtalgraph.nn.torch_parts import GaussianBasis
 from xtalgraph.structures import CrystalStore, format_cif
 
 N_NEIGHBOURS = 12

@@ -53,9 +53,9 @@ def make_step(network: Cgcnn, graph: CrystalGraph) -> Work:
 def make_pairs(store: CrystalStore) -> dict[str, tuple[Work, Work]]:
     """What is guarded: the yardstick, and ours."""
     structures = [crystal.to_pymatgen() for crystal in store]
-    graph, merged = build_graphs(store), build_graphs(store, merged=True)
+    graph, merged = build_graphs(store), build_graphs(store, deduplicated=True)
     compiled, plain = Cgcnn(CgcnnConfig(), 1), Cgcnn(CgcnnConfig(), 1)
-    plain.compiled = False
+    plain.backend.name = "torch"
     return {
         "neighbours, to pymatgen's list": (
             lambda: list_pymatgen(structures),
@@ -63,7 +63,7 @@ def make_pairs(store: CrystalStore) -> dict[str, tuple[Work, Work]]:
         ),
         "merged graphs, to pymatgen's list": (
             lambda: list_pymatgen(structures),
-            lambda: build_graphs(store, merged=True),
+            lambda: build_graphs(store, deduplicated=True),
         ),
         "a step, to plain torch": (make_step(plain, graph), make_step(compiled, graph)),
         "a step on merged graphs, to plain torch on whole ones": (

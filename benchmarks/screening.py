@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from xtalgraph.graphs import GraphConfig
-from xtalgraph.nn import CgcnnConfig, Normaliser, SavedModel, Task, find_model, save_model
+from xtalgraph.nn import CgcnnConfig, Normaliser, SavedModel, Task, NETWORKS, save_model
 from xtalgraph.screening import PerovskiteSpace, ScreenSpec, list_anions, screen
 from xtalgraph.screening.candidates import CHUNK, generate_chunks
 from xtalgraph.screening.screener import Screener
@@ -35,7 +35,7 @@ def make_model(folder: Path) -> str:
     """Save the default network as it begins."""
     torch.manual_seed(0)
     config = CgcnnConfig()
-    network = find_model("cgcnn").build(config, 1, None)
+    network = NETWORKS["cgcnn"].build(config, 1, None)
     task = Task("regression", (KNOWN_TARGETS[TARGET],))
     model = SavedModel(network, config, GraphConfig(), task, Normaliser((1.5,), (0.7,)), (), {})
     return str(save_model(model, folder))

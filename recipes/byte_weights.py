@@ -19,7 +19,7 @@ from xtalgraph.data import Dataset
 from xtalgraph.data.splits import read_split
 from xtalgraph.metrics import class_indices, roc_auc
 from xtalgraph.nn import SavedModel, read_model
-from xtalgraph.nn.quantization import FORMS, restore_weights, store_weights
+from xtalgraph.nn.saved_model import FORMS, dequantize, quantize
 from xtalgraph.prediction import Ensemble, Predictor
 from xtalgraph.training import read_run_dataset
 from xtalgraph.training.run_folder import SPLITS
@@ -27,7 +27,7 @@ from xtalgraph.training.run_folder import SPLITS
 
 def round_network(saved: SavedModel, form: str) -> SavedModel:
     """Give the model as it is after it was stored in a form and read again."""
-    return replace(saved, weights=restore_weights(store_weights(saved.numbers, form)))
+    return replace(saved, weights=dequantize(quantize(saved.numbers, form)))
 
 
 def find_errors(runs: Sequence[Path], dataset: Dataset) -> dict[str, dict[str, float]]:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from xtalgraph import Crystal, load_model
-from xtalgraph.nn.shipped import shipped_names
+from xtalgraph.nn.resolve import shipped_names
 
 GOLDEN = Path(__file__).parent.parent / "tests/golden/known_values.json"
 

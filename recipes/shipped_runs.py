@@ -17,8 +17,8 @@ from typing import Any
 from xtalgraph.data import Dataset, make_split
 from xtalgraph.data.splits import checksum_split, write_split
 from xtalgraph.nn import SavedModel, read_model, save_model
-from xtalgraph.nn.selecting import select_targets
-from xtalgraph.nn.shipped import ENSEMBLE
+from xtalgraph.nn.resolve import read_ensemble_description
+from xtalgraph.nn.saved_model import select_targets
 from xtalgraph.training import format_config, read_config
 from xtalgraph.training.run_folder import CONFIG, HISTORY, METRICS, SPLITS, is_finished, write_text
 
@@ -30,8 +30,9 @@ def restore_runs(packed: Path, runs: Sequence[Path], dataset: Dataset) -> list[P
     network with a total energy beside the formation energy gives two: that of the run that was
     trained, and what `total_energy` made of it.
     """
-    description = json.loads((packed / ENSEMBLE).read_text(encoding="utf-8"))
-    facts, places = description["facts"], description["members"]
+    description = read_ensemble_description(packed)
+    facts = description["facts"]
+    places = [record["path"] for record in description["members"]]
     if facts["data"]["checksum"] != dataset.checksum:
         raise ValueError(f"{dataset.source} is not the data set that {packed} was trained on.")
     written = []

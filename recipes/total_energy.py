@@ -20,7 +20,7 @@ import torch
 
 from xtalgraph.data import read_dataset
 from xtalgraph.data.splits import read_split
-from xtalgraph.nn import Normaliser, SavedModel, Task, find_model, model_name, save_model
+from xtalgraph.nn import NETWORKS, Normaliser, SavedModel, Task, network_name, save_model
 from xtalgraph.structures import CrystalStore
 from xtalgraph.training.run_folder import SPLITS, read_record, read_run
 
@@ -64,7 +64,7 @@ def add_output(saved: SavedModel, references: np.ndarray, std: float) -> SavedMo
             shift = torch.from_numpy(references / std).to(value.dtype)[:, None]
             state[name] = torch.cat([value, value * (first_std / std) + shift], dim=1)
     vectors = state.get("element_vectors.vectors")
-    network = find_model(model_name(saved.model_config)).build(saved.model_config, 2, vectors)
+    network = NETWORKS[network_name(saved.model_config)].build(saved.model_config, 2, vectors)
     network.load_state_dict(state)
     return replace(
         saved,

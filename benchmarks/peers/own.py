@@ -19,10 +19,9 @@ import torch
 from xtalgraph.data import read_dataset
 from xtalgraph.graphs import CrystalGraph, GraphConfig, GraphLoader, build_graphs
 from xtalgraph.nn import Cgcnn
-from xtalgraph.nn.cgcnn import NETWORK_OF_2018
-from xtalgraph.nn.cgcnn.weights_2018 import from_2018_state
-from xtalgraph.nn.gated_sum import select_backend
-from xtalgraph.nn.gated_sum.near_gaussians import NearGaussians
+from xtalgraph.nn.configs import NETWORK_OF_2018
+from xtalgraph.nn.weights_2018 import from_2018_state
+from xtalgraph.nn.gated_sum.kernel import NearGaussians
 from xtalgraph.nn.gated_sum.triton_form import PlacedBonds
 from xtalgraph.structures import read_crystal, read_crystals
 
@@ -67,7 +66,7 @@ def plain_step(options: dict) -> Callable[[], float]:
 def merged_step(options: dict) -> Callable[[], float]:
     """The same on merged graphs, which are another form of the same crystals."""
     crystals = [read_crystal(text, format="cif") for text in read_texts(options["folder"])]
-    graph = build_graphs(crystals, RULE, merged=True).to(options["device"])
+    graph = build_graphs(crystals, RULE, deduplicated=True).to(options["device"])
     return _make_step(WITHOUT_NORMALISATION, options, graph)
 
 
@@ -76,7 +75,7 @@ def form(options: dict) -> Callable[[], str]:
     network = Cgcnn(NETWORK_OF_2018, 1).to(options["device"])
     graph = _graph_of_batch(options)
     atoms = network.element_vectors(graph.atomic_numbers)
-    bonds = select_backend(graph, atoms, network.bond_vectors, network.compiled)
+    bonds = network.backend.select(graph, atoms, network.bond_vectors)
     card = torch.cuda.get_device_name() if options["device"] == "cuda" else "the processor"
     return lambda: f"{FORMS[type(bonds)]} on {card}"
 
@@ -99,7 +98,7 @@ def _graph_of_batch(options: dict) -> CrystalGraph:
         neighbour=batch["neighbour"],
         image=torch.zeros(n_edges, 3, dtype=torch.int64, device=options["device"]),
         distance=batch["distance"],
-        weight=torch.ones_like(batch["distance"]),
+        edge_weight=torch.ones_like(batch["distance"]),
         multiplicity=torch.ones_like(batch["crystal"]),
         n_crystals=len(batch["target"]),
     )

@@ -3,7 +3,6 @@ from .data import (
     Split as Split,
     check_dataset as check_dataset,
     fetch_dataset as fetch_dataset,
-    make_ionic_dataset as make_ionic_dataset,
     make_split as make_split,
     read_dataset as read_dataset,
     read_sample_dataset as read_sample_dataset,
@@ -14,6 +13,7 @@ from .errors import (
 )
 from .evaluation import (
     evaluate as evaluate,
+    pack_ensemble as pack_ensemble,
 )
 from .graphs import (
     CrystalGraph as CrystalGraph,
@@ -23,6 +23,7 @@ from .graphs import (
 )
 from .nn import (
     CgcnnConfig as CgcnnConfig,
+    ResidualConfig as ResidualConfig,
     SavedModel as SavedModel,
     read_model as read_model,
     save_model as save_model,
@@ -38,6 +39,13 @@ from .structures import (
     read_crystal as read_crystal,
     read_crystals as read_crystals,
     write_crystal as write_crystal,
+)
+from .studies import (
+    compare as compare,
+    cross_validate as cross_validate,
+    learning_curve as learning_curve,
+    matbench as matbench,
+    tune as tune,
 )
 from .training import (
     RunConfig as RunConfig,

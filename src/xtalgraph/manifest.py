@@ -18,17 +18,24 @@ from xtalgraph.files import plain, write_json
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+LONGEST_LINE = 96  # of a command, before it goes on in the next line
 
 
 def begin_or_resume(
-    folder: Path | str, work: str, identity: Mapping[str, Any], *, may_differ: Collection[str] = ()
+    folder: Path | str,
+    work: str,
+    identity: Mapping[str, Any],
+    *,
+    may_differ: Collection[str] = (),
+    may_grow: Collection[str] = (),
 ) -> bool:
     """Claim a folder for a piece of work; True where the same work was begun there before.
 
     `work` names the kind (`cross-validation`), `identity` is all that decides the result, as nested
     dicts of JSON values: settings, checksums of data and models, seeds. Keys in `may_differ` are
-    recorded and not compared (where data lie). Raises `BadConfig` with every difference where the
-    folder was begun with something else.
+    recorded and not compared (where data lie). Sections in `may_grow` may have other entries than
+    they were begun with: new ones are added to the manifest, and only what is in both is compared.
+    Raises `BadConfig` with every difference where the folder was begun with something else.
     """
     folder = Path(folder)
     begun = read_manifest(folder)
@@ -40,7 +47,13 @@ def begin_or_resume(
         raise BadConfig(
             f"{folder} holds {begun['work']}, not {work}. Choose another folder (--out)."
         )
-    refuse_changes(folder, begun["identity"], identity, may_differ)
+    before, now = dict(begun["identity"]), plain(identity)
+    for section in may_grow:
+        then, asked = before.get(section, {}), now.get(section, {})
+        before[section], now[section] = asked | then, then | asked
+    refuse_changes(folder, before, now, may_differ)
+    if before != begun["identity"]:
+        write_json(folder / MANIFEST, {"format": FORMAT, "work": work, "identity": before})
     return True
 
 
@@ -98,20 +111,21 @@ def write_command(words: Sequence[object], options: Mapping[str, object]) -> str
     line, without dashes. One whose value is a list is given several times, True makes it a flag,
     and None or False leaves it out.
 
-    >>> print(write_command(["train", "my data.csv"], {"target": "gap", "set": ["train.epochs=9"]}))
-    xtalgraph train 'my data.csv' \\
-        --target gap \\
-        --set train.epochs=9
+    >>> print(write_command(["compare", "my data.csv"], {"vary": ["a=1,2", "b=3"], "json": True}))
+    xtalgraph compare 'my data.csv' --vary a=1,2 --vary b=3 --json
     """
     lines = [shlex.join(["xtalgraph", *map(str, words)])]
     for name, value in options.items():
         for one in value if isinstance(value, list | tuple) else [value]:
-            if one is True:
-                lines.append(f"--{name}")
-            elif one is not None and one is not False:
-                text = str(one)  # what begins with a dash would be taken for an option
-                pair = [f"--{name}={text}"] if text.startswith("-") else [f"--{name}", text]
-                lines.append(shlex.join(pair))
+            if one is None or one is False:
+                continue
+            text = str(one)  # what begins with a dash would be taken for an option
+            pair = [f"--{name}={text}"] if text.startswith("-") else [f"--{name}", text]
+            part = f"--{name}" if one is True else shlex.join(pair)
+            if len(lines[-1]) + len(part) < LONGEST_LINE:
+                lines[-1] += f" {part}"
+            else:
+                lines.append(part)
     return " \\\n    ".join(lines)
 
 

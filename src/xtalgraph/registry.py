@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from xtalgraph.errors import BadConfig, UnknownName
 
 Entry = TypeVar("Entry")
+Thing = TypeVar("Thing")
 
 
 class Registry(Generic[Entry]):
@@ -28,8 +29,11 @@ class Registry(Generic[Entry]):
     xtalgraph.errors.UnknownName: unknown pooling 'meen'. Did you mean 'mean'? Legal: mean.
     """
 
-    def __init__(self, kind: str, group: str = "") -> None:
+    def __init__(
+        self, kind: str, group: str = "", entry_type: Callable[..., Entry] | None = None
+    ) -> None:
         self.kind, self.group = kind, group  # group: of entry points, such as `xtalgraph.networks`
+        self.entry_type = entry_type  # what `adding` makes of what it decorates
         self._entries: dict[str, Entry] = {}
         self._is_complete = not group
 
@@ -42,9 +46,21 @@ class Registry(Generic[Entry]):
         self._entries[name] = entry
         return entry
 
-    def adding(self, name: str) -> Callable[[Entry], Entry]:
-        """Give a decorator that adds what it decorates under a name."""
-        return lambda entry: self.add(name, entry)
+    def adding(
+        self, name: str, make: Callable[[Thing], Entry] | None = None
+    ) -> Callable[[Thing], Thing]:
+        """Give a decorator that adds what it decorates under a name.
+
+        `make` makes the entry of it: `@POOLINGS.adding("median", partial(Pooling, in_numpy=…))`.
+        Without it the entry is of the registry's type and has no facts, or is what is decorated.
+        """
+
+        def add(thing: Thing) -> Thing:
+            wrap = make or self.entry_type
+            self.add(name, wrap(thing) if wrap else cast(Entry, thing))
+            return thing
+
+        return add
 
     def __getitem__(self, name: str) -> Entry:
         if name not in self._entries:
@@ -95,5 +111,11 @@ class Registry(Generic[Entry]):
                     f"the {self.kind} {point.name!r} of the package {source} cannot be loaded "
                     f"({error}). Reinstall or remove that package."
                 ) from error
-            if point.name not in self._entries:  # a module that adds its entries itself
-                self.add(point.name, entry)
+            if point.name in self._entries:  # by the module itself, while it was loaded
+                continue
+            if isinstance(self.entry_type, type) and not isinstance(entry, self.entry_type):
+                raise BadConfig(
+                    f"the {self.kind} {point.name!r} ({point.value}) is a {type(entry).__name__}; "
+                    f"it must be a {self.entry_type.__name__}. Correct that package's entry point."
+                )
+            self.add(point.name, entry)

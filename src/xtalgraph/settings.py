@@ -21,19 +21,21 @@ def setting(
     *,
     choices: Collection[str] | None = None,
     kind: str = "",
-    at_least: float | None = None,
-    above: float | None = None,
-    at_most: float | None = None,
-    below: float | None = None,
+    at_least: int | float | None = None,
+    above: int | float | None = None,
+    at_most: int | float | None = None,
+    below: int | float | None = None,
     unit: str = "",
+    changes_results: bool = True,
 ) -> Any:
     """Give a dataclass field with its default, its meaning and its legal values.
 
     `choices` is a tuple of names or a `Registry`, whose names are legal whoever added them; `kind`
-    is what one of them is called in an error. Bounds are for numbers.
+    is what one of them is called in an error. Bounds are for numbers. Configs that differ only in
+    a setting that does not change results are equal, and `decisive_settings` leaves it out.
     """
     rule = _Rule(meaning, choices, kind, at_least, above, at_most, below, unit)
-    return field(default=default, metadata={"setting": rule})
+    return field(default=default, metadata={"setting": rule}, compare=changes_results)
 
 
 @dataclass(frozen=True)
@@ -51,15 +53,15 @@ class _Rule:
     meaning: str
     choices: Collection[str] | None
     kind: str
-    at_least: float | None
-    above: float | None
-    at_most: float | None
-    below: float | None
+    at_least: int | float | None
+    above: int | float | None
+    at_most: int | float | None
+    below: int | float | None
     unit: str
 
     def is_legal(self, value: Any) -> bool:
         """Tell whether a number is within the bounds; NaN is within none."""
-        bounds: tuple[tuple[float | None, Callable[[Any, Any], bool]], ...] = (
+        bounds: tuple[tuple[int | float | None, Callable[[Any, Any], bool]], ...] = (
             (self.at_least, lambda number, bound: number >= bound),
             (self.above, lambda number, bound: number > bound),
             (self.at_most, lambda number, bound: number <= bound),
@@ -92,6 +94,11 @@ def check_settings(config: object, section: str) -> None:
                 raise UnknownName(rule.kind or item.name.replace("_", " "), value, rule.choices)
         elif isinstance(value, int | float) and not rule.is_legal(value):
             raise BadConfig(f"{section}.{item.name} = {value!r}; it must be {rule.range_in_words}.")
+
+
+def decisive_settings(config: Any) -> dict[str, Any]:
+    """Give the settings of a config that decide what comes out, by name: what a file keeps."""
+    return {item.name: getattr(config, item.name) for item in fields(config) if item.compare}
 
 
 def describe_settings(config: type, section: str) -> list[Setting]:

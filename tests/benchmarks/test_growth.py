@@ -27,4 +27,4 @@ def test_every_line_of_the_figure_gets_its_own_exponents():
 
 def test_no_atoms_of_the_rattled_crystal_are_alike():
     crystal = rattled_crystal((2, 2, 2))
-    assert build_graphs(crystal, merged=True).n_atoms == 8
+    assert build_graphs(crystal, deduplicated=True).n_atoms == 8

@@ -82,7 +82,7 @@ def test_bad_arguments_are_told(table: Path, tmp_path: Path, capsys) -> None:
     assert run([*base, "--target", "contrast", "--folds", "matbench", "--group", "formula"]) == (
         BAD_INPUT
     )
-    assert "published ones, and know no groups" in capsys.readouterr().err
+    assert "published and not grouped" in capsys.readouterr().err
 
 
 def test_matbench_of_a_local_file(table: Path, tmp_path: Path, capsys) -> None:

@@ -18,7 +18,7 @@ from xtalgraph.evaluation.distance_table import (
     write_distances,
 )
 from xtalgraph.evaluation.labels import choose_task, guess_task
-from xtalgraph.studies.cross_validation import cross_validate
+from xtalgraph.studies import cross_validate
 
 ROWS = "a,225,2.1,2.1,3.0\nb,62,1.9,2.0\nc,225,2.2,2.2,3.1,3.1\nd,62,1.8,2.4,2.5\n"
 

@@ -14,19 +14,11 @@ from tests.evaluation.test_evaluate import save_untrained
 from xtalgraph.data import Dataset
 from xtalgraph.data.files import EMBEDDED
 from xtalgraph.errors import BadConfig
-from xtalgraph.evaluation import (
-    Picture,
-    Report,
-    Section,
-    Table,
-    evaluate,
-    figures,
-    report_run,
-    write_report,
-)
-from xtalgraph.evaluation.page_parts import describe_source, name_source
-from xtalgraph.evaluation.run_report import CONFIG, HISTORY
+from xtalgraph.evaluation import evaluate, report_run
+from xtalgraph.evaluation.run_report import HISTORY
 from xtalgraph.evaluation.scores import SPLITS
+from xtalgraph.report import Picture, Report, Section, Table, figures, write_report
+from xtalgraph.report.page import CONFIG, describe_source, name_source
 
 
 class Page(HTMLParser):

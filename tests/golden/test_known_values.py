@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from recipes.known_values import DFT, GOLDEN, make_crystals, predict_known
 
-from xtalgraph.nn.shipped import shipped_names
+from xtalgraph.nn.resolve import shipped_names
 from xtalgraph.structures.symmetry import find_space_group
 
 KNOWN = json.loads(GOLDEN.read_text(encoding="utf-8"))

@@ -152,7 +152,7 @@ def test_empty_batch():
         ({"rule": "shel"}, UnknownName, "Did you mean 'shell'"),
         ({"isolated": "stop"}, UnknownName, "policy for isolated sites 'stop'"),
         ({"n_neighbours": 0}, BadConfig, "n_neighbours = 0; it must be 1 or more"),
-        ({"cutoff": -1.0}, BadConfig, "cutoff = -1.0 Å"),
+        ({"cutoff": -1.0}, BadConfig, "cutoff = -1.0; it must be above 0"),
     ],
 )
 def test_bad_settings_are_refused(settings, error, message):

@@ -95,7 +95,14 @@ def test_preparing_ahead_changes_neither_batches_nor_their_order(n_prefetch):
         found.append((graph, rows.tolist()))
     assert [rows for _, rows in found] == [rows for _, rows in expected]
     for (graph, _), (same, _) in zip(found, expected, strict=True):
-        for field in ("atomic_numbers", "crystal", "centre", "neighbour", "distance", "weight"):
+        for field in (
+            "atomic_numbers",
+            "crystal",
+            "centre",
+            "neighbour",
+            "distance",
+            "edge_weight",
+        ):
             assert torch.equal(getattr(graph, field), getattr(same, field))
 
 

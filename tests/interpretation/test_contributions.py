@@ -14,7 +14,7 @@ from xtalgraph.errors import BadConfig, BadCrystal, MissingExtra, Rejected, Unkn
 from xtalgraph.graphs import GraphConfig, build_graphs
 from xtalgraph.interpretation import contributions, explain_sites
 from xtalgraph.interpretation.contributions import GRADIENTS, LINEAR
-from xtalgraph.nn import MODELS, Normaliser, SavedModel
+from xtalgraph.nn import NETWORKS, Normaliser, SavedModel
 from xtalgraph.prediction import Ensemble, Predictor
 from xtalgraph.structures import Crystal, CrystalStore
 
@@ -42,10 +42,10 @@ def test_contributions_add_up_to_the_prediction(
 
 
 @pytest.mark.parametrize("n_hidden", [0, 1])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_every_model_can_be_explained(name: str, n_hidden: int) -> None:
-    kind = MODELS[name]
-    config = kind.config(n_hidden=n_hidden)
+    kind = NETWORKS[name]
+    config = kind.config_class(n_hidden=n_hidden)
     with torch.random.fork_rng():
         torch.manual_seed(3)
         network = kind.build(config, 2).double().eval()

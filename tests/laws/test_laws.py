@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tests.zoo import ZOO, random_packing, supercell, transformed
 from xtalgraph.graphs import CrystalGraph, GraphConfig, build_graphs
-from xtalgraph.nn import MODELS, CgcnnConfig, ResidualConfig
+from xtalgraph.nn import NETWORKS, CgcnnConfig, ResidualConfig
 from xtalgraph.structures import Crystal
 
 CASES: dict[str, tuple[str, object]] = {
@@ -43,7 +43,7 @@ def make_network(case: str, dtype: torch.dtype = torch.float64) -> nn.Module:
     name, config = CASES[case]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(7)
-        network = MODELS[name].build(config, 2).to(dtype).eval()
+        network = NETWORKS[name].build(config, 2).to(dtype).eval()
         if name == "residual":
             nn.init.normal_(network.composition.weight)
         for key, value in network.named_buffers():
@@ -108,7 +108,7 @@ def test_a_supercell_has_the_same_prediction(network: nn.Module) -> None:
 
 def test_a_summed_fingerprint_grows_with_the_cell() -> None:
     name, config = CASES["cgcnn gated"]
-    network = MODELS[name].build(replace(config, pooling="sum"), 1).double().eval()
+    network = NETWORKS[name].build(replace(config, pooling="sum"), 1).double().eval()
     one = network.fingerprint(build_graphs(ZOO["SrTiO3"]))
     eight = network.fingerprint(build_graphs(supercell(ZOO["SrTiO3"])))
     torch.testing.assert_close(eight, 8 * one, rtol=TIGHT, atol=0)

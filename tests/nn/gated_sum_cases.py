@@ -8,8 +8,8 @@ import torch
 from tests.zoo import ZOO
 from xtalgraph.graphs import CrystalGraph, GraphConfig, build_graphs
 from xtalgraph.nn.gated_sum import gated_sum
-from xtalgraph.nn.normalisation import make_normalisation
-from xtalgraph.nn.radial import GaussianBasis
+from xtalgraph.nn.gated_sum.kernel import NearGaussians, near_gaussians
+from xtalgraph.nn.torch_parts import GaussianBasis, make_normalisation
 from xtalgraph.structures import Crystal
 
 HELIUM = Crystal([[20, 0, 0], [0, 20, 0], [0, 0, 20]], [[0, 0, 0]], [2])
@@ -18,11 +18,15 @@ NEAR = GraphConfig(cutoff=2.0, isolated="ignore")
 BASIS = GaussianBasis(0.0, 8.0, 41)
 GRAPHS = {
     "whole": build_graphs([ZOO["NaCl"], ZOO["Fe"]]),
-    "merged": build_graphs([ZOO["Si"], ZOO["SrTiO3"]], GraphConfig("smooth"), merged=True),
+    "merged": build_graphs([ZOO["Si"], ZOO["SrTiO3"]], GraphConfig("smooth"), deduplicated=True),
     "no edges": build_graphs([HELIUM], NEAR),
     "one atom": build_graphs([ZOO["Po"]]),
     "one pair": build_graphs([HELIUM, PAIR], NEAR),
 }
+
+
+def find_near_gaussians(graph: CrystalGraph, basis: GaussianBasis) -> NearGaussians:
+    return near_gaussians(graph.to_arrays(), basis.start, basis.stop, basis.n_gaussians)
 
 
 class Case:

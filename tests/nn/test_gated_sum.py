@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from tests.nn.gated_sum_cases import BASIS, GRAPHS, Case, relative_error
+from tests.nn.gated_sum_cases import BASIS, GRAPHS, Case, find_near_gaussians, relative_error
 from tests.zoo import ZOO
+from xtalgraph.errors import BadConfig
 from xtalgraph.graphs import GraphConfig, build_graphs
 from xtalgraph.nn import Cgcnn, CgcnnConfig, ResidualConfig, ResidualNetwork
-from xtalgraph.nn.gated_sum import select_backend
-from xtalgraph.nn.gated_sum.compiled import find_near_gaussians
-from xtalgraph.nn.gated_sum.near_gaussians import N_NEAR, NearGaussians, expand_near
+from xtalgraph.nn.gated_sum import Backend, gated_sum, operator
+from xtalgraph.nn.gated_sum.kernel import N_NEAR, NearGaussians, expand_near
 from xtalgraph.nn.gated_sum.triton_form import place_bonds
 from xtalgraph.structures import Crystal
 
@@ -36,18 +36,18 @@ def make_pair(settings: dict, seed: int = 0) -> tuple[Cgcnn, Cgcnn]:
                 torch.nn.init.uniform_(module.weight, 0.5, 1.5)
                 torch.nn.init.uniform_(module.bias, -0.5, 0.5)
     plain = copy.deepcopy(compiled)
-    plain.compiled = False
-    assert compiled.compiled
+    plain.backend.name = "torch"
+    assert compiled.backend.can_be_fused
     return compiled, plain
 
 
 def test_the_residual_network_is_the_same_in_both_forms():
     torch.manual_seed(4)
-    graph = build_graphs(CRYSTALS, GraphConfig("smooth"), merged=True)
+    graph = build_graphs(CRYSTALS, GraphConfig("smooth"), deduplicated=True)
     network = ResidualNetwork(ResidualConfig(atom_width=16, hidden_width=8), 2)
-    assert network.compiled
+    assert network.backend.can_be_fused
     results = []
-    for network.compiled in (True, False):
+    for network.backend.name in ("auto", "torch"):
         network.zero_grad()
         output = network(graph)
         (output * torch.linspace(-1, 1, len(output))[:, None]).sum().backward()
@@ -125,8 +125,8 @@ def test_what_the_operator_cannot_take_goes_the_plain_way():
     fields = {name: getattr(GRAPH, name) for name in GRAPH.__dataclass_fields__}
     compiled(type(GRAPH)(**fields | {"distance": distance})).sum().backward()
     assert distance.grad.abs().max() > 0
-    assert not Cgcnn(CgcnnConfig(activation="tanh"), 1).compiled
-    assert not Cgcnn(CgcnnConfig(convolution="shared"), 1).compiled
+    assert not Cgcnn(CgcnnConfig(activation="tanh"), 1).backend.can_be_fused
+    assert not Cgcnn(CgcnnConfig(convolution="shared"), 1).backend.can_be_fused
 
 
 def test_atoms_without_edges_and_a_single_edge():
@@ -201,7 +201,45 @@ def test_bonds_as_triton_takes_them_are_the_bonds(graph):
 def test_the_form_is_chosen_by_device_and_type(monkeypatch):
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     graph, atoms = GRAPHS["merged"], torch.zeros(GRAPHS["merged"].n_atoms, 4)
-    assert isinstance(select_backend(graph, atoms, BASIS, True), NearGaussians)
-    assert isinstance(select_backend(graph, atoms, BASIS, False), torch.Tensor)
-    assert select_backend(graph, atoms.double(), BASIS, True).dtype == torch.float64
-    assert select_backend(graph, atoms.bfloat16(), BASIS, True).dtype == torch.bfloat16
+    for name, form in (("auto", NearGaussians), ("torch", torch.Tensor)):
+        assert isinstance(make_backend(name).select(graph, atoms, BASIS), form)
+    backend = make_backend("auto")
+    assert backend.select(graph, atoms.double(), BASIS).dtype == torch.float64
+    assert backend.select(graph, atoms.bfloat16(), BASIS).dtype == torch.bfloat16
+
+
+def make_backend(name: str) -> Backend:
+    return Backend(name, "gaussian", BASIS.start, BASIS.stop, BASIS.n_gaussians)
+
+
+def test_triton_is_refused_where_it_cannot_run(monkeypatch):
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    graph = GRAPHS["merged"]
+    with pytest.raises(BadConfig, match=r"'triton' cannot run on cpu"):
+        Cgcnn(CgcnnConfig(backend="triton"), 1)(graph)
+    for settings in ({"activation": "tanh"}, {"convolution": "shared"}, {"n_gaussians": 5}):
+        with pytest.raises(BadConfig, match="the kernels lack a part of this network"):
+            Cgcnn(CgcnnConfig(backend="triton", **settings), 1)
+
+
+def test_a_first_batch_on_which_triton_differs_is_refused(monkeypatch):
+    """With a kernel that is wrong; the interpreter tests show that the right one passes."""
+
+    def compute(from_centre, from_neighbour, bond_weight, bonds, normalise, activation):
+        vectors = BASIS(GRAPHS["merged"].distance.float())
+        rest = GRAPHS["merged"], normalise, activation
+        sums = gated_sum(from_centre, from_neighbour, bond_weight, vectors, *rest)
+        return sums * factor
+
+    monkeypatch.setattr(operator, "triton_gated_sum", compute)
+    monkeypatch.setattr(operator, "runs_triton_on", lambda device: True)
+    for factor in (1.00001, 1.001, torch.nan):
+        network = Cgcnn(CgcnnConfig(backend="triton", normalisation="batch"), 1)
+        if factor == 1.00001:
+            network(GRAPHS["merged"])
+            assert network.convolutions[0].normalise_edges.num_batches_tracked == 1
+            continue
+        with pytest.raises(
+            BadConfig, match=r"the gated sum of Triton's kernels differs.*(0\.001|nan)"
+        ):
+            network(GRAPHS["merged"])

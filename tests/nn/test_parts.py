@@ -3,19 +3,38 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
 
+from tests.zoo import ZOO
 from xtalgraph.errors import BadConfig, UnknownName
-from xtalgraph.graphs import CrystalGraph
-from xtalgraph.nn import MODELS, CgcnnConfig, find_model, model_name
-from xtalgraph.nn.activations import ACTIVATIONS, make_activation
-from xtalgraph.nn.names import ACTIVATION_NAMES, NORMALISATION_NAMES, POOLING_NAMES
-from xtalgraph.nn.normalisation import NORMALISATIONS, BatchNorm, make_normalisation
-from xtalgraph.nn.pooling import POOLINGS, find_pooling
-from xtalgraph.nn.radial import GaussianBasis
+from xtalgraph.graphs import CrystalGraph, build_graphs
+from xtalgraph.nn import (
+    ACTIVATIONS,
+    CONVOLUTIONS,
+    NETWORKS,
+    NORMALISATIONS,
+    POOLINGS,
+    RADIAL_BASES,
+    CgcnnConfig,
+    Network,
+    NetworkConfig,
+    NumpyNetwork,
+    Pooling,
+    network_name,
+)
+from xtalgraph.nn.registry import load_form
+from xtalgraph.nn.torch_parts import (
+    BatchNorm,
+    GaussianBasis,
+    make_activation,
+    make_normalisation,
+    make_radial_basis,
+)
+from xtalgraph.settings import decisive_settings
 
 
 def test_gaussians_are_those_of_2018() -> None:
@@ -42,7 +61,7 @@ def nodes(crystal: torch.Tensor, n_crystals: int, multiplicity: torch.Tensor) ->
     )  # fmt: skip
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=6), st.integers(0, 99))
 def test_poolings_equal_a_loop(counts: list[int], seed: int) -> None:
     random = torch.Generator().manual_seed(seed)
@@ -56,7 +75,7 @@ def test_poolings_equal_a_loop(counts: list[int], seed: int) -> None:
         "sum": lambda rows: rows.sum(0),
         "max": lambda rows: rows.max(0).values,
     }.items():
-        found = find_pooling(name)(atoms[order], graph)
+        found = load_form(POOLINGS[name].in_torch)(atoms[order], graph)
         every, owner = atoms.repeat_interleave(times, 0), crystal.repeat_interleave(times)
         expected = torch.stack([of_rows(every[owner == i]) for i in range(len(counts))])
         torch.testing.assert_close(found, expected, rtol=1e-13, atol=1e-13)
@@ -65,7 +84,7 @@ def test_poolings_equal_a_loop(counts: list[int], seed: int) -> None:
 def test_equal_atoms_share_the_gradient_of_the_largest() -> None:
     atoms = torch.tensor([[1.0], [3.0], [3.0]], requires_grad=True)
     graph = nodes(torch.tensor([0, 0, 0]), 1, torch.ones(3, dtype=torch.long))
-    find_pooling("max")(atoms, graph).sum().backward()
+    load_form(POOLINGS["max"].in_torch)(atoms, graph).sum().backward()
     assert atoms.grad.flatten().tolist() == [0.0, 0.5, 0.5]
 
 
@@ -98,22 +117,23 @@ def test_one_row_is_normalised_with_the_running_statistics() -> None:
 
 def test_unknown_names_are_answered_with_the_nearest() -> None:
     with pytest.raises(UnknownName, match=r"unknown pooling 'meen'. Did you mean 'mean'\?"):
-        find_pooling("meen")
+        POOLINGS["meen"]
     with pytest.raises(UnknownName, match=r"unknown activation 'sofplus'.*'softplus'\?"):
         make_activation("sofplus")
     with pytest.raises(UnknownName, match=r"unknown normalisation 'bach'.*'batch'\?"):
         make_normalisation("bach", 3)
     with pytest.raises(UnknownName, match=r"unknown model 'cgnn'.*'cgcnn'\?"):
-        find_model("cgnn")
+        NETWORKS["cgnn"]
     with pytest.raises(UnknownName, match="unknown model config 'int'"):
-        model_name(3)
+        network_name(3)
     assert set(POOLINGS) == {"mean", "sum", "max"}
+    assert set(CONVOLUTIONS) == {"none", "shared", "gated"}
 
 
 def test_models_are_found_by_name_and_by_config() -> None:
-    for name, kind in MODELS.items():
-        assert model_name(kind.config()) == name
-        assert find_model(name) is kind
+    for name, kind in NETWORKS.items():
+        assert network_name(kind.config_class()) == name
+        assert NETWORKS[name] is kind
 
 
 @pytest.mark.parametrize(
@@ -129,7 +149,7 @@ def test_models_are_found_by_name_and_by_config() -> None:
         ({"n_hidden": -1}, "n_hidden = -1; it must be 0 or more"),
         ({"n_gaussians": 1}, "n_gaussians = 1; it must be 2 or more"),
         ({"gaussian_start": 9.0}, "0 <= gaussian_start < gaussian_stop"),
-        ({"dropout": 1.0}, r"dropout = 1.0; it must lie in \[0, 1\)"),
+        ({"dropout": 1.0}, r"dropout = 1.0; it must be 0 or more, below 1"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(change: dict[str, object], message: str) -> None:
@@ -137,7 +157,75 @@ def test_settings_that_cannot_work_are_refused(change: dict[str, object], messag
         CgcnnConfig(**change)
 
 
-def test_the_names_in_settings_are_those_of_the_parts() -> None:
-    assert set(ACTIVATION_NAMES) == set(ACTIVATIONS)
-    assert set(NORMALISATION_NAMES) == set(NORMALISATIONS)
-    assert set(POOLING_NAMES) == set(POOLINGS)
+@pytest.mark.parametrize(
+    "registry",
+    [POOLINGS, ACTIVATIONS, NORMALISATIONS, RADIAL_BASES, CONVOLUTIONS, NETWORKS],
+    ids=lambda registry: registry.kind,
+)
+def test_every_form_that_an_entry_names_is_there(registry: Any) -> None:
+    for entry in registry.values():
+        for field in ("in_torch", "in_numpy", "compiled", "config", "fractions"):
+            form = getattr(entry, field, None)
+            assert form is None or load_form(form) is not None
+
+
+def test_a_form_that_is_missing_raises() -> None:
+    with pytest.raises(BadConfig, match="lacks the form that is asked for"):
+        load_form(Pooling("xtalgraph.nn.torch_parts:pool_sum").in_numpy)
+    with pytest.raises(BadConfig, match=r"'nowhere:pool' .* cannot be loaded"):
+        load_form("nowhere:pool")
+    with pytest.raises(BadConfig, match="cannot be loaded"):
+        load_form("xtalgraph.nn.torch_parts:pool_median")
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=5), st.integers(0, 99))
+def test_the_facts_of_each_pooling_are_true(counts: list[int], seed: int) -> None:
+    """Linear ones are, intensive ones do not grow with the cell, fractions add up to the whole."""
+    draw = torch.Generator().manual_seed(seed)
+    crystal = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+    first, second = torch.randn(2, len(crystal), 3, generator=draw, dtype=torch.float64)
+    graph = nodes(crystal, len(counts), torch.ones_like(crystal))
+    double = nodes(crystal, len(counts), torch.full_like(crystal, 2))
+    for name, entry in POOLINGS.items():
+        pool = load_form(entry.in_torch)
+        pooled = pool(first, graph)
+        if entry.is_linear:
+            torch.testing.assert_close(pool(first + second, graph), pooled + pool(second, graph))
+        ratio = 2 if entry.is_extensive else 1
+        torch.testing.assert_close(pool(first, double), ratio * pooled, msg=name)
+        if entry.fractions is not None:
+            parts = load_form(entry.fractions)(first, pooled, graph) * first
+            total = torch.zeros_like(pooled).index_add(0, crystal, parts)
+            torch.testing.assert_close(total, pooled, msg=name)
+
+
+@pytest.mark.parametrize("name", RADIAL_BASES)
+def test_the_near_functions_of_each_radial_basis_are_its_functions(name: str) -> None:
+    graph = build_graphs(ZOO["SrTiO3"])
+    near = load_form(RADIAL_BASES[name].in_numpy)(graph.to_arrays(), 0.0, 8.0, 41)
+    found = torch.zeros(graph.n_edges, 41)
+    columns = torch.from_numpy(near.first).long()[:, None] + torch.arange(8)
+    found.scatter_(1, columns, torch.from_numpy(near.basis_values))
+    expected = make_radial_basis(name, 0.0, 8.0, 41)(graph.distance).float()
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=2e-7)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_each_network_is_what_the_protocols_say(name: str) -> None:
+    kind = NETWORKS[name]
+    config = kind.config_class(atom_width=8, hidden_width=6)
+    network = kind.build(config, 2).eval()
+    assert isinstance(config, NetworkConfig)
+    assert isinstance(network, Network)
+    state = {key: value.numpy() for key, value in network.state_dict().items()}
+    assert isinstance(kind.restore_in_numpy(config, 2, state), NumpyNetwork)
+    assert isinstance(network.output[-1], torch.nn.Linear)
+
+
+def test_the_backend_is_no_part_of_what_a_model_is() -> None:
+    assert CgcnnConfig(backend="torch") == CgcnnConfig()
+    assert hash(CgcnnConfig(backend="torch")) == hash(CgcnnConfig())
+    assert "backend" not in decisive_settings(CgcnnConfig())
+    with pytest.raises(UnknownName, match=r"unknown backend 'trition'.*'triton'\?"):
+        CgcnnConfig(backend="trition")

@@ -13,7 +13,7 @@ from tests.zoo import ZOO
 from xtalgraph.errors import BadCheckpoint, UnknownName
 from xtalgraph.graphs import GraphConfig, build_graphs
 from xtalgraph.nn import (
-    MODELS,
+    NETWORKS,
     Normaliser,
     ResidualConfig,
     ResidualNetwork,
@@ -22,7 +22,7 @@ from xtalgraph.nn import (
     read_model,
     save_model,
 )
-from xtalgraph.nn.quantization import NOT_LEARNED, SCALE, restore_weights, store_weights
+from xtalgraph.nn.saved_model import NOT_LEARNED, SCALE, dequantize, quantize
 from xtalgraph.units import Target
 
 CONFIG = ResidualConfig(n_blocks=2)  # as wide as what is shipped
@@ -47,10 +47,10 @@ def numbers_of(network: ResidualNetwork) -> dict[str, np.ndarray]:
     return {name: value.numpy().copy() for name, value in network.state_dict().items()}
 
 
-@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("kind", NETWORKS)
 def test_what_is_not_learned_is_known_by_its_name(kind: str) -> None:
     settings = {"normalisation": "batch"} if kind == "cgcnn" else {}
-    network = MODELS[kind].build(MODELS[kind].config(**settings), 1)
+    network = NETWORKS[kind].build(NETWORKS[kind].config_class(**settings), 1)
     learned = {name for name, _ in network.named_parameters()}
     assert {name for name in network.state_dict() if not name.endswith(NOT_LEARNED)} == learned
 
@@ -60,8 +60,8 @@ def test_each_weight_is_within_half_a_step_of_its_row(network: ResidualNetwork) 
         network.blocks[0].widen.weight[3] = 0.0  # a row without a scale of its own
         network.blocks[0].widen.weight[4] *= 1e6  # and one beyond float16
     before = numbers_of(network)
-    stored = store_weights(before, "int8")
-    restored = restore_weights(stored)
+    stored = quantize(before, "int8")
+    restored = dequantize(stored)
     assert restored.keys() == before.keys()
     integers = {name for name, value in stored.items() if value.dtype == np.int8}
     assert "blocks.0.widen.weight" in integers
@@ -76,12 +76,12 @@ def test_each_weight_is_within_half_a_step_of_its_row(network: ResidualNetwork) 
 
 def test_last_layer_and_numbers_of_elements_stay_float16(network: ResidualNetwork) -> None:
     torch.nn.init.normal_(network.composition.weight)
-    stored = store_weights(numbers_of(network), "int8")
+    stored = quantize(numbers_of(network), "int8")
     for name in ("output.3.weight", "composition.weight", "blocks.0.narrow.bias"):
         assert stored[name].dtype == np.float16, name
         assert name + SCALE not in stored
     for name, value in network.named_buffers():  # what is not learned is exact
-        np.testing.assert_array_equal(restore_weights(stored)[name], value.numpy())
+        np.testing.assert_array_equal(dequantize(stored)[name], value.numpy())
 
 
 def test_integers_are_a_quarter_of_the_size_and_predict_alike(
@@ -94,8 +94,8 @@ def test_integers_are_a_quarter_of_the_size_and_predict_alike(
     sizes = [(one / "model.safetensors").stat().st_size for one in (whole, half, integers)]
     assert sizes[1] < 0.6 * sizes[0]
     assert sizes[2] < 0.65 * sizes[1]
-    formats = [json.loads((one / "model.json").read_text())["format"] for one in (whole, integers)]
-    assert formats == [1, 2]
+    stored = [json.loads((one / "model.json").read_text())["weights"] for one in (whole, integers)]
+    assert stored == ["float32", "int8"]
     expected = network(GRAPH)
     found = read_model(integers).network(GRAPH)
     difference = (found - expected).abs().max()
@@ -113,8 +113,8 @@ def test_storing_again_changes_nothing(network: ResidualNetwork, tmp_path: Path)
 
 def test_what_cannot_be_stored_is_refused(network: ResidualNetwork) -> None:
     with pytest.raises(UnknownName, match="unknown form of stored weights 'int4'"):
-        store_weights(numbers_of(network), "int4")
+        quantize(numbers_of(network), "int4")
     with torch.no_grad():
         network.blocks[1].widen.weight[0, 0] = float("nan")
     with pytest.raises(BadCheckpoint, match=r"blocks.1.widen.weight has numbers that are not fini"):
-        store_weights(numbers_of(network), "int8")
+        quantize(numbers_of(network), "int8")

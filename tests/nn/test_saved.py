@@ -128,8 +128,8 @@ def rewrite(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d: d.update(format=3), "format 3, expected 1 or 2"),
-        (lambda d: d.pop("format"), "format None, expected 1 or 2"),
+        (lambda d: d.update(format=4), "format 4, expected one of 1, 2, 3"),
+        (lambda d: d.pop("format"), "format None, expected one of 1, 2, 3"),
         (lambda d: d.pop("elements"), "'elements' is missing"),
         (lambda d: d.update(task=3), "'task' is missing or of a wrong type"),
         (lambda d: d.update(model="cgcmm"), r"unknown model 'cgcmm'. Did you mean 'cgcnn'\?"),

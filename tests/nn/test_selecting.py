@@ -9,18 +9,18 @@ import torch
 from tests.zoo import ZOO
 from xtalgraph.errors import UnknownName
 from xtalgraph.graphs import GraphConfig, build_graphs
-from xtalgraph.nn import MODELS, Normaliser, SavedModel, Task
-from xtalgraph.nn.selecting import select_targets
+from xtalgraph.nn import NETWORKS, Normaliser, SavedModel, Task
+from xtalgraph.nn.saved_model import select_targets
 from xtalgraph.units import Target
 
 TARGETS = Target("gap", "eV"), Target("energy", "eV/atom"), Target("fermi", "eV")
 GRAPH = build_graphs([ZOO["SrTiO3"], ZOO["NaCl"], ZOO["Fe"]])
 
 
-@pytest.fixture(params=MODELS)
+@pytest.fixture(params=NETWORKS)
 def saved(request: pytest.FixtureRequest) -> SavedModel:
-    kind = MODELS[request.param]
-    config = kind.config(atom_width=8, hidden_width=6)
+    kind = NETWORKS[request.param]
+    config = kind.config_class(atom_width=8, hidden_width=6)
     network = kind.build(config, 3).eval()
     for name, parameter in network.named_parameters():
         if name.startswith("composition"):
@@ -32,7 +32,7 @@ def saved(request: pytest.FixtureRequest) -> SavedModel:
 
 def predict(saved: SavedModel) -> np.ndarray:
     with torch.no_grad():
-        return saved.normaliser.restore(saved.network(GRAPH).numpy())
+        return saved.normaliser.inverse_transform(saved.network(GRAPH).numpy())
 
 
 @pytest.mark.parametrize("columns", [[0], [2], [2, 0], [0, 1, 2]])

@@ -41,10 +41,10 @@ def test_normaliser_leaves_out_missing_labels_and_goes_back() -> None:
     normaliser = Normaliser.fit(values, ["a", "b"])
     assert normaliser.mean == pytest.approx((3.0, 20.0))
     assert normaliser.std == pytest.approx((np.std([1, 2, 6]), np.std([10, 30, 20])))
-    standardised = normaliser.normalise(values)
+    standardised = normaliser.transform(values)
     assert np.array_equal(np.isnan(standardised), np.isnan(values))
     assert np.abs(np.nanmean(standardised, axis=0)).max() < 1e-12
-    np.testing.assert_allclose(normaliser.restore(standardised), values)
+    np.testing.assert_allclose(normaliser.inverse_transform(standardised), values)
 
 
 @pytest.mark.parametrize(

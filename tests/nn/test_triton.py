@@ -13,11 +13,9 @@ import pytest
 import torch
 from torch import nn
 
-from tests.nn.gated_sum_cases import GRAPHS, Case, relative_error
+from tests.nn.gated_sum_cases import GRAPHS, Case, find_near_gaussians, relative_error
 from xtalgraph.nn import Cgcnn, CgcnnConfig, ResidualConfig, ResidualNetwork
-from xtalgraph.nn.gated_sum import select_backend, triton_form
-from xtalgraph.nn.gated_sum.compiled import find_near_gaussians
-from xtalgraph.nn.gated_sum.traced_form import trace_placed
+from xtalgraph.nn.gated_sum import triton_form
 from xtalgraph.nn.gated_sum.triton_form import PlacedBonds, place_bonds
 
 pytest.importorskip("triton", reason="Triton is not installed: make test-accelerator installs it")
@@ -52,24 +50,6 @@ def test_values_and_derivatives_are_those_of_float64_in_plain_form(activation, n
 def test_the_two_compiled_forms_agree(normalisation):
     case = Case("whole", 8, "silu", normalisation)
     assert_same(case.compute(place_bonds, DEVICE), case.compute(find_near_gaussians))
-
-
-@pytest.mark.parametrize("normalisation", ["layer", "none"])
-@pytest.mark.parametrize("graph", ["merged", "no edges"])
-def test_what_torch_compile_calls_are_these_kernels(graph, normalisation):
-    case = Case(graph, 5, "silu", normalisation)
-    assert_same(case.compute(trace_placed, DEVICE), case.compute(None, dtype=torch.float64))
-
-
-def test_networks_are_traced_with_the_kernels():
-    """On a CPU in the interpreter, by the same choice of the form as on an accelerator."""
-    command = [sys.executable, "-m", "tests.nn.networks_traced"]
-    environment = os.environ | {"TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert max(json.loads(done.stdout.splitlines()[-1]).values()) < 1e-5
 
 
 @pytest.mark.parametrize("width", [1, 24])
@@ -122,7 +102,8 @@ def test_bfloat16_is_read_and_given_and_float32_between():
 def test_mixed_precision_is_near_float32():
     graph = GRAPHS["merged"].to(DEVICE)
     torch.manual_seed(4)
-    network = Cgcnn(CgcnnConfig(n_convolutions=1, atom_width=6, hidden_width=8), 1).to(DEVICE)
+    config = CgcnnConfig(n_convolutions=1, atom_width=6, hidden_width=8, backend="triton")
+    network = Cgcnn(config, 1).to(DEVICE)
     full = network(graph)
     with torch.autocast(DEVICE, torch.bfloat16):
         mixed = network(graph)
@@ -144,12 +125,16 @@ def test_a_network_chooses_it_and_has_the_same_outputs_and_derivatives():
     network = ResidualNetwork(
         ResidualConfig(n_blocks=2, atom_width=6, hidden_width=8), 1
     ).to(DEVICE)  # fmt: skip
-    atoms = network.element_vectors(graph.atomic_numbers)
-    assert isinstance(select_backend(graph, atoms, network.bond_vectors, True), PlacedBonds)
-    double = select_backend(graph, atoms.double(), network.bond_vectors, True)
-    assert isinstance(double, torch.Tensor)
+    atoms, backend = network.element_vectors(graph.atomic_numbers), network.backend
+    backend.name = "triton"
+    first, second = (backend.select(graph, atoms, network.bond_vectors) for _ in range(2))
+    assert isinstance(first, PlacedBonds)
+    assert first.unchecked is not None  # only the first batch is compared with plain torch
+    assert second.unchecked is None
+    assert isinstance(backend.select(graph, atoms.double(), network.bond_vectors), torch.Tensor)
+    backend.checked.clear()
     results = []
-    for network.compiled in (True, False):
+    for backend.name in ("triton", "torch"):
         network.zero_grad()
         output = network(graph)
         (output * torch.linspace(-1, 1, len(output), device=DEVICE)[:, None]).sum().backward()

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from tests.zoo import ZOO
 from xtalgraph.graphs import CrystalGraph, GraphConfig, build_graphs
-from xtalgraph.nn.cgcnn.config import CgcnnConfig
-from xtalgraph.nn.cgcnn.convolutions import (
+from xtalgraph.nn.cgcnn import (
     GatedConvolution,
     SelfConvolution,
     SharedConvolution,
 )
+from xtalgraph.nn.configs import CgcnnConfig
 from xtalgraph.nn.gated_sum import sum_at_centres
 from xtalgraph.structures import Crystal
 
@@ -115,6 +115,6 @@ def test_sums_at_centres_equal_a_loop() -> None:
     found = sum_at_centres(messages, graph)
     expected = torch.zeros(graph.n_atoms, 3, dtype=torch.float64)
     for edge in range(graph.n_edges):
-        expected[graph.centre[edge]] += graph.weight[edge] * messages[edge]
+        expected[graph.centre[edge]] += graph.edge_weight[edge] * messages[edge]
     torch.testing.assert_close(found, expected, rtol=1e-13, atol=1e-13)
     assert found[-1].eq(0).all()

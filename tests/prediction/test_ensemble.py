@@ -14,7 +14,7 @@ import torch
 from tests.zoo import ZOO
 from xtalgraph.errors import BadCheckpoint, BadConfig
 from xtalgraph.graphs import GraphConfig, build_graphs
-from xtalgraph.nn import MODELS, Cgcnn, CgcnnConfig, Normaliser, SavedModel, Task
+from xtalgraph.nn import NETWORKS, Cgcnn, CgcnnConfig, Normaliser, SavedModel, Task
 from xtalgraph.prediction import Ensemble, Predictor, load_model, read_ensemble
 from xtalgraph.prediction.ensemble import save_description, save_members
 from xtalgraph.structures import CrystalStore
@@ -62,10 +62,10 @@ def test_a_graph_is_predicted_as_its_crystals_are() -> None:
     np.testing.assert_allclose(values, predictor.predict(CRYSTALS).values, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_gives_out_what_it_makes_of_its_fingerprint(name: str) -> None:
     # the predictor takes both from one pass through the network
-    network = MODELS[name].build(MODELS[name].config(), 2).eval()
+    network = NETWORKS[name].build(NETWORKS[name].config_class(), 2).eval()
     graph = build_graphs(CRYSTALS)
     with torch.no_grad():
         torch.testing.assert_close(network.output(network.fingerprint(graph)), network(graph))
@@ -128,11 +128,20 @@ def spoil_json(folder: Path, **changes: object) -> None:
     ("spoil", "message"),
     [
         (lambda folder: (folder / "ensemble.json").write_text("{"), "is not JSON"),
-        (lambda folder: spoil_json(folder, format=9), "format 9, expected 1"),
-        (lambda folder: spoil_json(folder, calibration={"a": 1}), "KeyError 'coverage'"),
-        (lambda folder: spoil_json(folder, members=["member-9"]), "member-9 does not exist"),
-        (lambda folder: (folder / "reference.safetensors").unlink(), "has no reference"),
-        (lambda folder: (folder / "reference.safetensors").write_bytes(b"x"), "checksums"),
+        (lambda folder: spoil_json(folder, format=9), "format 9, expected one of 1, 3"),
+        (
+            lambda folder: spoil_json(folder, blocks={"calibration": {"schema": 1}}),
+            "the calibration is broken",
+        ),
+        (
+            lambda folder: spoil_json(folder, members=[{"path": "member-9"}]),
+            "member-9 does not exist",
+        ),
+        (
+            lambda folder: (folder / "domain.safetensors").unlink(),
+            r"domain\.safetensors does not exist",
+        ),
+        (lambda folder: (folder / "domain.safetensors").write_bytes(b"x"), "is broken"),
         (lambda folder: shutil.rmtree(folder / "member-2"), "member-2 does not exist"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import sys
@@ -16,17 +17,19 @@ from tests.prediction.hub_on_loopback import Hub, serve_hub
 from tests.training.tiny import make_tiny, small_config
 from tests.zoo import ZOO
 from xtalgraph.errors import BadCheckpoint, BadConfig, MissingExtra, UnknownName
-from xtalgraph.nn import shipped
+from xtalgraph.nn import resolve as shipped
 from xtalgraph.nn.hub import fetch_model
-from xtalgraph.nn.resolve import find_weights, resolve_model
-from xtalgraph.nn.shipped import ENSEMBLE
+from xtalgraph.nn.resolve import (
+    ENSEMBLE,
+    find_weights,
+    read_ensemble_description,
+    resolve_model,
+)
 from xtalgraph.prediction import load_model
-from xtalgraph.prediction.catalogue import describe_shipped
+from xtalgraph.prediction.catalogue import describe_shipped, publish_model
 from xtalgraph.prediction.ensemble import count_bytes, read_ensemble
-from xtalgraph.prediction.publishing import publish_model
 from xtalgraph.structures.crystal import Crystal
-from xtalgraph.training import resume_run, start_from, train
-from xtalgraph.training.progress import Progress
+from xtalgraph.training import Progress, resume_run, start_from, train
 
 SHIPPED = [shipped.SHIPPED / name for name in shipped.shipped_names()]
 LARGEST = 15e6  # bytes in the wheel, all models together
@@ -233,3 +236,35 @@ def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)  # as if it were not installed
     with pytest.raises(MissingExtra, match=r"pip install 'xtalgraph\[hub\]'"):
         fetch_model("hf:me/mine")
+
+
+def test_a_release_can_be_pinned(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, version in (("tiny-energy", "0.2"), ("tiny-energy@0.1", "0.1")):
+        shutil.copytree(packed, tmp_path / name)
+        description = read_ensemble_description(packed) | {"name": "tiny-energy"}
+        (tmp_path / name / ENSEMBLE).write_text(json.dumps(description | {"version": version}))
+    monkeypatch.setattr(shipped, "SHIPPED", tmp_path)
+    assert shipped.shipped_names() == ["tiny-energy"]
+    for name, version in (("", "0.2"), ("@0.2", "0.2"), ("@0.1", "0.1")):
+        predictor = load_model(f"tiny-energy{name}")
+        assert predictor.version == version
+        result = predictor.predict(ZOO["NaCl"])
+        expected = f"tiny-energy@{version}"
+        assert "model_version" not in result.to_frame()
+        assert result.to_frame(model_version=True)["model_version"].tolist() == [expected]
+    with pytest.raises(UnknownName, match=r"version of tiny-energy '0\.3'.* Legal: 0\.1, 0\.2"):
+        load_model("tiny-energy@0.3")
+    with pytest.raises(UnknownName, match="Did you mean 'tiny-energy'"):
+        load_model("tiny-enrgy@0.1")
+    assert resolve_model("tiny-energy@0.1/member-2") == tmp_path / "tiny-energy@0.1" / "member-2"
+    config = start_from("tiny-energy@0.1", small_config("train.epochs=2"))
+    assert config.train.start_from == "tiny-energy@0.1/member-1"
+    assert load_model("tiny-energy@0.1/member-1").model_version.startswith("sha256:")
+
+
+def test_a_revision_of_the_hub_can_be_pinned(hub: Hub, packed: Path) -> None:
+    publish_model(packed, "me/mine", endpoint=hub.address)
+    fetch_model("hf:me/mine@v0.9", endpoint=hub.address)
+    assert [request for request in hub.requests if "v0.9" in request]

@@ -20,8 +20,14 @@ from xtalgraph.evaluation.calibrating import (
 from xtalgraph.graphs import GraphConfig
 from xtalgraph.nn import Task
 from xtalgraph.prediction import Predictions, load_model
-from xtalgraph.prediction.calibration import ClassCalibration, IntervalCalibration, Scale
-from xtalgraph.prediction.domain import Domain, Reference, count_fewest_neighbours
+from xtalgraph.prediction.calibration import (
+    ClassCalibration,
+    Domain,
+    IntervalCalibration,
+    Reference,
+    Scale,
+    count_fewest_neighbours,
+)
 from xtalgraph.structures import Crystal, CrystalStore
 from xtalgraph.units import Target
 

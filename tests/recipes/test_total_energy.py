@@ -10,7 +10,7 @@ from recipes.total_energy import add_output, count_shares, find_references
 
 from tests.zoo import ZOO
 from xtalgraph.graphs import GraphConfig, build_graphs
-from xtalgraph.nn import MODELS as KINDS, Normaliser, SavedModel, Task
+from xtalgraph.nn import Normaliser, SavedModel, Task
 from xtalgraph.structures import pack
 from xtalgraph.units import Target
 
@@ -35,7 +35,7 @@ def test_references_are_found_and_a_sum_that_is_none_is_refused() -> None:
 
 def test_the_second_output_is_the_first_and_the_references() -> None:
     kind = KINDS["residual"]
-    config = kind.config(atom_width=8, hidden_width=6)
+    config = kind.config_class(atom_width=8, hidden_width=6)
     network = kind.build(config, 1).eval()
     torch.nn.init.normal_(network.composition.weight)
     task = Task("regression", (Target("formation_energy_per_atom", "eV/atom", "atom"),))
@@ -48,8 +48,8 @@ def test_the_second_output_is_the_first_and_the_references() -> None:
     ]
     graph = build_graphs(CRYSTALS)
     with torch.no_grad():
-        values = both.normaliser.restore(both.network(graph).double().numpy())
-        first = saved.normaliser.restore(saved.network(graph).double().numpy())
+        values = both.normaliser.inverse_transform(both.network(graph).double().numpy())
+        first = saved.normaliser.inverse_transform(saved.network(graph).double().numpy())
     np.testing.assert_allclose(values[:, :1], first, atol=1e-5)
     expected = values[:, 0] + count_shares(CRYSTALS) @ references
     np.testing.assert_allclose(values[:, 1], expected, atol=1e-5)

@@ -1,8 +1,8 @@
 """Grids of settings: all on one split, none run twice, one failure among the others, one table."""
 
 import json
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +12,35 @@ from hypothesis import given, settings, strategies as st
 
 from tests.training.tiny import make_tiny, small_config
 from xtalgraph.errors import BadConfig
-from xtalgraph.evaluation import points
-from xtalgraph.studies.comparison import compare
-from xtalgraph.studies.comparison_result import Comparison
-from xtalgraph.studies.grid import make_grid, read_variations
-from xtalgraph.studies.trials import LONGEST_NAME, Outcome, name_folder, run_points
-from xtalgraph.training import Progress, RunConfig
+from xtalgraph.studies import trials
+from xtalgraph.studies.comparison import Comparison, compare, make_grid, read_variations
+from xtalgraph.studies.tables import list_baselines, tabulate_baselines
+from xtalgraph.studies.trials import (
+    LONGEST_NAME,
+    Study,
+    Trial,
+    TrialResult,
+    name_folder,
+    run_trials,
+    split_parts,
+    train_network,
+)
+from xtalgraph.training import Progress
 from xtalgraph.training.problem import Problem, pose_problem
 
 TINY = make_tiny()
 METRIC = "mean_absolute_error"
+
+
+def pose_study(problem: Problem, folder: Path, jobs: int = 1) -> Study:
+    parts = [split_parts(problem.split)]
+    return Study(folder, "a comparison", problem.dataset, problem.task, parts, jobs=jobs)
+
+
+def run_grid(grid: list[Trial], problem: Problem, folder: Path, jobs: int = 1) -> list[TrialResult]:
+    study = pose_study(problem, folder, jobs)
+    with study.open(grid):
+        return run_trials(study, grid)
 
 
 @pytest.fixture(scope="module")
@@ -55,16 +74,16 @@ def test_the_table_is_what_the_run_folders_say(grid: Comparison) -> None:
     runs = done[(done["convolution"] == "none") & (done["pooling"] == "mean")]
     assert row[f"test_{METRIC}"] == pytest.approx(runs[f"test_{METRIC}"].mean())
     assert row["test_deviation"] == pytest.approx(runs[f"test_{METRIC}"].std(ddof=1))
-    weights = [outcome.n_parameters for outcome in grid.outcomes if outcome.run is not None]
+    weights = [result.n_parameters for result in grid.results if result.run is not None]
     assert done["n_parameters"].tolist() == weights
     assert weights[0] < weights[-1]  # a gate has more than no convolution
 
 
 def test_all_points_have_one_split_and_their_own_seed(grid: Comparison) -> None:
-    folders = [outcome.folder for outcome in grid.outcomes if outcome.run is not None]
+    folders = [result.folder for result in grid.results if result.run is not None]
     splits = {(folder / "splits.csv").read_bytes() for folder in folders}
     assert len(splits) == 1
-    seeds = [outcome.run.model.provenance["seed"] for outcome in grid.outcomes if outcome.run]
+    seeds = [result.run.model.provenance["seed"] for result in grid.results if result.run]
     assert seeds == [0, 1, 0, 1]
 
 
@@ -94,55 +113,55 @@ def test_finished_points_are_not_run_again_and_a_larger_grid_keeps_them(
     grid: Comparison, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained: list[str] = []
-    run = points.run_or_resume
+    run = trials.train_network
 
-    def count(problem: Problem, config: RunConfig, folder: Path) -> object:
-        trained.append(folder.name)
-        return run(problem, config, folder)
+    def count(study: Study, trial: Trial, on_progress: object) -> object:
+        trained.append(Path(trial.path).name)
+        return run(study, trial)
 
-    monkeypatch.setattr(points, "run_or_resume", count)
+    monkeypatch.setattr(trials, "train_network", count)
     vary = {"model.convolution": ["gated", "shared"], "model.pooling": ["mean"]}
     config = small_config("train.epochs=2")
     told: list[tuple[int, int]] = []
 
-    def tell(outcome: Outcome, n_done: int, n_all: int) -> None:
+    def tell(result: TrialResult, n_done: int, n_all: int) -> None:
         told.append((n_done, n_all))
 
-    again = compare(TINY, "energy", vary, out=grid.folder, config=config, on_point=tell)
+    again = compare(TINY, "energy", vary, out=grid.folder, config=config, on_trial=tell)
     assert trained == ["convolution-shared_pooling-mean_seed-0"]
     assert told == [(1, 2), (2, 2)]
     before = grid.runs[grid.runs["folder"].str.contains("gated_pooling-mean_seed-0")]
     assert again.runs[f"test_{METRIC}"].iloc[0] == before[f"test_{METRIC}"].iloc[0]
 
 
-def test_a_point_that_was_broken_off_is_resumed(problem: Problem, tmp_path: Path) -> None:
+def test_a_trial_that_was_interrupted_is_resumed(problem: Problem, tmp_path: Path) -> None:
     config = small_config("train.epochs=4")
-    (point,) = make_grid({"model.pooling": ["mean"]}, [0], config, problem)
+    (trial,) = make_grid({"model.pooling": ["mean"]}, [0], config, problem)
 
     def stop(progress: Progress) -> None:
         if progress.is_epoch_end and progress.epoch == 2:
             raise KeyboardInterrupt
 
-    folder = tmp_path / "runs" / point.name
-    assert point.config is not None
-    with pytest.raises(KeyboardInterrupt):
-        points.run_or_resume(problem, point.config, folder, stop)
+    folder = tmp_path / trial.path
+    study = pose_study(problem, tmp_path)
+    with study.open([trial]), pytest.raises(KeyboardInterrupt):
+        train_network(study, trial, stop)
     assert len(pd.read_csv(folder / "history.csv")) == 2
     begun = pd.read_csv(folder / "history.csv")["seconds"].tolist()
-    (outcome,) = run_points([point], tmp_path)
-    (whole,) = run_points([point], tmp_path / "whole")
-    assert outcome.run is not None
+    (result,) = run_grid([trial], problem, tmp_path)
+    (whole,) = run_grid([trial], problem, tmp_path / "whole")
+    assert result.run is not None
     assert whole.run is not None
-    assert outcome.run.history["seconds"].tolist()[:2] == begun  # these epochs were not done again
-    assert outcome.run.metrics["test"] == whole.run.metrics["test"]
+    assert result.run.history["seconds"].tolist()[:2] == begun  # these epochs were not done again
+    assert result.run.metrics["test"] == whole.run.metrics["test"]
 
 
 def test_two_processes_give_the_same_as_one(problem: Problem, tmp_path: Path) -> None:
     vary = {"model.pooling": ["mean", "max"], "model.gaussian_start": ["0.0", "9.0"]}
     grid = make_grid(vary, [0], small_config("train.epochs=2"), problem)
-    one = run_points(grid, tmp_path / "one")
-    two = run_points(grid, tmp_path / "two", jobs=2)
-    assert [outcome.point.name for outcome in two] == [point.name for point in grid]
+    one = run_grid(grid, problem, tmp_path / "one")
+    two = run_grid(grid, problem, tmp_path / "two", jobs=2)
+    assert [result.trial.path for result in two] == [trial.path for trial in grid]
     for first, second in zip(one, two, strict=True):
         assert first.error == second.error
         if first.run is None or second.run is None:
@@ -153,38 +172,34 @@ def test_two_processes_give_the_same_as_one(problem: Problem, tmp_path: Path) ->
         )
 
 
-class KilledPool(ProcessPoolExecutor):
-    """Ends as a pool does whose process was killed; no process is started."""
-
-    def submit(self, *args: object, **keywords: object) -> Future:
-        future: Future = Future()
-        future.set_exception(BrokenProcessPool("a process ended abruptly"))
-        return future
+def kill_itself(study: Study, trial: Trial) -> str:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return ""
 
 
 def test_a_killed_process_is_reported(
     problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(points, "ProcessPoolExecutor", KilledPool)
+    monkeypatch.setattr(trials, "run_trial", kill_itself)
     grid = make_grid({"model.pooling": ["mean", "max"]}, [0], small_config(), problem)
-    with pytest.raises(BadConfig, match=r"process that trained was killed.*--jobs"):
-        run_points(grid, tmp_path, jobs=2)
+    with pytest.raises(BadConfig, match=r"training process was killed.*--jobs"):
+        run_grid(grid, problem, tmp_path, jobs=2)
 
 
-def test_a_point_without_enough_memory_does_not_stop_the_others(
+def test_a_trial_without_enough_memory_does_not_stop_the_others(
     problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = points.run_or_resume
+    run = trials.train_network
 
-    def fill(problem: Problem, config: RunConfig, folder: Path) -> object:
-        if config.model.pooling == "mean":
+    def fill(study: Study, trial: Trial, on_progress: object) -> object:
+        if trial.labels["pooling"] == "mean":
             raise MemoryError("4 TiB")
-        return run(problem, config, folder)
+        return run(study, trial)
 
-    monkeypatch.setattr(points, "run_or_resume", fill)
+    monkeypatch.setattr(trials, "train_network", fill)
     config = small_config("train.epochs=1")
     grid = make_grid({"model.pooling": ["mean", "max"]}, [0], config, problem)
-    first, second = run_points(grid, tmp_path)
+    first, second = run_grid(grid, problem, tmp_path)
     assert "out of memory (4 TiB). Lower train.batch_size" in first.error
     assert second.run is not None
 
@@ -193,11 +208,11 @@ def test_other_settings_in_the_same_place_are_refused_before_anything_runs(
     problem: Problem, tmp_path: Path
 ) -> None:
     vary = {"model.pooling": ["mean"]}
-    run_points(make_grid(vary, [0], small_config("train.epochs=1"), problem), tmp_path)
+    run_grid(make_grid(vary, [0], small_config("train.epochs=1"), problem), problem, tmp_path)
     vary = {"model.pooling": ["max", "mean"]}
     other = make_grid(vary, [0], small_config("train.epochs=2"), problem)
     with pytest.raises(BadConfig, match=r"train.epochs: 1 then, 2 now"):
-        run_points(other, tmp_path)
+        run_grid(other, problem, tmp_path)
     assert [folder.name for folder in (tmp_path / "runs").iterdir()] == ["pooling-mean_seed-0"]
 
 
@@ -227,7 +242,7 @@ def test_classes_are_compared_by_accuracy(tmp_path: Path) -> None:
         (["model.pooling=mean,mean"], "each of its values once"),
         (["model.pooling=mean", "model.pooling=max"], "name each setting once"),
         (["train.seed=0,1"], r"train.seed cannot be varied: give the seeds instead"),
-        (["train.split_seed=0,1"], "all points have one split"),
+        (["train.split_seed=0,1"], "all trials have one split"),
     ],
 )
 def test_variations_that_say_nothing_are_refused(texts: list[str], message: str) -> None:
@@ -240,16 +255,16 @@ def test_grids_that_cannot_be_run_are_refused(problem: Problem, tmp_path: Path) 
     with pytest.raises(BadConfig, match=r"seeds \[0, 0\]: name at least one, and each once"):
         make_grid(vary, [0, 0], config, problem)
     with pytest.raises(BadConfig, match="jobs = 0; it must be 1 or more"):
-        run_points(make_grid(vary, [0], config, problem), tmp_path, jobs=0)
+        run_grid(make_grid(vary, [0], config, problem), problem, tmp_path, jobs=0)
     unknown = make_grid({"model.poling": ["mean", "max"]}, [0], config, problem)
-    with pytest.raises(BadConfig, match=r"none of the 2 settings can be: .*'pooling'"):
-        run_points(unknown, tmp_path)
+    with pytest.raises(BadConfig, match=r"none of the 2 combinations is possible: .*'pooling'"):
+        run_grid(unknown, problem, tmp_path)
     twice = make_grid(vary, [0], config, problem) * 2
-    with pytest.raises(BadConfig, match="'pooling-mean_seed-0' are asked for twice"):
-        run_points(twice, tmp_path)
+    with pytest.raises(BadConfig, match="'pooling-mean_seed-0' is asked for twice"):
+        run_grid(twice, problem, tmp_path)
     several = make_grid(vary, [0], small_config("train.devices=2"), problem)
-    with pytest.raises(BadConfig, match="each is one process"):
-        run_points(several, tmp_path)
+    with pytest.raises(BadConfig, match="each run of a study is one process"):
+        run_grid(several, problem, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -279,10 +294,9 @@ def test_values_that_look_alike_in_a_name_are_told_apart() -> None:
     assert long[0] != long[1]
 
 
-def test_scores_of_baselines_are_those_of_the_test_part(problem: Problem) -> None:
-    from xtalgraph.studies.trial_tables import score_baselines
-
-    table = score_baselines(problem)
+def test_scores_of_baselines_are_those_of_the_test_part(problem: Problem, tmp_path: Path) -> None:
+    study, stated = pose_study(problem, tmp_path), list_baselines(problem)
+    table = tabulate_baselines(run_trials(study, stated), problem.task)
     labels = problem.labels[:, 0]
     mean = labels[problem.rows("train")].mean()
     expected = np.abs(labels[problem.rows("test")] - mean).mean()

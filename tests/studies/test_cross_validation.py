@@ -13,9 +13,9 @@ from tests.evaluation.conftest import make_dataset
 from xtalgraph.data import Dataset
 from xtalgraph.data.groups import find_groups
 from xtalgraph.errors import BadConfig, BadDataset, UnknownName
-from xtalgraph.evaluation import cross_validation
 from xtalgraph.evaluation.labels import choose_task, guess_task, keep_common_classes
-from xtalgraph.studies.cross_validation import cross_validate
+from xtalgraph.studies import TrialResult, trials
+from xtalgraph.studies.crossval import cross_validate
 from xtalgraph.studies.folds import (
     Fold,
     cut_validation,
@@ -101,7 +101,11 @@ def test_folds_that_cannot_be_made_are_refused(dataset: Dataset) -> None:
 def test_models_are_scored_on_the_same_folds_and_a_page_is_left(
     dataset: Dataset, tmp_path: Path
 ) -> None:
-    told: list[tuple[str, int, float]] = []
+    told: list[tuple[object, ...]] = []
+
+    def tell(result: TrialResult, n_done: int, n_all: int) -> None:
+        told.append((*result.trial.labels.values(), n_done, n_all))
+
     result = cross_validate(
         dataset,
         ["kind"],
@@ -110,13 +114,13 @@ def test_models_are_scored_on_the_same_folds_and_a_page_is_left(
         n_folds=3,
         group="formula",
         out=tmp_path,
-        on_fold=lambda *words: told.append(words),
+        on_trial=tell,
     )
-    assert [words[:2] for words in told[:4]] == [
-        ("most_common", 0),
-        ("most_common", 1),
-        ("most_common", 2),
-        ("random", 0),
+    assert told[:4] == [
+        ("most_common", 0, 1, 9),
+        ("most_common", 1, 2, 9),
+        ("most_common", 2, 3, 9),
+        ("random", 0, 4, 9),
     ]
     summary = result.summary()
     assert summary["model"].tolist() == ["most_common", "random", "composition_forest"]
@@ -125,7 +129,7 @@ def test_models_are_scored_on_the_same_folds_and_a_page_is_left(
     assert summary["standard_deviation"][0] == pytest.approx(of_first.std(ddof=1))
     assert (tmp_path / "report.html").is_file()
     assert (tmp_path / "figures" / "scores_kind.svg").is_file()
-    written = json.loads((tmp_path / "random" / "fold_2.json").read_text())
+    written = json.loads((tmp_path / "random" / "fold_2" / "metrics.json").read_text())
     assert written["n_test"] == len(result.folds[2].test)
 
 
@@ -135,7 +139,7 @@ def test_it_goes_on_where_it_was_and_does_no_fold_twice(
     arguments = (dataset, ["contrast"], ["mean", "composition_forest"])
     whole = cross_validate(*arguments, n_folds=3, out=tmp_path / "whole")
     made: list[str] = []
-    make = cross_validation.make_baseline
+    make = trials.make_baseline
 
     def count(name: str, *, seed: int = 0, kind: str | None = None) -> object:
         baseline = make(name, seed=seed, kind=kind)
@@ -151,7 +155,7 @@ def test_it_goes_on_where_it_was_and_does_no_fold_twice(
         baseline.fit = fit_or_stop
         return baseline
 
-    monkeypatch.setattr(cross_validation, "make_baseline", count)
+    monkeypatch.setattr(trials, "make_baseline", count)
     with pytest.raises(KeyboardInterrupt):
         cross_validate(*arguments, n_folds=3, out=tmp_path / "broken")
     again = cross_validate(*arguments, n_folds=3, out=tmp_path / "broken")
@@ -164,10 +168,10 @@ def test_other_data_or_folds_in_the_same_folder_are_refused(
     dataset: Dataset, tmp_path: Path
 ) -> None:
     cross_validate(dataset, ["contrast"], ["mean"], n_folds=3, out=tmp_path)
-    with pytest.raises(BadConfig, match=r"fold_0.json is of other data, folds or settings"):
+    with pytest.raises(BadConfig, match=r"begun with other settings or data(.|\n)*splits: "):
         cross_validate(dataset, ["contrast"], ["mean"], n_folds=3, seed=1, out=tmp_path)
     other = replace(dataset, checksum="1" * 64)
-    with pytest.raises(BadConfig, match="of other data"):
+    with pytest.raises(BadConfig, match=r"data.checksum: "):
         cross_validate(other, ["contrast"], ["mean"], n_folds=3, out=tmp_path)
 
 
@@ -176,7 +180,7 @@ def test_models_that_do_not_exist_or_do_not_fit_are_refused(
 ) -> None:
     with pytest.raises(UnknownName, match=r"unknown model 'cgcn'\. Did you mean 'cgcnn'"):
         cross_validate(dataset, ["contrast"], ["mean", "cgcn"], out=tmp_path)
-    with pytest.raises(BadConfig, match="'random' does no regression"):
+    with pytest.raises(BadConfig, match="'random' cannot do regression"):
         cross_validate(dataset, ["contrast"], ["random"], out=tmp_path)
     with pytest.raises(BadConfig, match="name at least one, and each once"):
         cross_validate(dataset, ["contrast"], ["mean", "mean"], out=tmp_path)
@@ -194,7 +198,7 @@ def test_a_network_takes_part(dataset: Dataset, tmp_path: Path) -> None:
     assert result.summary()["n_folds"].tolist() == [2, 2]
     page = (tmp_path / "report.html").read_text()
     assert "--models mean,cgcnn" in page
-    assert "--folds 2 --seed 0 --config" in page
+    assert "--folds 2 --seed 0 --config" in page.replace(" \\\n   ", "")
     assert "atom_width = 8" in page
     split = (tmp_path / "cgcnn" / "fold_1" / "splits.csv").read_text()
     tested = {line.split(",")[0] for line in split.splitlines() if line.endswith(",test")}
@@ -215,7 +219,7 @@ def test_each_network_is_the_one_that_is_named(dataset: Dataset, tmp_path: Path)
     assert type(models["cgcnn"].network).__name__ == "Cgcnn"
     assert models["residual"].model_config.atom_width == 8
     assert models["cgcnn"].graph_config.n_neighbours == 6
-    assert "Of cgcnn: the defaults" in (tmp_path / "report.html").read_text()
+    assert "cgcnn: the default network settings" in (tmp_path / "report.html").read_text()
 
 
 def test_a_leak_planted_in_given_folds_stops_it_before_any_work(

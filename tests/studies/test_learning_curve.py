@@ -9,16 +9,16 @@ from hypothesis import given, settings, strategies as st
 
 from tests.training.tiny import make_tiny, small_config
 from xtalgraph.errors import BadConfig
-from xtalgraph.evaluation import points
 from xtalgraph.report.figures import DFT_AGAINST_EXPERIMENT
-from xtalgraph.studies.learning_curve import (
+from xtalgraph.studies import trials
+from xtalgraph.studies.curve import (
     LearningCurve,
     fit_slopes,
     learning_curve,
     order_rows,
 )
 from xtalgraph.studies.learning_curve_page import choose_band
-from xtalgraph.studies.trial_tables import as_errors, score_baselines
+from xtalgraph.studies.tables import as_errors
 from xtalgraph.training.problem import pose_problem
 from xtalgraph.units import Target
 
@@ -39,7 +39,7 @@ def read_part(curve: LearningCurve, name: str, part: str) -> set[str]:
 
 
 def test_training_parts_are_nested_and_the_other_parts_are_the_same(curve: LearningCurve) -> None:
-    names = [outcome.folder.name for outcome in curve.outcomes]
+    names = [result.folder.name for result in curve.results if result.run is not None]
     assert len(names) == 8
     for part in ("validation", "test"):
         whole = set(TINY.ids[curve.problem.split.part(part)].tolist())
@@ -61,13 +61,16 @@ def test_the_table_has_networks_and_baselines_of_the_same_crystals(curve: Learni
     models = ["shared", "gated", "mean", "composition_forest"]
     assert curve.runs["model"].drop_duplicates().tolist() == models
     assert set(curve.runs["n_train"]) == {8, 24}
-    for outcome in curve.outcomes:
-        assert outcome.run is not None
-        row = curve.runs[curve.runs["folder"] == f"runs/{outcome.folder.name}"]
-        assert row[METRIC].item() == outcome.run.metrics["test"]["energy"]["mean_absolute_error"]
-    part = curve.outcomes[0].point.problem  # 8 crystals of seed 0
+    assert len(curve.results) == 16
+    for result in curve.results:
+        assert result.metrics is not None
+        row = curve.runs[curve.runs["folder"] == f"runs/{result.folder.name}"]
+        assert row[METRIC].item() == result.metrics["test"]["energy"]["mean_absolute_error"]
+    parts = curve.results[0].trial.parts  # 8 crystals of seed 0
     mean = curve.runs.query("model == 'mean' and size == 8 and seed == 0")[METRIC].item()
-    assert mean == score_baselines(part, ["mean"], part="test")[METRIC].item()
+    labels = TINY.values(["energy"])[:, 0]
+    error = np.abs(labels[parts["test"]] - labels[parts["train"]].mean()).mean()
+    assert mean == pytest.approx(error)
     assert curve.summary["n_seeds"].tolist() == [2] * 8
 
 
@@ -89,7 +92,7 @@ def test_it_is_not_done_again(curve: LearningCurve, monkeypatch: pytest.MonkeyPa
     def fail(*arguments: object) -> None:
         raise AssertionError("a finished run was run again")
 
-    monkeypatch.setattr(points, "run_or_resume", fail)
+    monkeypatch.setattr(trials, "train_network", fail)
     again = learning_curve(
         TINY,
         "energy",

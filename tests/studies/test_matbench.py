@@ -13,13 +13,14 @@ from sklearn.model_selection import KFold
 from tests.evaluation.conftest import make_dataset
 from xtalgraph.data import Dataset
 from xtalgraph.errors import BadDataset, UnknownName
-from xtalgraph.studies.matbench import (
+from xtalgraph.studies.leaderboard import (
     _score_numbers,
     _score_truth,
     hash_record,
+    matbench,
     official_name,
-    run_matbench,
 )
+from xtalgraph.studies.trials import TrialResult
 from xtalgraph.units import Target
 
 
@@ -37,9 +38,7 @@ def read(file: Path) -> dict:
 
 
 def test_every_row_is_predicted_in_its_published_fold(whole: Dataset, tmp_path: Path) -> None:
-    result = run_matbench(
-        "made_up", whole, target="contrast", model="composition_forest", out=tmp_path
-    )
+    result = matbench("made_up", whole, target="contrast", model="composition_forest", out=tmp_path)
     assert result.file == tmp_path / "results.json.gz"
     record = read(result.file)
     task = record["tasks"]["matbench_made_up"]
@@ -62,7 +61,7 @@ def test_every_row_is_predicted_in_its_published_fold(whole: Dataset, tmp_path: 
 
 
 def test_the_hash_is_of_all_the_rest_and_sees_a_change(whole: Dataset, tmp_path: Path) -> None:
-    result = run_matbench("made_up", whole, target="contrast", model="mean", out=tmp_path)
+    result = matbench("made_up", whole, target="contrast", model="mean", out=tmp_path)
     record = read(result.file)
     stated = record.pop("hash")
     assert hash_record(record) == stated
@@ -71,9 +70,7 @@ def test_the_hash_is_of_all_the_rest_and_sees_a_change(whole: Dataset, tmp_path:
 
 
 def test_classes_are_told_as_probabilities_of_true(whole: Dataset, tmp_path: Path) -> None:
-    result = run_matbench(
-        "mp_is_metal", whole, target=None, model="composition_forest", out=tmp_path
-    )
+    result = matbench("mp_is_metal", whole, target=None, model="composition_forest", out=tmp_path)
     assert "60 of the 106,113 crystals" in result.notes[0]
     fold = read(result.file)["tasks"]["matbench_mp_is_metal"]["results"]["fold_2"]
     assert set(fold["scores"]) == {"accuracy", "balanced_accuracy", "f1", "rocauc"}
@@ -86,7 +83,7 @@ def test_classes_are_told_as_probabilities_of_true(whole: Dataset, tmp_path: Pat
 def test_published_columns_take_our_names_and_units(whole: Dataset, tmp_path: Path) -> None:
     columns = whole.columns[["contrast"]].rename(columns={"contrast": "log10(K_VRH)"})
     published = replace(whole, columns=columns, targets={"log10(K_VRH)": Target("log10(K_VRH)")})
-    result = run_matbench("log_kvrh", published, model="mean", out=tmp_path)
+    result = matbench("log_kvrh", published, model="mean", out=tmp_path)
     assert result.validation.task.targets == (Target("log10_K_VRH", "log10 GPa"),)
     assert (tmp_path / "figures" / "scores_log10_K_VRH.png").is_file()
 
@@ -113,16 +110,16 @@ def test_scores_are_those_that_matbench_takes() -> None:
 
 
 def test_it_goes_on_where_it_was(whole: Dataset, tmp_path: Path) -> None:
-    def stop(model: str, number: int, score: float) -> None:
-        if number == 2:
+    def stop(result: TrialResult, n_done: int, n_all: int) -> None:
+        if result.trial.labels["fold"] == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_matbench("x", whole, target="contrast", model="mean", out=tmp_path, on_fold=stop)
+        matbench("x", whole, target="contrast", model="mean", out=tmp_path, on_trial=stop)
     assert not (tmp_path / "results.json.gz").exists()
-    done = tmp_path / "mean" / "fold_1.json"
+    done = tmp_path / "mean" / "fold_1" / "metrics.json"
     before = done.stat().st_mtime_ns
-    run_matbench("x", whole, target="contrast", model="mean", out=tmp_path)
+    matbench("x", whole, target="contrast", model="mean", out=tmp_path)
     assert done.stat().st_mtime_ns == before
     assert (tmp_path / "results.json.gz").is_file()
 
@@ -134,7 +131,7 @@ def test_a_network_takes_its_validation_part_from_the_training_part(
 
     small = ["train.epochs=1", "model.atom_width=4", "model.hidden_width=4"]
     config = apply_overrides(preset("default"), small)
-    result = run_matbench("x", whole, target="contrast", out=tmp_path, config=config)
+    result = matbench("x", whole, target="contrast", out=tmp_path, config=config)
     fold = read(result.file)["tasks"]["matbench_x"]["results"]["fold_0"]
     assert fold["parameters"]["train"]["epochs"] == 1
     split = (tmp_path / "cgcnn" / "fold_0" / "splits.csv").read_text().splitlines()
@@ -146,14 +143,14 @@ def test_a_network_takes_its_validation_part_from_the_training_part(
 def test_what_cannot_be_a_task_is_refused(whole: Dataset, tmp_path: Path) -> None:
     assert official_name("log_gvrh") == official_name("matbench_log_gvrh") == "matbench_log_gvrh"
     with pytest.raises(BadDataset, match="matbench_x is no task of matbench; name the column"):
-        run_matbench("x", whole, out=tmp_path)
+        matbench("x", whole, out=tmp_path)
     with pytest.raises(UnknownName, match=r"unknown column 'contrasts'\. Did you mean 'contrast'"):
-        run_matbench("x", whole, target="contrasts", out=tmp_path)
+        matbench("x", whole, target="contrasts", out=tmp_path)
     with pytest.raises(BadDataset, match="no column of matbench_log_gvrh"):
-        run_matbench("log_gvrh", whole, out=tmp_path)
+        matbench("log_gvrh", whole, out=tmp_path)
     with pytest.raises(BadDataset, match="crystals have no 'gap', first 'mb-made-up-01'"):
-        run_matbench("x", whole, target="gap", out=tmp_path)
+        matbench("x", whole, target="gap", out=tmp_path)
     filled = replace(whole, columns=whole.columns.fillna({"kind": "chain"}))
-    with pytest.raises(BadDataset, match="has the classes bcc, chain; matbench knows true"):
-        run_matbench("x", filled, target="kind", out=tmp_path)
+    with pytest.raises(BadDataset, match="has the classes bcc, chain; matbench has only true"):
+        matbench("x", filled, target="kind", out=tmp_path)
     assert list(tmp_path.iterdir()) == []

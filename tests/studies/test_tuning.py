@@ -11,7 +11,7 @@ import pytest
 from tests.training.tiny import make_tiny, small_config
 from xtalgraph.data import Dataset
 from xtalgraph.errors import BadConfig, MissingExtra
-from xtalgraph.evaluation import tuning, tuning_search
+from xtalgraph.studies import tuning
 from xtalgraph.studies.search_space import (
     DEFAULT_SPACE,
     Choice,
@@ -20,8 +20,8 @@ from xtalgraph.studies.search_space import (
     read_space,
     refuse_impossible,
 )
-from xtalgraph.studies.tuning import tune
-from xtalgraph.studies.tuning_result import Tuning
+from xtalgraph.studies.trials import Study, Trial
+from xtalgraph.studies.tuning import Tuning, tune
 from xtalgraph.training import read_config, resume_run, train
 from xtalgraph.training.problem import Problem
 
@@ -100,21 +100,19 @@ def test_it_goes_on_and_proposes_what_it_would_have(found: Tuning, tmp_path: Pat
 def break_off(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> list[str]:
     """Let the second trial end by an error after two epochs; give the folders as they are begun."""
     begun: list[str] = []
-    run = tuning_search.run_or_resume
+    run = tuning.run_trial
 
-    def run_and_break(
-        problem: Problem, config: object, folder: Path, watch: Callable[[object], None]
-    ) -> object:
-        begun.append(folder.name)
+    def run_and_break(study: Study, trial: Trial, watch: Callable[[object], None]) -> str:
+        begun.append(Path(trial.path).name)
 
         def watch_and_break(progress: object) -> None:
             watch(progress)
             if len(begun) == 2 and progress.is_epoch_end and progress.epoch == 2:
                 raise error
 
-        return run(problem, config, folder, watch_and_break)
+        return run(study, trial, watch_and_break)
 
-    monkeypatch.setattr(tuning_search, "run_or_resume", run_and_break)
+    monkeypatch.setattr(tuning, "run_trial", run_and_break)
     return begun
 
 
@@ -137,7 +135,7 @@ def test_a_trial_that_was_killed_is_continued(
 def test_a_trial_that_is_worse_than_the_median_is_broken_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tuning_search, "N_BEFORE_PRUNING", 1)
+    monkeypatch.setattr(tuning, "N_BEFORE_PRUNING", 1)
     space = {"train.learning_rate": Choice((5e-3, 1e-7))}
     config = small_config("train.epochs=5")
     for seed in range(9):  # until the bad rate is proposed
@@ -168,15 +166,13 @@ def test_the_time_is_kept_and_the_broken_trial_comes_first_the_next_time(
     times = iter([0.0, 0.0, 0.0, 25.0, 25.0, 50.0, 50.0])  # each epoch takes 25 s of the minute
     clock = FakeTime(times)
     monkeypatch.setattr(tuning, "time", clock)
-    monkeypatch.setattr(tuning_search, "time", clock)
     first = search(tmp_path, n_trials=3, epochs=6, minutes=1.0)
     assert len(first.trials) == 1  # the second was broken off: a third epoch would take too long
-    (folder,) = {path.name for path in (tmp_path / "runs").iterdir()} - {
+    (folder,) = {path.name for path in (tmp_path / "runs").glob("trial-*")} - {
         Path(first.trials["folder"][0]).name
     }
     assert len(pd.read_csv(tmp_path / "runs" / folder / "history.csv")) == 2
     monkeypatch.setattr(tuning, "time", time)
-    monkeypatch.setattr(tuning_search, "time", time)
     second = search(tmp_path, n_trials=2, epochs=6)
     assert Path(second.trials["folder"][1]).name == folder
     assert second.trials["epochs"][1] == 6
@@ -195,7 +191,7 @@ class FakeTime:
 
 def test_a_failing_trial_is_reported_and_the_others_go_on(tmp_path: Path) -> None:
     space = {"model.element_vectors": Choice(("no/such/file.json", "also/not.json"))}
-    with pytest.raises(BadConfig, match=r"no trial came to its end\. The first failed: .*--trials"):
+    with pytest.raises(BadConfig, match=r"no trial was completed\. The first failed: .*--trials"):
         tune(TINY, "energy", out=tmp_path, config=small_config(), space=space, n_trials=2)
     space = {"model.element_vectors": Choice(("paper", "no/such/file.json"))}
     config = small_config("train.epochs=1")
@@ -205,7 +201,7 @@ def test_a_failing_trial_is_reported_and_the_others_go_on(tmp_path: Path) -> Non
 
 
 def test_another_search_in_the_same_folder_is_refused(found: Tuning) -> None:
-    with pytest.raises(BadConfig, match="a search on other data, split, settings or space"):
+    with pytest.raises(BadConfig, match=r"settings.train.epochs: 3 then, 4 now"):
         search(found.folder, epochs=4)
 
 
@@ -287,6 +283,6 @@ def test_a_search_of_nothing_is_refused(tmp_path: Path) -> None:
         search(tmp_path, n_trials=0)
     with pytest.raises(BadConfig, match=r"minutes = 0\.0: both must be above 0"):
         search(tmp_path, minutes=0.0)
-    with pytest.raises(BadConfig, match="each is one process"):
+    with pytest.raises(BadConfig, match="each run of a study is one process"):
         tune(TINY, "energy", out=tmp_path, config=small_config("train.devices=2"))
     assert list(tmp_path.iterdir()) == []

@@ -23,15 +23,15 @@ from xtalgraph.data import Dataset
 from xtalgraph.errors import BadCheckpoint, BadConfig, BadCrystal, UnknownName
 from xtalgraph.graphs import GraphConfig, build_graphs
 from xtalgraph.nn import (
-    MODELS,
+    NETWORKS,
     Normaliser,
     SavedModel,
     Task,
     read_model,
+    resolve as shipped,
     save_model,
-    shipped,
 )
-from xtalgraph.nn.shipped import ENSEMBLE
+from xtalgraph.nn.resolve import ENSEMBLE
 from xtalgraph.structures import Crystal, CrystalStore
 from xtalgraph.training import (
     RunConfig,
@@ -42,7 +42,7 @@ from xtalgraph.training import (
     start_from,
     train,
 )
-from xtalgraph.training.finetune import read_source, start_network
+from xtalgraph.training.finetune import adapt_network, read_source
 from xtalgraph.units import Target
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -120,16 +120,18 @@ def test_frozen_convolutions_stay_to_the_last_bit(
     )
 
 
-@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("kind", NETWORKS)
 def test_what_is_known_of_a_target_is_known_in_its_new_normaliser(kind: str) -> None:
     """Of two targets the second, with the mean and the spread of other crystals."""
-    network = MODELS[kind].build(MODELS[kind].config(atom_width=8, hidden_width=6), 2).eval()
+    network = (
+        NETWORKS[kind].build(NETWORKS[kind].config_class(atom_width=8, hidden_width=6), 2).eval()
+    )
     if kind == "residual":
         nn.init.normal_(network.composition.weight)
     targets = Target("gap", "eV"), Target("energy", "eV")
     model = SavedModel(
         network,
-        MODELS[kind].config(atom_width=8, hidden_width=6),
+        NETWORKS[kind].config_class(atom_width=8, hidden_width=6),
         GraphConfig(),
         Task("regression", targets),
         Normaliser((0.5, -3.0), (1.5, 0.7)),
@@ -137,11 +139,11 @@ def test_what_is_known_of_a_target_is_known_in_its_new_normaliser(kind: str) -> 
         {},
     )
     new = Normaliser((-2.0,), (0.3,))
-    started = start_network(model, Task("regression", targets[1:]), new).eval()
+    started = adapt_network(model, Task("regression", targets[1:]), new).eval()
     graph = build_graphs([ZOO["NaCl"], ZOO["SrTiO3"]])
     with torch.no_grad():
-        expected = model.normaliser.restore(network(graph).numpy())[:, 1:]
-        found = new.restore(started(graph).numpy())
+        expected = model.normaliser.inverse_transform(network(graph).numpy())[:, 1:]
+        found = new.inverse_transform(started(graph).numpy())
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
@@ -156,7 +158,7 @@ KINDS = [
 def test_the_last_layer_is_new_where_the_outputs_are(
     source: TrainedRun, task: Task, new: set[str]
 ) -> None:
-    network = start_network(source.model, task, None)
+    network = adapt_network(source.model, task, None)
     before, after = weights(source.model), weights(network)
     assert set(before) == set(after)
     different = {
@@ -210,7 +212,7 @@ def test_a_run_is_not_resumed_from_other_weights(
     place.rename(tmp_path / "moved")
     with pytest.raises(BadCheckpoint, match="does not exist"):
         resume_run(tmp_path / "run", dataset=TINY)
-    other = start_network(source.model, source.model.task, None)
+    other = adapt_network(source.model, source.model.task, None)
     nn.init.zeros_(other.output[-1].bias)
     save_model(replace(source.model, weights=other), place)
     with pytest.raises(BadCheckpoint, match="other weights than when the run was begun"):
@@ -241,7 +243,7 @@ def test_what_cannot_be_started_from_is_refused(source: TrainedRun, tmp_path: Pa
         start_from(tmp_path / "nowhere")
     with pytest.raises(UnknownName, match="unknown path or shipped model 'formation-enrgy'"):
         start_from("formation-enrgy")
-    with pytest.raises(BadConfig, match="needs weights that are worth keeping"):
+    with pytest.raises(BadConfig, match="needs trained weights to keep"):
         small_config("train.freeze=convolutions")
     with pytest.raises(UnknownName, match="Did you mean 'convolutions'"):
         start_from(source.folder, freeze="convolution")
@@ -273,7 +275,9 @@ def make_ensemble(folder: Path, source: TrainedRun, places: list[str]) -> None:
     for place in places:
         shutil.copytree(source.folder, folder / place)
     targets = [target.name for target in source.model.task.targets]
-    (folder / ENSEMBLE).write_text(json.dumps({"members": places, "targets": targets}))
+    (folder / ENSEMBLE).write_text(
+        json.dumps({"format": 3, "members": [{"path": p} for p in places], "targets": targets})
+    )
 
 
 def test_of_an_ensemble_the_first_member_is_taken(source: TrainedRun, tmp_path: Path) -> None:

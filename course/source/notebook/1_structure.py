@@ -49,7 +49,7 @@ import model_hw
 import pictures
 import xtalgraph
 from xtalgraph import Crystal, CrystalStore, GraphConfig, build_graphs
-from xtalgraph.nn.cgcnn.convolutions import GatedConvolution
+from xtalgraph.nn.cgcnn import GatedConvolution
 
 
 def check(question):
@@ -59,8 +59,8 @@ def check(question):
 
 
 # %% [markdown]
-# **The data.** As they stand, the next lines take data that xtalgraph makes itself: perovskites
-# with the lattice energy of a classical ionic model, so that everything runs without a download.
+# **The data.** As they stand, the next lines take the table `ionic.jsonl` beside the notebook:
+# perovskites with the lattice energy of a classical ionic model, so that nothing is downloaded.
 # They behave well and are *not* density functional theory (DFT).
 #
 # For real data, change one line: `DATA` may be a folder of CIF files with a table `id_prop.csv`

@@ -171,7 +171,7 @@ check("expand_distances")
 # %%
 three = torch.tensor([2.0, 2.1, 4.73])
 pictures.draw_expansion(three, model_hw.expand_distances(three), 8.0)
-theirs = xtalgraph.nn.radial.GaussianBasis(0.0, 8.0, 41)(three)
+theirs = xtalgraph.nn.torch_parts.GaussianBasis(0.0, 8.0, 41)(three)
 difference = (model_hw.expand_distances(three) - theirs).abs().max()
 print(f"largest difference from xtalgraph's own: {difference:.1e}")
 

@@ -11,7 +11,7 @@ from xtalgraph.cli.options import Data, Runs, Settings, Study, read_numbers, res
 from xtalgraph.cli.output import print_table, say
 
 if TYPE_CHECKING:
-    from xtalgraph.studies.trials import Outcome
+    from xtalgraph.studies import TrialResult
 
 
 def compare(
@@ -28,7 +28,7 @@ def compare(
     """Train with every combination of settings and seeds on one split, and compare the results.
 
     If interrupted, rerun the command to resume. The exit status is 1 if a combination failed; the
-    others are trained nevertheless.
+    others are still trained.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def compare(
     --------
     xtalgraph compare my_data.csv --target band_gap --vary model.pooling=mean,max
     """
-    from xtalgraph.studies.comparison import compare as run
+    from xtalgraph.studies import compare as run
 
     chosen, numbers = settings.choose(), read_numbers(seeds, "--seeds")
     dataset, out = study.load_inputs(data, out, "compare")
@@ -57,24 +57,23 @@ def compare(
         seeds=numbers,
         jobs=runs.jobs,
         baselines=runs.baseline_names,
-        on_point=say_outcome,
+        on_trial=say_result,
     )
     print_table(result.summary, json=study.json)
     say(f"report: {out / 'report.html'}")
     return 1 if result.n_failed else 0
 
 
-def say_outcome(outcome: Outcome, n_done: int, n_all: int) -> None:
-    """Write one line about a run that is done."""
-    words = " ".join(f"{name}={value}" for name, value in outcome.point.labels.items())
-    if outcome.run is None:
-        say(f"{n_done}/{n_all}  {words}: failed: {outcome.error}")
+def say_result(result: TrialResult, n_done: int, n_all: int) -> None:
+    """Write one line about a trial that is done."""
+    words = " ".join(f"{name}={value}" for name, value in result.trial.labels.items())
+    if result.metrics is None:
+        say(f"{n_done}/{n_all}  {words}: failed: {result.error}")
         return
-    metrics = outcome.run.metrics
     scores = [
-        f"{part} {scores.get('mean_absolute_error', scores.get('accuracy')):.4g} "
+        f"{part} {scores.get('mean_absolute_error', scores.get('accuracy', float('nan'))):.4g} "
         f"{scores.get('unit', '')}".strip()
         for part in ("validation", "test")
-        for scores in metrics.get(part, {}).values()
+        for scores in result.metrics.get(part, {}).values()
     ]
-    say(f"{n_done}/{n_all}  {words}: {', '.join(scores)} ({metrics['seconds']:.0f} s)")
+    say(f"{n_done}/{n_all}  {words}: {', '.join(scores)} ({result.metrics['seconds']:.0f} s)")

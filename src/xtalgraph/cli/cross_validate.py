@@ -5,7 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from xtalgraph.cli.options import Data, Settings, Study, default, result_folder, split_words
+from xtalgraph.cli.compare import say_result
+from xtalgraph.cli.options import (
+    Data,
+    Positive,
+    Settings,
+    Study,
+    default,
+    result_folder,
+    split_words,
+)
 from xtalgraph.cli.output import print_table, say
 from xtalgraph.errors import BadConfig
 
@@ -19,13 +28,15 @@ def cross_validate(
     group: Annotated[str | None, default("none")] = None,
     min_class_size: int = 1,
     seed: int = 0,
+    jobs: Positive = 1,
     out: Annotated[Path | None, result_folder("runs/DATA-TARGET-folds")] = None,
     study: Study,
     settings: Settings = Settings(),
 ) -> int:
     """Train and test several models on the same folds.
 
-    If interrupted, rerun the command to resume. Where there is no column space_group or
+    If interrupted, rerun the command to resume. The exit status is 1 if a model failed on a fold;
+    the others are still trained. Where there is no column space_group or
     crystal_system, it is computed from the structures (within 0.01 Å). The data may also be a CSV
     with identifier, space group and interatomic distances in each row.
 
@@ -42,12 +53,14 @@ def cross_validate(
         Leave out classes with fewer crystals.
     seed: int
         Random seed of the folds, the validation parts and the baselines.
+    jobs: int
+        Folds at a time, in processes of one thread each.
 
     Examples
     --------
     xtalgraph cross-validate my_data.csv --target band_gap --models mean,cgcnn
     """
-    from xtalgraph.studies.cross_validation import cross_validate as run
+    from xtalgraph.studies import cross_validate as run
 
     number = read_folds(folds)
     dataset, out = study.load_inputs(data, out, "folds", labelled=True)
@@ -62,16 +75,12 @@ def cross_validate(
         group=group,
         min_class_size=min_class_size,
         config=settings.choose(),
-        on_fold=say_fold,
+        jobs=jobs,
+        on_trial=say_result,
     )
     print_table(result.summary(), json=study.json)
     say(f"report: {out / 'report.html'}")
-    return 0
-
-
-def say_fold(model: str, number: int, score: float) -> None:
-    """Write one line about a fold that is done."""
-    say(f"{model}, fold {number}: {score:.4g}")
+    return 1 if result.failures else 0
 
 
 def read_folds(text: str) -> int | str:

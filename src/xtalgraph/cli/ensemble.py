@@ -22,6 +22,7 @@ def ensemble(
     target: Annotated[str | None, default("all that the runs learned")] = None,
     members: Annotated[Path | None, default("OUT")] = None,
     weights: Literal["float16", "int8"] = "float16",
+    release: Annotated[str, default("none")] = "",
 ) -> None:
     """Pack finished runs into one calibrated model with its card.
 
@@ -48,6 +49,8 @@ def ensemble(
         Folder for the networks, which ensembles of other targets of the same runs may share.
     weights: str
         How weights are stored: float16, or int8 in half the space.
+    release: str
+        Version of the model, such as 0.2; `predict NAME@VERSION` asks for it.
 
     Examples
     --------
@@ -68,6 +71,7 @@ def ensemble(
         targets=() if target is None else split_words(target),
         members=members,
         weights=weights,
+        version=release,
     )
     print_lines(
         f"{row['target']}: {100 * row['observed']:.1f} % of the test crystals are within the "
@@ -94,6 +98,6 @@ def publish(folder: Path, /, *, to: str) -> None:
     --------
     xtalgraph publish models/gap --to my-name/gap
     """
-    from xtalgraph.prediction.publishing import publish_model
+    from xtalgraph.prediction.catalogue import publish_model
 
     print_lines([publish_model(folder, to)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from xtalgraph.cli.compare import say_outcome
+from xtalgraph.cli.compare import say_result
 from xtalgraph.cli.options import (
     Data,
     Runs,
@@ -35,7 +35,7 @@ def learning_curve(
 
     Without --baselines, the error of composition_forest and of a trivial baseline is plotted too.
     If interrupted, rerun the command to resume. The exit status is 1 if a run failed; the others
-    are trained nevertheless.
+    are still trained.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def learning_curve(
     --------
     xtalgraph learning-curve my_data.csv --target band_gap --sizes 100,300,1000
     """
-    from xtalgraph.studies.learning_curve import learning_curve as run
+    from xtalgraph.studies import learning_curve as run
 
     chosen, numbers = settings.choose(), read_numbers(sizes, "--sizes")
     seed_numbers = read_numbers(seeds, "--seeds")
@@ -72,7 +72,7 @@ def learning_curve(
         baselines=runs.baseline_names,
         epoch_factor=epoch_factor,
         jobs=runs.jobs,
-        on_point=say_outcome,
+        on_trial=say_result,
     )
     print_table(result.summary, json=study.json)
     if not study.json:

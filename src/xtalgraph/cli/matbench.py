@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from xtalgraph.cli.cross_validate import say_fold
-from xtalgraph.cli.options import Json, Settings, default, result_folder
+from xtalgraph.cli.compare import say_result
+from xtalgraph.cli.options import Json, Positive, Settings, default, result_folder
 from xtalgraph.cli.output import print_lines, print_table, say
 
 
@@ -18,6 +18,7 @@ def matbench(
     target: Annotated[str | None, default("the task's own")] = None,
     model: Annotated[str | None, default("the network of the settings")] = None,
     seed: int = 0,
+    jobs: Positive = 1,
     out: Annotated[Path | None, result_folder("runs/matbench_TASK-MODEL")] = None,
     folder: Path = Path("data"),
     json: Json = False,
@@ -39,6 +40,8 @@ def matbench(
         A network or a baseline.
     seed: int
         Random seed of the validation parts and of baselines.
+    jobs: int
+        Folds at a time, in processes of one thread each.
     folder: Path
         Where the task is downloaded to.
 
@@ -47,11 +50,12 @@ def matbench(
     xtalgraph matbench mp_gap --model composition_forest
     """
     from xtalgraph.data import fetch_dataset, read_dataset
-    from xtalgraph.studies.matbench import official_name, run_matbench
+    from xtalgraph.studies import matbench as run
+    from xtalgraph.studies.leaderboard import official_name
 
     name, chosen = official_name(task), settings.choose()
     dataset = read_dataset(fetch_dataset(name, folder) if data is None else data)
-    result = run_matbench(
+    result = run(
         name,
         dataset,
         out=out or Path("runs") / f"{name}-{model or chosen.model_kind}",
@@ -59,7 +63,8 @@ def matbench(
         target=target,
         config=chosen,
         seed=seed,
-        on_fold=say_fold,
+        jobs=jobs,
+        on_trial=say_result,
     )
     print_table(result.validation.summary(), json=json)
     say(*result.notes, f"page: {result.file.parent / 'report.html'}")

@@ -29,7 +29,7 @@ def models(
     xtalgraph models
     xtalgraph models formation-energy
     """
-    from xtalgraph.nn.shipped import CARD, find_shipped
+    from xtalgraph.nn.resolve import CARD, find_shipped
 
     if name is not None:
         print_lines([(find_shipped(name) / CARD).read_text(encoding="utf-8").rstrip()])

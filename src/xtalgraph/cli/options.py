@@ -11,8 +11,8 @@ data: str
 structures: str
     Structure files, folders, globs or tables; no targets are needed.
 model: str
-    The name of a shipped model (listed by `xtalgraph models`), a run folder, an ensemble, a model
-    file, or hf:OWNER/NAME.
+    The name of a shipped model (listed by `xtalgraph models`), which NAME@VERSION pins to a
+    release, a run folder, an ensemble, a model file, or hf:OWNER/NAME.
 target: str
     The column to learn; several, comma-separated, are learned together.
 task: str

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from xtalgraph.cli.options import (
     Compute,
+    Flag,
     Model,
     SkipBad,
     Structures,
@@ -29,6 +30,7 @@ def predict(
     *inputs: Structures,
     out: Annotated[Path | None, default("CSV to stdout")] = None,
     skip_bad: SkipBad = False,
+    model_version: Annotated[bool, Flag] = False,
     compute: Compute = Compute(),
 ) -> int:
     """Predict properties of crystals with a trained model.
@@ -44,6 +46,8 @@ def predict(
     ----------
     out: Path
         File for the table (.csv, .parquet or .json).
+    model_version: bool
+        Add the column model_version, such as formation-energy@0.1.
 
     Examples
     --------
@@ -62,7 +66,7 @@ def predict(
     outside = DomainWarning()
     with TableStream(out) as table, RejectedStream(out) as rejected:
         for result in predict_source(predictor, source, n_threads=compute.threads):
-            table.write(result.to_columns())
+            table.write(result.to_columns(model_version=model_version))
             rejected.add(result.rejected)
             outside.add(result.ids, result.domain or (), result.domain_reason)
         if not table.n_rows:

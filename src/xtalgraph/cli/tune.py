@@ -52,9 +52,8 @@ def tune(
     --------
     xtalgraph tune my_data.csv --target band_gap --trials 50
     """
-    from xtalgraph.studies.search_space import read_space
-    from xtalgraph.studies.tuning import tune as run
-    from xtalgraph.studies.tuning_result import BEST
+    from xtalgraph.studies import read_space, tune as run
+    from xtalgraph.studies.results import BEST
 
     chosen = settings.choose()
     searched = None if space is None else read_space(space)

@@ -10,9 +10,6 @@ from .dataset import (
 from .files import (
     EMBEDDED as EMBEDDED,
 )
-from .ionic.making import (
-    make_ionic_dataset as make_ionic_dataset,
-)
 from .packed import (
     pack_dataset as pack_dataset,
 )

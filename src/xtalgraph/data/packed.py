@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,8 +22,8 @@ from xtalgraph.data.columns import read_columns
 from xtalgraph.data.dataset import Dataset
 from xtalgraph.data.files import (
     CORRECT,
+    EMBEDDED,
     PACKED_NAME,
-    REPLACED,
     checksum_files,
     plain_name,
     table_suffix,
@@ -122,15 +121,11 @@ class DatasetSource(Source):
         return self.dataset.checksum
 
 
-def open_embedded(name: str) -> DatasetSource:
-    """Give the embedded data set, or the one that it replaced."""
-    if name == REPLACED:
-        from xtalgraph.data.ionic.making import make_ionic_dataset
-
-        return DatasetSource(replace(make_ionic_dataset(), paths=(name,)), name)
+def open_embedded() -> DatasetSource:
+    """Give the embedded data set."""
     from xtalgraph.data.sample import read_sample_dataset
 
-    return DatasetSource(read_sample_dataset(), name)
+    return DatasetSource(read_sample_dataset(), EMBEDDED)
 
 
 def open_packed(folder: Path, title: str) -> DatasetSource:

@@ -57,10 +57,15 @@ def open_source(source: str | Path | Sequence[str | Path]) -> Source:
     if not isinstance(source, (str, Path)):
         return SeveralSource(list(_group([str(path) for path in source])), _open_run)
     path, title = Path(source).expanduser(), str(source)
-    if title in (EMBEDDED, REPLACED) and not path.exists():
+    if title == EMBEDDED and not path.exists():
         from xtalgraph.data.packed import open_embedded
 
-        return open_embedded(title)
+        return open_embedded()
+    if title == REPLACED and not path.exists():
+        raise BadDataset(
+            f"{title!r}, the embedded set of version 0.1, was replaced by {EMBEDDED!r}: real "
+            "crystals with the columns formation_energy_per_atom, band_gap, is_metal and kind."
+        )
     if path.is_dir():
         return _open_folder(path, title)
     if path.is_file():

@@ -196,13 +196,6 @@ def matbench_ids(task: str, n_rows: int) -> np.ndarray:
     return np.array(ids, dtype=np.dtypes.StringDType())
 
 
-def read_header(path: Path) -> list[str]:
-    """Give the first row of a CSV file."""
-    with open_text(path) as file:
-        frame = pd.read_csv(file, header=None, nrows=1, dtype=str, keep_default_na=False)
-    return [str(cell) for cell in frame.iloc[0]]
-
-
 def _is_nameless(header: str) -> bool:
     """Tell whether pandas has written a column in front of a table, or called it so."""
     return not header.strip() or header.startswith("Unnamed:")

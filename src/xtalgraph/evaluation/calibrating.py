@@ -20,10 +20,12 @@ from xtalgraph.prediction import Predictions, Predictor
 from xtalgraph.prediction.calibration import (
     Calibration,
     ClassCalibration,
+    Domain,
     IntervalCalibration,
+    Reference,
     Scale,
+    count_fewest_neighbours,
 )
-from xtalgraph.prediction.domain import Domain, Reference, count_fewest_neighbours
 from xtalgraph.structures import CrystalStore
 
 N_DIRECTIONS = 32  # principal directions kept; with 1,000 centres some 70 kB in float16

@@ -13,8 +13,7 @@ import numpy as np
 from xtalgraph.data import Dataset, Split
 from xtalgraph.evaluation.scores import Evaluation
 from xtalgraph.prediction import Ensemble, Predictions
-from xtalgraph.prediction.calibration import ClassCalibration
-from xtalgraph.prediction.domain import LEVELS
+from xtalgraph.prediction.calibration import LEVELS, ClassCalibration
 
 if TYPE_CHECKING:
     from xtalgraph.training import TrainedRun

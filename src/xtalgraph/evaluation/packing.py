@@ -17,9 +17,10 @@ from xtalgraph.evaluation.calibrating import coverage_curve, fit_calibration, fi
 from xtalgraph.evaluation.labels import labelled_rows, read_labels
 from xtalgraph.evaluation.model_card import CALIBRATION_FIGURE, describe_facts, write_card
 from xtalgraph.evaluation.scores import evaluate
+from xtalgraph.files import write_text
 from xtalgraph.metrics import calibration_curve
 from xtalgraph.nn import SavedModel
-from xtalgraph.nn.shipped import CARD, ENSEMBLE
+from xtalgraph.nn.resolve import CARD, ENSEMBLE
 from xtalgraph.prediction import Ensemble, Predictions, Predictor, read_ensemble
 from xtalgraph.prediction.ensemble import read_members, save_description, save_members
 from xtalgraph.report.figures import calibration_figure
@@ -42,17 +43,34 @@ def pack_ensemble(
     targets: Sequence[str] = (),
     members: str | Path | None = None,
     weights: str = "float16",
+    version: str = "",
 ) -> Ensemble:
     """Pack finished runs of one data set, split and task into a calibrated ensemble.
 
-    Weights are stored as `weights` says, float16 or int8 (a byte each), and everything is measured
-    with what was stored. Intervals, temperature and the limits of the domain come from the
-    validation part; the test part is used once, to score and to see whether the stated coverage
-    holds. `out` gets the ensemble, its
-    figure and `card.md`, which ends with `notes` (Markdown). The data are read from where the
-    first run read them, unless they are given. Of runs that learned several targets `targets` are
-    packed, all where it is empty; the networks are stored whole, in the folder `members`, which
-    other ensembles may share, or in `out`.
+    Intervals, temperature and the limits of the domain come from the validation part; the test part
+    is used once, to score and to see whether the stated coverage holds. Everything is measured with
+    the weights as they are stored.
+
+    Args:
+        runs: Folders of finished runs.
+        out: The folder that gets the ensemble, its figure and `card.md`; its name is that of the
+            model.
+        dataset: What the runs learned from; read from where the first run read it, if not given.
+        coverage: Fraction of unseen crystals whose true value an interval or a set holds.
+        baselines: Names of those to compare with on the card.
+        notes: Markdown at the end of the card: licence and citation of the data, known failures.
+        targets: Of runs that learned several those to pack, all if empty; the networks are stored
+            whole.
+        members: The folder for the networks, which other ensembles may share; `out` if not given.
+        weights: How they are stored: `float32`, `float16` or `int8` (a byte each).
+        version: The release of the model, such as `0.2`.
+
+    Returns:
+        The ensemble as it was written.
+
+    Raises:
+        BadConfig: There is an ensemble already, or the runs do not belong together.
+        BadDataset: The data or the split are not those of the runs.
     """
     from xtalgraph.training.run_folder import read_run, read_run_dataset
 
@@ -70,7 +88,9 @@ def pack_ensemble(
     )
     targets = targets or [target.name for target in trained[0].model.task.targets]
     places = tuple(Path(os.path.relpath(folder, out)).as_posix() for folder in stored)
-    ensemble = Ensemble(read_members(stored, targets), places=places)
+    ensemble = Ensemble(
+        read_members(stored, targets), places=places, name=out.name, version=version
+    )
     crystals = dataset.crystals
     training, validation = (
         crystals.take(rows[labelled_rows(read_labels(dataset, ensemble.task, rows))])
@@ -88,7 +108,7 @@ def pack_ensemble(
     ensemble = replace(ensemble, facts=facts)
     curve = _find_curve(known, known_labels, unseen, unseen_labels)
     save_small_png(_draw(curve, ensemble, unseen, unseen_labels), out / CALIBRATION_FIGURE)
-    (out / CARD).write_text(write_card(out.name, ensemble, notes), encoding="utf-8")
+    write_text(out / CARD, write_card(out.name, ensemble, notes))
     save_description(ensemble, out)  # last: a folder with it is whole
     return read_ensemble(out)
 
@@ -135,7 +155,7 @@ def _read_split(folder: Path, dataset: Dataset, record: dict[str, Any]) -> Split
     ):
         raise BadDataset(
             f"{dataset.source}: these are not the data and the split that {folder} was trained "
-            "with (the checksums differ). Give back those of then, or train anew."
+            "with (the checksums differ). Give the original data and split, or train again."
         )
     if not len(split.test):
         raise BadDataset(

@@ -14,10 +14,10 @@ from xtalgraph.errors import BadDataset, Rejected, UnknownName
 from xtalgraph.evaluation.baselines import make_baseline, trivial_baselines
 from xtalgraph.evaluation.labels import labelled_rows, read_labels
 from xtalgraph.evaluation.threshold import CRITERION, Threshold, choose_threshold
+from xtalgraph.files import plain
 from xtalgraph.metrics import classification_metrics, regression_metrics
 from xtalgraph.nn import Task
 from xtalgraph.prediction import Predictor, load_model
-from xtalgraph.units import Target
 
 SPLITS = "splits.csv"  # as a run folder has it
 ALL = "all"
@@ -45,7 +45,7 @@ class Evaluation:
     @property
     def predictions(self) -> pd.DataFrame:
         """A table of the true and the predicted values, units in the header."""
-        return tabulate(self.ids, self.labels, self.predicted, self.task)
+        return self.task.tabulate(self.ids, self.labels, self.predicted)
 
     def table(self) -> pd.DataFrame:
         """Give the scores of the model and of the baselines, a row for each of them and target."""
@@ -57,16 +57,19 @@ class Evaluation:
 
     def to_json(self) -> dict[str, object]:
         """Give the numbers as JSON has them: what is not defined is null."""
-        return {
-            "part": self.part,
-            "task": self.task.kind,
-            "units": {target.name: target.unit for target in self.task.targets},
-            "metrics": _without_nan(self.metrics),
-            "baselines": {name: _without_nan(scores) for name, scores in self.baselines.items()},
-            "threshold": None if self.threshold is None else self.threshold.to_json(),
-            "notes": list(self.notes),
-            "rejected": {row.id: row.reason for row in self.rejected},
-        }
+        numbers: dict[str, object] = plain(
+            {
+                "part": self.part,
+                "task": self.task.kind,
+                "units": {target.name: target.unit for target in self.task.targets},
+                "metrics": self.metrics,
+                "baselines": self.baselines,
+                "threshold": None if self.threshold is None else self.threshold.to_json(),
+                "notes": self.notes,
+                "rejected": {row.id: row.reason for row in self.rejected},
+            }
+        )
+        return numbers
 
 
 def evaluate(
@@ -177,27 +180,6 @@ def score(
     }
 
 
-def tabulate(
-    ids: tuple[str, ...],
-    labels: Float64[np.ndarray, "n_rows n_targets"] | Int64[np.ndarray, "n_rows"],
-    predicted: Float64[np.ndarray, "n_rows n_outputs"],
-    task: Task,
-) -> pd.DataFrame:
-    """Give `id`, then true and predicted for each target, or the classes and a probability each."""
-    columns: dict[str, object] = {"id": np.array(ids, dtype=object)}
-    if task.kind == "classification":
-        name, classes = task.targets[0].name, np.array([*task.classes, None], dtype=object)
-        columns[f"{name} true"] = classes[labels]  # -1, a missing label, is the None at the end
-        columns[f"{name} predicted"] = classes[predicted.argmax(axis=1)]
-        for number, label in enumerate(task.classes):
-            columns[f"probability {label}"] = predicted[:, number]
-        return pd.DataFrame(columns)
-    for number, target in enumerate(task.targets):
-        for word, values in (("true", labels), ("predicted", predicted)):
-            columns[Target(f"{target.name} {word}", target.unit).column] = values[:, number]
-    return pd.DataFrame(columns)
-
-
 def _find_split(folder: Path, dataset: Dataset, needed: bool) -> Split | None:
     """Give the split of the run folder; None where it has none or is of other data."""
     file = (folder if folder.is_dir() else folder.parent) / SPLITS
@@ -281,10 +263,3 @@ def _find_notes(
     else:
         notes.append("No split is known: only the mean of the training labels stands beside.")
     return tuple(notes)
-
-
-def _without_nan(scores: Scores) -> dict[str, dict[str, int | float | None]]:
-    return {
-        target: {name: None if value != value else value for name, value in values.items()}
-        for target, values in scores.items()
-    }

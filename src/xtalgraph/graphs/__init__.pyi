@@ -1,7 +1,5 @@
-from .arrays import (
-    GraphArrays as GraphArrays,
-)
 from .build import (
+    GraphArrays as GraphArrays,
     build_arrays as build_arrays,
     nearest_distances as nearest_distances,
 )

@@ -5,34 +5,70 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float, Float64, Int, Int64
 
 from xtalgraph.compiling import compiled
 from xtalgraph.errors import BadCrystal
-from xtalgraph.graphs.arrays import GraphArrays
-from xtalgraph.graphs.config import GraphConfig
-from xtalgraph.graphs.deduplication import merge_alike
+from xtalgraph.graphs.config import RULES, GraphConfig
+from xtalgraph.graphs.deduplication import deduplicate
 from xtalgraph.structures import Crystal, CrystalStore, pack
 from xtalgraph.structures.neighbours import NEAREST, RADIUS, SHELL, find_neighbours
 
-_RULE_NUMBERS = {"nearest": NEAREST, "shell": SHELL, "smooth": SHELL, "radius": RADIUS}
+_SEARCHES = {"nearest": NEAREST, "shell": SHELL, "radius": RADIUS}
 
 NEGLIGIBLE = 1e-6  # weight below which an edge of the rule `smooth` is left out
 SHORTEST_BOND = 0.5  # Å; atoms nearer than this are an error of the file, not a bond
+
+
+@dataclass(frozen=True, eq=False)
+class GraphArrays:
+    """The neighbour graphs of a batch of crystals; `CrystalGraph` says what each array means."""
+
+    atomic_numbers: Int64[np.ndarray, "n_atoms"]
+    crystal: Int64[np.ndarray, "n_atoms"]
+    centre: Int64[np.ndarray, "n_edges"]
+    neighbour: Int64[np.ndarray, "n_edges"]
+    image: Int[np.ndarray, "n_edges 3"]
+    distance: Float[np.ndarray, "n_edges"]
+    edge_weight: Float[np.ndarray, "n_edges"]
+    multiplicity: Int64[np.ndarray, "n_atoms"]
+    n_crystals: int
+
+    @property
+    def n_atoms(self) -> int:
+        """Nodes of all crystals: atoms, unless deduplicated."""
+        return len(self.atomic_numbers)
+
+    @property
+    def n_edges(self) -> int:
+        """Edges of all crystals."""
+        return len(self.centre)
+
+    @property
+    def edge_starts(self) -> Int64[np.ndarray, "n_offsets"]:
+        """Where the edges of each atom begin, and where the last ones end."""
+        counts = np.bincount(self.centre, minlength=self.n_atoms)
+        return np.concatenate([[0], np.cumsum(counts)])
+
+    @property
+    def crystal_starts(self) -> Int64[np.ndarray, "n_crystals"]:
+        """Where the nodes of each crystal begin; each has one at least."""
+        return np.searchsorted(self.crystal, np.arange(self.n_crystals))
 
 
 def build_arrays(
     crystals: Crystal | Iterable[Crystal] | CrystalStore,
     config: GraphConfig | None = None,
     *,
-    merged: bool = False,
+    deduplicated: bool = False,
     n_threads: int = 1,
 ) -> GraphArrays:
     """Give the neighbour graphs of crystals as one batch, as `build_graphs` does, without torch."""
     config = config or GraphConfig()
-    store = pack(crystals)
+    store, rule = pack(crystals), RULES[config.rule]
     neighbour, image, distance, counts = _search(store, config, n_threads)
     _refuse_overlap(store, distance, counts)
     if config.isolated != "ignore":
@@ -40,15 +76,15 @@ def build_arrays(
     numbers = store.atomic_numbers.astype(np.int64)
     crystal = np.repeat(np.arange(len(store)), store.n_atoms)
     weight, multiplicity = np.ones(len(distance)), np.ones(len(numbers), np.int64)
-    if config.rule == "smooth":
+    if rule.weighs:
         weight = weigh_smoothly(distance, counts, config.n_neighbours, config.cutoff)
         kept = weight > 0
         counts = np.bincount(np.repeat(np.arange(len(counts)), counts)[kept], minlength=len(counts))
         neighbour, image = neighbour[kept], image[kept]
         distance, weight = distance[kept], weight[kept]
-    if merged:
+    if deduplicated:
         starts = np.concatenate([[0], np.cumsum(counts)])
-        first, multiplicity, neighbour, source, distance, weight, counts = merge_alike(
+        first, multiplicity, neighbour, source, distance, weight, counts = deduplicate(
             numbers, starts, neighbour, distance, weight, store.offsets
         )
         numbers, crystal, image = numbers[first], crystal[first], image[source]
@@ -59,7 +95,7 @@ def build_arrays(
         neighbour=neighbour,
         image=image,
         distance=distance,
-        weight=weight,
+        edge_weight=weight,
         multiplicity=multiplicity,
         n_crystals=len(store),
     )
@@ -87,6 +123,7 @@ def _search(
     store: CrystalStore, config: GraphConfig, n_threads: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Give neighbour, image, distance of the edges, and the number of edges of each atom."""
+    rule = RULES[config.rule]
 
     def find(first: int, last: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         return find_neighbours(
@@ -95,8 +132,8 @@ def _search(
             store.offsets,
             first,
             last,
-            _RULE_NUMBERS[config.rule],
-            config.n_neighbours + (config.rule == "smooth"),
+            _SEARCHES[rule.search],
+            config.n_neighbours + rule.weighs,
             config.cutoff,
         )
 

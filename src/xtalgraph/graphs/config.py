@@ -4,12 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xtalgraph.errors import BadConfig, UnknownName
+from xtalgraph.settings import check_settings, explained, setting
 
-RULES = ("shell", "smooth", "nearest", "radius")
+
+@dataclass(frozen=True)
+class NeighbourRule:
+    """Which atoms are neighbours: what is searched for, and whether edges are weighed after it."""
+
+    search: str  # shell | nearest | radius
+    weighs: bool = False  # one more neighbour is searched for: its distance is the atom's reach
+
+
+RULES = {
+    "shell": NeighbourRule("shell"),
+    "smooth": NeighbourRule("shell", weighs=True),
+    "nearest": NeighbourRule("nearest"),
+    "radius": NeighbourRule("radius"),
+}
 ISOLATED_POLICIES = ("error", "warn", "ignore")
 
 
+@explained
 @dataclass(frozen=True)
 class GraphConfig:
     """Settings of the neighbour graph.
@@ -21,17 +36,17 @@ class GraphConfig:
     exactly `n_neighbours`, as the code of 2018 does; `radius` takes all within `cutoff`.
     """
 
-    rule: str = "shell"
-    n_neighbours: int = 12  # as in the paper; not used by the rule `radius`
-    cutoff: float = 8.0  # Å, as in the paper; no edge is longer
-    isolated: str = "error"  # what a site without any neighbour within the cutoff leads to
+    rule: str = setting("shell", "which atoms are neighbours", choices=RULES, kind="neighbour rule")
+    n_neighbours: int = setting(
+        12, "how many; 12 in the paper; not used by the rule radius", at_least=1
+    )
+    cutoff: float = setting(8.0, "no edge is longer", above=0, at_most=100, unit="Å")
+    isolated: str = setting(
+        "error",
+        "what a site without any neighbour within the cutoff leads to",
+        choices=ISOLATED_POLICIES,
+        kind="policy for isolated sites",
+    )
 
     def __post_init__(self) -> None:
-        if self.rule not in RULES:
-            raise UnknownName("neighbour rule", self.rule, RULES)
-        if self.isolated not in ISOLATED_POLICIES:
-            raise UnknownName("policy for isolated sites", self.isolated, ISOLATED_POLICIES)
-        if self.n_neighbours < 1:
-            raise BadConfig(f"n_neighbours = {self.n_neighbours}; it must be 1 or more.")
-        if not 0 < self.cutoff <= 100:
-            raise BadConfig(f"cutoff = {self.cutoff} Å; it must lie in (0, 100].")
+        check_settings(self, "graph")

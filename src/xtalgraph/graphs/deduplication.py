@@ -1,16 +1,16 @@
-"""Atoms and edges that no distance tells apart, computed once.
+"""Atoms and edges that no distance tells apart, computed once: colour refinement.
 
 Two atoms are alike when they are of one element and their edges are alike: as many of each length
 to atoms that are alike in turn. Every network that looks at elements and distances alone gives
 them one vector, so one node can stand for all of them, and one edge for all edges of one length
-between two such nodes. Symmetry makes atoms alike, and so does a supercell: a merged graph, and
-the time it takes, do not depend on the cell. On Materials Project crystals a third to a half of
+between two such nodes. Symmetry makes atoms alike, and so does a supercell: a deduplicated graph,
+and the time it takes, do not depend on the cell. On Materials Project crystals a third to a half of
 the atoms and a fifth to a third of the edges are left.
 
-The classes are found by refinement, as in tests for the isomorphism of graphs: each atom's colour
-begins as its element (and how its edges are weighed) and takes up the colours at the ends of its
-edges, until no class splits any more. Colours are 64-bit numbers that stand for what they were
-made of.
+The classes are those of colour refinement (the 1-dimensional Weisfeiler-Leman test): each atom's
+colour begins as its element (and how its edges are weighed) and takes up the colours at the ends of
+its edges, until no class splits any more. A message-passing network cannot tell apart what it does
+not (Morris et al., AAAI 2019; Xu et al., ICLR 2019). Colours are 64-bit hashes.
 """
 
 # mypy: disable-error-code="no-untyped-def"
@@ -37,12 +37,12 @@ def scrambled(x):
 
 
 @compiled
-def merge_alike(atomic_numbers, starts, neighbour, distance, weight, offsets):
+def deduplicate(atomic_numbers, starts, neighbour, distance, weight, offsets):
     """Find which atoms of each crystal are alike, and which of their edges.
 
     The edges of atom i are `starts[i]:starts[i + 1]`, the atoms of crystal c `offsets[c]:
     offsets[c + 1]`. Gives for the nodes: the first atom of each class, in order, and how many
-    there are; for the merged edges, node by node: the node they point at, the first edge they
+    there are; for the deduplicated edges, node by node: the node they point at, the first edge they
     stand for, the mean length and the summed weight of an atom's; and the number of each node's
     edges. Means are over the class, so that they do not depend on which of its atoms is the first.
     """
@@ -64,7 +64,7 @@ def merge_alike(atomic_numbers, starts, neighbour, distance, weight, offsets):
         begin, end = offsets[crystal], offsets[crystal + 1]
         refine(colour, begin, end, starts, neighbour, steps)
         n_nodes = number_classes(colour, begin, end, node_of, firsts, sizes, n_nodes)
-    edges = merge_edges(
+    edges = deduplicate_edges(
         colour, node_of, firsts[:n_nodes], sizes, starts, neighbour, distance, weight, steps
     )
     return firsts[:n_nodes], sizes[:n_nodes], *edges
@@ -125,8 +125,8 @@ def number_classes(colour, begin, end, node_of, firsts, sizes, n_nodes):
 
 
 @compiled
-def merge_edges(colour, node_of, firsts, sizes, starts, neighbour, distance, weight, steps):
-    """Give node, first edge, mean length and weight of the merged edges, and counts by node."""
+def deduplicate_edges(colour, node_of, firsts, sizes, starts, neighbour, distance, weight, steps):
+    """Give node, first edge, mean length and weight of the kept edges, and counts by node."""
     n_nodes, n_edges = len(firsts), len(neighbour)
     order = np.empty(n_edges, np.int64)
     for atom in range(len(starts) - 1):
@@ -141,7 +141,7 @@ def merge_edges(colour, node_of, firsts, sizes, starts, neighbour, distance, wei
     counts = np.zeros(n_nodes, np.int64)
     ends = np.empty(n_edges, np.int64)
     sources = np.empty(n_edges, np.int64)
-    n_merged = 0
+    n_kept = 0
     for node in range(n_nodes):
         atom, size = firsts[node], sizes[node]
         low, last = starts[atom], starts[atom + 1]
@@ -156,13 +156,13 @@ def merge_edges(colour, node_of, firsts, sizes, starts, neighbour, distance, wei
                 length += lengths[high]
                 total += weights[high]
                 high += 1
-            ends[n_merged], sources[n_merged] = node_of[neighbour[edge]], edge
-            lengths[n_merged] = length / (size * (high - low))
-            weights[n_merged] = total / size
+            ends[n_kept], sources[n_kept] = node_of[neighbour[edge]], edge
+            lengths[n_kept] = length / (size * (high - low))
+            weights[n_kept] = total / size
             counts[node] += 1
-            n_merged += 1
+            n_kept += 1
             low = high
-    return ends[:n_merged], sources[:n_merged], lengths[:n_merged], weights[:n_merged], counts
+    return ends[:n_kept], sources[:n_kept], lengths[:n_kept], weights[:n_kept], counts
 
 
 @inlined

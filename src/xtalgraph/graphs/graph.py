@@ -9,8 +9,7 @@ import torch
 from jaxtyping import Float, Int, Int64
 from torch import Tensor
 
-from xtalgraph.graphs.arrays import GraphArrays
-from xtalgraph.graphs.build import build_arrays
+from xtalgraph.graphs.build import GraphArrays, build_arrays
 from xtalgraph.graphs.config import GraphConfig
 from xtalgraph.structures import Crystal, CrystalStore
 
@@ -26,9 +25,9 @@ class CrystalGraph:
     a graph is a function of the crystal. Indices count atoms through the batch; no edge leaves its
     crystal.
 
-    `weight` is how much an edge counts in a sum of messages: 1, or less near the reach of the rule
-    `smooth`. In a merged graph a node stands for `multiplicity` atoms of the crystal that no
-    distance tells apart, and the weight of an edge is the sum of those it stands for.
+    `edge_weight` is how much an edge counts in a sum of messages: 1, or less near the reach of the
+    rule `smooth`. In a deduplicated graph a node stands for `multiplicity` atoms of the crystal
+    that no distance tells apart, and the weight of an edge is the sum of those it stands for.
     """
 
     atomic_numbers: Int64[Tensor, "n_atoms"]
@@ -37,13 +36,13 @@ class CrystalGraph:
     neighbour: Int64[Tensor, "n_edges"]
     image: Int[Tensor, "n_edges 3"]
     distance: Float[Tensor, "n_edges"]
-    weight: Float[Tensor, "n_edges"]
+    edge_weight: Float[Tensor, "n_edges"]
     multiplicity: Int64[Tensor, "n_atoms"]
     n_crystals: int
 
     @property
     def n_atoms(self) -> int:
-        """Nodes of all crystals: atoms, unless merged."""
+        """Nodes of all crystals: atoms, unless deduplicated."""
         return len(self.atomic_numbers)
 
     @property
@@ -83,13 +82,13 @@ def build_graphs(
     crystals: Crystal | Iterable[Crystal] | CrystalStore,
     config: GraphConfig | None = None,
     *,
-    merged: bool = False,
+    deduplicated: bool = False,
     n_threads: int = 1,
 ) -> CrystalGraph:
     """Give the neighbour graphs of crystals as one batch, distances in Å and float64.
 
-    With `merged`, atoms of a crystal that no distance tells apart are one node, and their equal
-    edges one edge, see `merging.py`: less work for a network, with the same result.
+    With `deduplicated`, atoms of a crystal that no distance tells apart are one node, and their
+    equal edges one edge, see `deduplication.py`: less work for a network, with the same result.
 
     Raises `BadCrystal` where two atoms are nearer than 0.5 Å, and, unless `config.isolated` says
     otherwise, where a site has no neighbour within the cutoff.
@@ -100,5 +99,5 @@ def build_graphs(
     (6, [3.36])
     """
     return CrystalGraph.from_arrays(
-        build_arrays(crystals, config, merged=merged, n_threads=n_threads)
+        build_arrays(crystals, config, deduplicated=deduplicated, n_threads=n_threads)
     )

@@ -14,7 +14,6 @@ from torch import Tensor
 from xtalgraph.errors import BadConfig
 from xtalgraph.graphs.config import GraphConfig
 from xtalgraph.graphs.graph import CrystalGraph, build_graphs
-from xtalgraph.graphs.padding import fill_up
 from xtalgraph.structures import CrystalStore
 
 Batch = tuple[CrystalGraph, Int[Tensor, "n_crystals"]]
@@ -23,18 +22,17 @@ Batch = tuple[CrystalGraph, Int[Tensor, "n_crystals"]]
 class GraphLoader:
     """Iterates over `(graph, rows)`: a batch of graphs and the rows of the store it was made of.
 
-    Graphs (merged ones, if asked for) are computed from the stored crystals in a background thread,
-    `n_prefetch` batches ahead: there is no graph cache. Batches are as equal in size as can be and
-    never larger than `batch_size`, so that no epoch ends in a batch of one. The order of an epoch
-    is a function of (`seed`, epoch) alone; call `set_epoch` before each.
+    Graphs (deduplicated, if asked for) are computed from the stored crystals in a background
+    thread, `n_prefetch` batches ahead: there is no graph cache. Batches are as equal in size as can
+    be and never larger than `batch_size`, so that no epoch ends in a batch of one. The order of an
+    epoch is a function of (`seed`, epoch) alone; call `set_epoch` before each.
 
     With `n_ranks` processes each takes its share of every batch of `batch_size` × `n_ranks`
     crystals: the shares are disjoint, complete, differ by at most one crystal, and there are
     equally many on every rank.
 
     With `pinned` the batches lie in page-locked memory, from which an accelerator copies them while
-    this side goes on. With `filled_up` each has crystals at its end that mean nothing, one or more,
-    so that the batches have few sizes (`padding.py`); `rows` lacks them.
+    this side goes on.
 
     >>> from xtalgraph.structures import Crystal
     >>> iron = Crystal([[2.87, 0, 0], [0, 2.87, 0], [0, 0, 2.87]], [[0, 0, 0]], [26])
@@ -50,14 +48,13 @@ class GraphLoader:
         batch_size: int,
         *,
         indices: Int[np.ndarray, "n_rows"] | Sequence[int] | None = None,
-        merged: bool = False,
+        deduplicated: bool = False,
         shuffle: bool = False,
         seed: int = 0,
         rank: int = 0,
         n_ranks: int = 1,
         n_prefetch: int = 4,
         pinned: bool = False,
-        filled_up: bool = False,
     ) -> None:
         rows = np.arange(len(crystals)) if indices is None else np.asarray(indices, np.int64)
         if batch_size < 1:
@@ -67,10 +64,10 @@ class GraphLoader:
                 f"{len(rows)} crystals cannot be shared by {n_ranks} processes; use fewer."
             )
         self.crystals, self.config, self.rows = crystals, config, rows
-        self.merged, self.shuffle, self.seed, self.epoch = merged, shuffle, seed, 0
+        self.deduplicated, self.shuffle = deduplicated, shuffle
+        self.seed, self.epoch = seed, 0
         self.rank, self.n_ranks, self.n_prefetch = rank, n_ranks, n_prefetch
         self.pinned = pinned
-        self.n_filled_up = batch_size + 1 if filled_up else 0  # crystals, with those that fill up
         n_batches = -(-len(rows) // (batch_size * n_ranks))
         self.n_batches = min(n_batches, len(rows) // n_ranks)
 
@@ -107,7 +104,7 @@ class GraphLoader:
                     future.cancel()
 
     def _build(self, rows: np.ndarray) -> Batch:
-        graph = build_graphs(self.crystals.take(rows), self.config, merged=self.merged)
-        graph = fill_up(graph, self.n_filled_up) if self.n_filled_up else graph
+        crystals = self.crystals.take(rows)
+        graph = build_graphs(crystals, self.config, deduplicated=self.deduplicated)
         graph = graph.pin_memory() if self.pinned else graph
         return graph, torch.from_numpy(np.ascontiguousarray(rows))

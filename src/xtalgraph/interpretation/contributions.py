@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from xtalgraph.errors import BadConfig, BadCrystal, MissingExtra, Rejected, UnknownName, summarise
 from xtalgraph.graphs import CrystalGraph, build_graphs
 from xtalgraph.nn import SavedModel, Task
-from xtalgraph.nn.pooling import find_pooling
+from xtalgraph.nn.registry import Pooling, load_form, pooling_of
 from xtalgraph.prediction import Predictor
 from xtalgraph.structures import Crystal, CrystalStore, pack
 from xtalgraph.units import Target
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
     import pandas
 
+MEAN, SUM = "mean", "sum"  # how the contributions of sites add up to the prediction
 LINEAR = "exact: the head is linear"
 GRADIENTS = "integrated gradients on the way from the zero vector"
 N_STEPS = 256  # points on that way; 64 suffice but for a head that normalises, steep near zero
-TIE = 1e-6  # relative; the largest values of equal sites differ by as much in single precision
 CRYSTALS_PER_BATCH = 256
 
 
@@ -53,7 +53,7 @@ class SiteContributions:
     values: Float64[np.ndarray, "n_atoms"]
     predictions: Float64[np.ndarray, "n_crystals"]
     target: Target
-    rule: str  # mean | sum
+    rule: str  # MEAN | SUM
     method: str  # LINEAR | GRADIENTS
     rejected: tuple[Rejected, ...] = ()
 
@@ -61,7 +61,7 @@ class SiteContributions:
     def totals(self) -> Float64[np.ndarray, "n_crystals"]:
         """The mean or the sum of the contributions of each crystal."""
         sums = np.add.reduceat(self.values, self.crystals.offsets[:-1])
-        return sums / self.crystals.n_atoms if self.rule == "mean" else sums
+        return sums / self.crystals.n_atoms if self.rule == MEAN else sums
 
     @property
     def gaps(self) -> Float64[np.ndarray, "n_crystals"]:
@@ -155,7 +155,7 @@ def _explain(
     values, stated = [np.empty(0)], [np.empty(0)]
     for first in range(0, len(store), CRYSTALS_PER_BATCH):
         batch = store.take(range(first, min(first + CRYSTALS_PER_BATCH, len(store))))
-        graph = build_graphs(batch, saved.graph_config).to(device)  # not merged: a node a site
+        graph = build_graphs(batch, saved.graph_config).to(device)  # a node a site
         parts, totals = _explain_batch(saved, graph, readout.to(device), offset)
         values.append(parts.cpu().numpy())
         stated.append(totals.cpu().numpy())
@@ -167,7 +167,8 @@ def _explain_batch(
 ) -> tuple[Float64[Tensor, "n_atoms"], Float64[Tensor, "n_crystals"]]:
     with torch.no_grad():
         atoms = saved.network.atom_vectors(graph).double()
-    pooled = find_pooling(saved.model_config.pooling)(atoms, graph)
+    pooling = _find_pooling(saved)
+    pooled = load_form(pooling.in_torch)(atoms, graph)
     head = _Head(saved.network.output, readout)
     if _is_linear(saved):
         pooled.requires_grad_()
@@ -175,32 +176,13 @@ def _explain_batch(
     else:
         weights = _integrate_gradients(head, pooled)
     with torch.no_grad():
-        shares = _share(saved.model_config.pooling, atoms, pooled, graph)
-        parts = (shares * atoms * weights[graph.crystal]).sum(dim=1)
+        fractions = load_form(pooling.fractions)(atoms, pooled, graph)
+        parts = (fractions * atoms * weights[graph.crystal]).sum(dim=1)
         rest = head(torch.zeros_like(pooled[:1])).item() + offset
         stated = head(pooled) + offset
     n_atoms = torch.bincount(graph.crystal, minlength=graph.n_crystals)[graph.crystal]
-    values = parts * n_atoms + rest if _rule(saved) == "mean" else parts + rest / n_atoms
+    values = parts * n_atoms + rest if _find_pooling(saved).is_mean else parts + rest / n_atoms
     return values, stated
-
-
-def _share(
-    pooling: str,
-    atoms: Float64[Tensor, "n_atoms width"],
-    pooled: Float64[Tensor, "n_crystals width"],
-    graph: CrystalGraph,
-) -> Float64[Tensor, "n_atoms width"]:
-    """Give how much of each component of each site is in the pooled vector of its crystal.
-
-    Sites that have the largest value to rounding share it, so that equal sites stay equal.
-    """
-    shares = torch.ones_like(atoms)
-    if pooling == "max":
-        highest = pooled[graph.crystal]
-        shares = (atoms >= highest - TIE * highest.abs()).double()
-    if pooling == "sum":
-        return shares
-    return shares / torch.zeros_like(pooled).index_add(0, graph.crystal, shares)[graph.crystal]
 
 
 class _Head(nn.Module):
@@ -231,11 +213,22 @@ def _is_linear(saved: SavedModel) -> bool:
     """Tell whether what comes after the atom vectors is linear: pooling, and one linear layer."""
     layers = [layer for layer in saved.network.output.modules() if not list(layer.children())]
     is_one_map = len(layers) == 1 and isinstance(layers[0], nn.Linear)
-    return is_one_map and saved.model_config.pooling != "max"
+    return is_one_map and _find_pooling(saved).is_linear
 
 
 def _rule(saved: SavedModel) -> str:
-    return "mean" if saved.model_config.pooling == "mean" else "sum"
+    return MEAN if _find_pooling(saved).is_mean else SUM
+
+
+def _find_pooling(saved: SavedModel) -> Pooling:
+    """Give the pooling of a network; it must say what fraction of each atom it takes."""
+    pooling = pooling_of(saved.model_config)
+    if pooling is None or pooling.fractions is None:
+        raise BadConfig(
+            "this model cannot be explained by sites: its network does not name a pooling whose "
+            "entry says which fraction of each site is in the pooled vector (`Pooling.fractions`)."
+        )
+    return pooling
 
 
 def _choose_output(task: Task, name: str | None) -> int:

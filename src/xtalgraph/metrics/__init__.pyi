@@ -8,19 +8,17 @@ from .calibration import (
 )
 from .classification import (
     MISSING_CLASS as MISSING_CLASS,
+    Curve as Curve,
     accuracy as accuracy,
+    average_precision as average_precision,
     balanced_accuracy as balanced_accuracy,
+    best_threshold as best_threshold,
     class_indices as class_indices,
     classification_metrics as classification_metrics,
     confusion_matrix as confusion_matrix,
     f1 as f1,
     log_loss as log_loss,
     macro_f1 as macro_f1,
-)
-from .curves import (
-    Curve as Curve,
-    average_precision as average_precision,
-    best_threshold as best_threshold,
     precision_recall_curve as precision_recall_curve,
     roc_auc as roc_auc,
     roc_curve as roc_curve,

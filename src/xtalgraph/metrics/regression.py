@@ -1,4 +1,8 @@
-"""Errors of predicted numbers, in the unit of the target."""
+"""Errors of predicted numbers, in the unit of the target.
+
+They are a line of numpy each, tested to equal scikit-learn's: its import takes a second, which
+every training and every prediction would wait for.
+"""
 
 import numpy as np
 from jaxtyping import Float, Float64

@@ -1,6 +1,9 @@
 from .cgcnn import (
     Cgcnn as Cgcnn,
+)
+from .configs import (
     CgcnnConfig as CgcnnConfig,
+    ResidualConfig as ResidualConfig,
 )
 from .element_properties import (
     Component as Component,
@@ -11,20 +14,25 @@ from .element_vectors import (
     paper_vectors as paper_vectors,
     read_element_vectors as read_element_vectors,
 )
-from .network import (
-    Network as Network,
-)
-from .normaliser import (
-    Normaliser as Normaliser,
-)
 from .registry import (
-    MODELS as MODELS,
-    ModelKind as ModelKind,
-    find_model as find_model,
-    model_name as model_name,
+    ACTIVATIONS as ACTIVATIONS,
+    CONVOLUTIONS as CONVOLUTIONS,
+    NETWORKS as NETWORKS,
+    NORMALISATIONS as NORMALISATIONS,
+    POOLINGS as POOLINGS,
+    RADIAL_BASES as RADIAL_BASES,
+    Activation as Activation,
+    Convolution as Convolution,
+    Network as Network,
+    NetworkConfig as NetworkConfig,
+    NetworkKind as NetworkKind,
+    Normalisation as Normalisation,
+    NumpyNetwork as NumpyNetwork,
+    Pooling as Pooling,
+    RadialBasis as RadialBasis,
+    network_name as network_name,
 )
 from .residual import (
-    ResidualConfig as ResidualConfig,
     ResidualNetwork as ResidualNetwork,
 )
 from .saved import (
@@ -35,8 +43,7 @@ from .saved_model import (
     SavedModel as SavedModel,
 )
 from .task import (
+    Normaliser as Normaliser,
     Task as Task,
-)
-from .unknown_elements import (
     refuse_unknown_elements as refuse_unknown_elements,
 )

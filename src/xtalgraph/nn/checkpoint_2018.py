@@ -6,7 +6,6 @@ texts, lists and dicts, and refuses whatever else is named in the file before it
 
 from __future__ import annotations
 
-import hashlib
 import io
 import pickle
 import struct
@@ -19,14 +18,14 @@ import torch
 from torch import Tensor
 
 from xtalgraph.errors import BadCheckpoint
+from xtalgraph.files import checksum
 from xtalgraph.graphs import GraphConfig
-from xtalgraph.nn.cgcnn.config import SUFFIX_OF_2018, CgcnnConfig
-from xtalgraph.nn.cgcnn.network import Cgcnn
-from xtalgraph.nn.cgcnn.weights_2018 import config_of_2018_state, from_2018_state
+from xtalgraph.nn.cgcnn import Cgcnn
+from xtalgraph.nn.configs import SUFFIX_OF_2018, CgcnnConfig
 from xtalgraph.nn.element_properties import N_COMPONENTS
-from xtalgraph.nn.normaliser import Normaliser
 from xtalgraph.nn.saved_model import SavedModel
-from xtalgraph.nn.task import Task
+from xtalgraph.nn.task import Normaliser, Task
+from xtalgraph.nn.weights_2018 import config_of_2018_state, from_2018_state
 from xtalgraph.structures.elements import SYMBOLS
 from xtalgraph.units import KNOWN_TARGETS, Target
 
@@ -163,7 +162,7 @@ def _tell_origin(path: Path, content: bytes, checkpoint: Mapping[str, Any]) -> d
     epoch = checkpoint.get("epoch")
     return {
         "source_file": path.name,
-        "source_sha256": hashlib.sha256(content).hexdigest(),
+        "source_sha256": checksum(content),
         "citation": CITATION,
         "elements": "not known; those with an element vector are listed",
         "epoch": epoch if isinstance(epoch, int) else None,

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from xtalgraph.errors import BadConfig
 from xtalgraph.nn.element_properties import N_COMPONENTS, components_of_elements
+from xtalgraph.nn.registry import LEARNED, PAPER
 from xtalgraph.structures.elements import SYMBOLS
 
 N_NUMBERS = len(SYMBOLS)  # rows of a table: elements 1 to 118, and 0, which no crystal holds
@@ -120,8 +121,8 @@ def make_element_vectors(
 
     `vectors` stand in for the file where a saved model brings them along.
     """
-    if name == "learned":
+    if name == LEARNED:
         return LearnedElementVectors(atom_width)
     if vectors is None:
-        vectors = paper_vectors() if name == "paper" else read_element_vectors(name)
+        vectors = paper_vectors() if name == PAPER else read_element_vectors(name)
     return FixedElementVectors(vectors, atom_width)

@@ -16,37 +16,47 @@ from xtalgraph.errors import BadCheckpoint, BadConfig, MissingExtra
 HUB_FILES = ["*.safetensors", "*.json", "*.md", "*.png"]
 """What goes to the hub and comes from it, at any depth."""
 
-HUB_ADDRESS = re.compile(r"hf:(?://)?(?P<name>[\w.-]+/[\w.-]+)/?")
-"""An address of the hub, `hf:OWNER/NAME` or `hf://OWNER/NAME`."""
-
-
-def is_on_hub(model: str) -> bool:
-    """Say whether a model is given as an address of the hub: `hf:OWNER/NAME` or `hf://…`."""
-    return model.startswith("hf:")
+HUB_ADDRESS = re.compile(
+    r"hf:(?://)?(?P<name>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[\w.+-]+))?/?", re.ASCII
+)
+"""An address of the hub, `hf:OWNER/NAME` or `hf://OWNER/NAME`, with `@REVISION` if pinned."""
 
 
 def fetch_model(address: str, *, endpoint: str | None = None) -> Path:
-    """Give the folder of a model of the hub in the local cache, where it is fetched to once.
+    """Fetch a model of the hub into the local cache, once.
 
-    `endpoint` is another hub than the public one. Without a network the cache alone is asked.
+    Args:
+        address: `hf:OWNER/NAME`, or `hf:OWNER/NAME@REVISION` for a tag, branch or commit.
+        endpoint: Another hub than the public one.
+
+    Returns:
+        The folder of the model in the cache, which alone is asked without a network.
+
+    Raises:
+        BadCheckpoint: The model cannot be fetched.
     """
     match = HUB_ADDRESS.fullmatch(address)
     if match is None:
         raise BadConfig(f"{address!r} is no model of the hub. Write hf:OWNER/NAME.")
     hub, failures = import_hub("a model of the Hugging Face hub")
     try:
-        folder = hub.snapshot_download(match["name"], allow_patterns=HUB_FILES, endpoint=endpoint)
+        folder = hub.snapshot_download(
+            match["name"],
+            revision=match["revision"],
+            allow_patterns=HUB_FILES,
+            endpoint=endpoint,
+        )
     except failures as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
         raise BadCheckpoint(
-            f"{address} cannot be fetched ({reason}). Look at the name and the network; a private "
+            f"{address} cannot be fetched ({reason}). Check the name and the network; a private "
             "model needs a login (hf auth login)."
         ) from error
     return Path(folder)
 
 
 def import_hub(feature: str) -> tuple[Any, tuple[type[BaseException], ...]]:
-    """Give the library, and what it raises where hub, network or disk do not play along."""
+    """Give the library, and what it raises where the hub, the network or the disk fails."""
     try:
         import huggingface_hub
         import huggingface_hub.errors

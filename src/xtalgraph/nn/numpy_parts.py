@@ -1,8 +1,8 @@
-"""What networks in numpy are made of: predicting on a CPU, without the second that torch loads.
+"""Parts of networks in numpy: predicting on a CPU, without the second that torch takes to load.
 
-They give the numbers of the networks in torch to the rounding of float32, which is tested for every
-kind of network; the gated sum is the same compiled loop (`gated_sum/kernel.py`). They have no
-derivatives, and of the settings only what the compiled loops have.
+They give the numbers of the parts in torch to the rounding of float32, which is tested for every
+network; the gated sum is the same compiled loop (`gated_sum/kernel.py`). They have no derivatives.
+`registry.py` has them by name.
 """
 
 from __future__ import annotations
@@ -10,13 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32
 
 from xtalgraph.compiling import compiled_for_sums
-from xtalgraph.graphs.arrays import GraphArrays
+from xtalgraph.graphs import GraphArrays
 from xtalgraph.nn.gated_sum import kernel
-from xtalgraph.nn.gated_sum.near_gaussians import NearGaussians
-from xtalgraph.nn.state_reader import StateReader
+from xtalgraph.nn.gated_sum.kernel import NearGaussians, Scaling
+from xtalgraph.nn.registry import (
+    ACTIVATIONS,
+    LEARNED,
+    NORMALISATIONS,
+    POOLINGS,
+    StateReader,
+    load_form,
+)
 from xtalgraph.structures.elements import SYMBOLS
 
 EPSILON = 1e-5  # of the normalisations: torch's
@@ -27,49 +34,67 @@ Step = Callable[[Rows], Rows]
 
 
 def take_linear(
-    numbers: StateReader, name: str, n_in: int, n_out: int, *, bias: bool = True
+    reader: StateReader, name: str, n_in: int, n_out: int, *, bias: bool = True
 ) -> Step:
     """Give x W + b."""
-    weight = np.ascontiguousarray(numbers.take(f"{name}.weight", n_out, n_in).T)
+    weight = np.ascontiguousarray(reader.take(f"{name}.weight", n_out, n_in).T)
     if not bias:
         return lambda rows: rows @ weight
-    offset = numbers.take(f"{name}.bias", n_out)
+    offset = reader.take(f"{name}.bias", n_out)
     return lambda rows: rows @ weight + offset
 
 
-def take_layer_norm(numbers: StateReader, name: str, width: int) -> Step:
-    """Give each row with mean 0 and variance 1, scaled and shifted."""
-    gain, offset = numbers.take(f"{name}.weight", width), numbers.take(f"{name}.bias", width)
+def batch_scaling(reader: StateReader, name: str, width: int) -> Scaling:
+    """Give the scale and shift of a batch normalisation by its running statistics."""
+    gain, offset = reader.take(f"{name}.weight", width), reader.take(f"{name}.bias", width)
+    mean = reader.take(f"{name}.running_mean", width).astype(np.float64)
+    variance = reader.take(f"{name}.running_var", width).astype(np.float64)
+    reader.take(f"{name}.num_batches_tracked")
+    scale = gain / np.sqrt(variance + EPSILON)
+    return Scaling(scale.astype(np.float32), (offset - mean * scale).astype(np.float32))
+
+
+def layer_scaling(reader: StateReader, name: str, width: int) -> Scaling:
+    """Give the scale and shift of a layer normalisation, after each row's own."""
+    gain, offset = reader.take(f"{name}.weight", width), reader.take(f"{name}.bias", width)
+    return Scaling(gain, offset, np.float32(EPSILON))
+
+
+def no_scaling(reader: StateReader, name: str, width: int) -> Scaling:
+    """Give no scaling."""
+    return Scaling()
+
+
+def take_scaling(reader: StateReader, kind: str, name: str, width: int) -> Scaling:
+    """Give the scaling of the normalisation of that kind."""
+    return load_form(NORMALISATIONS[kind].in_numpy)(reader, name, width)
+
+
+def scale_rows(scaling: Scaling) -> Step:
+    """Give what a scaling does to rows."""
+    scale, shift, epsilon = scaling
+    if scale is None or shift is None:
+        return lambda rows: rows
+    if epsilon is None:
+        return lambda rows: rows * scale + shift
 
     def normalise(rows: Rows) -> Rows:
         centred = rows - rows.mean(axis=1, keepdims=True)
         variance = np.mean(centred * centred, axis=1, keepdims=True)
-        return centred / np.sqrt(variance + np.float32(EPSILON)) * gain + offset
+        return centred / np.sqrt(variance + epsilon) * scale + shift
 
     return normalise
 
 
-def take_batch_norm(
-    numbers: StateReader, name: str, width: int
-) -> tuple[Float32[np.ndarray, "width"], Float32[np.ndarray, "width"]]:
-    """Give scale and shift of a batch normalisation by its running statistics."""
-    gain, offset = numbers.take(f"{name}.weight", width), numbers.take(f"{name}.bias", width)
-    mean = numbers.take(f"{name}.running_mean", width).astype(np.float64)
-    variance = numbers.take(f"{name}.running_var", width).astype(np.float64)
-    numbers.take(f"{name}.num_batches_tracked")
-    scale = gain / np.sqrt(variance + EPSILON)
-    return scale.astype(np.float32), (offset - mean * scale).astype(np.float32)
-
-
-def take_element_vectors(numbers: StateReader, kind: str, atom_width: int) -> Rows:
+def take_element_vectors(reader: StateReader, kind: str, atom_width: int) -> Rows:
     """Give the first atom vector of each atomic number; NaN for an element without a vector."""
     name, n_elements = "element_vectors", len(SYMBOLS)
-    if kind == "learned":
-        return numbers.take(f"{name}.embedding.weight", n_elements, atom_width)
-    stored = numbers.stored.get(f"{name}.vectors", np.zeros((n_elements, 0), np.float32))
-    vectors = numbers.take(f"{name}.vectors", n_elements, stored.shape[-1])
-    refusal = numbers.take(f"{name}.refusal", n_elements, 1)
-    embed = take_linear(numbers, f"{name}.embedding", stored.shape[-1], atom_width)
+    if kind == LEARNED:
+        return reader.take(f"{name}.embedding.weight", n_elements, atom_width)
+    stored = reader.stored.get(f"{name}.vectors", np.zeros((n_elements, 0), np.float32))
+    vectors = reader.take(f"{name}.vectors", n_elements, stored.shape[-1])
+    refusal = reader.take(f"{name}.refusal", n_elements, 1)
+    embed = take_linear(reader, f"{name}.embedding", stored.shape[-1], atom_width)
     return embed(vectors) + refusal
 
 
@@ -87,10 +112,10 @@ class GatedSum:
         self,
         bond_weight: Float32[np.ndarray, "n_gaussians double_width"],
         kind: int,
-        scaling: kernel.Scaling | None = None,
+        scaling: Scaling,
     ) -> None:
         self.bond_weight, self.kind = np.ascontiguousarray(bond_weight), kind
-        self.scaling = scaling or kernel.Scaling()
+        self.scaling = scaling
 
     def __call__(
         self,
@@ -104,9 +129,14 @@ class GatedSum:
         )
 
 
+def find_kind(activation: str) -> int:
+    """Give the number by which the compiled loops know an activation."""
+    return kernel.require_kind(load_form(ACTIVATIONS[activation].compiled))
+
+
 @compiled_for_sums
 def activate(kind, rows):  # type: ignore[no-untyped-def]
-    """Give g of each component."""
+    """Give g of each component; `kind` is one of `find_kind`."""
     result = np.empty_like(rows)
     for row in range(rows.shape[0]):
         source, target = rows[row], result[row]
@@ -120,23 +150,43 @@ def activate(kind, rows):  # type: ignore[no-untyped-def]
         else:
             for c in range(rows.shape[1]):
                 e = kernel.exp_of(-abs(source[c]))
-                share = (ONE if source[c] >= ZERO else e) / (ONE + e)
-                target[c] = source[c] * share
+                sigmoid = (ONE if source[c] >= ZERO else e) / (ONE + e)
+                target[c] = source[c] * sigmoid
     return result
 
 
-def pool(
-    atoms: Float32[np.ndarray, "n_atoms width"], graph: GraphArrays, name: str
+def take_pooling(name: str) -> Callable[[Rows, GraphArrays], Rows]:
+    """Give the pooling of that name, also for a batch without a crystal."""
+    form = load_form(POOLINGS[name].in_numpy)
+
+    def pool(
+        atoms: Float32[np.ndarray, "n_atoms width"], graph: GraphArrays
+    ) -> Float32[np.ndarray, "n_crystals width"]:
+        if not graph.n_crystals:
+            return np.empty((0, atoms.shape[1]), np.float32)
+        return form(atoms, graph)
+
+    return pool
+
+
+def pool_sum(
+    atoms: Float32[np.ndarray, "n_atoms width"], graph: GraphArrays
 ) -> Float32[np.ndarray, "n_crystals width"]:
-    """Give one vector a crystal: `mean`, `sum` or `max` of its atoms', nodes by multiplicity."""
-    if not graph.n_crystals:
-        return np.empty((0, atoms.shape[1]), np.float32)
-    starts: Int64[np.ndarray, "n_crystals"] = np.searchsorted(
-        graph.crystal, np.arange(graph.n_crystals)
-    )
-    if name == "max":
-        return np.maximum.reduceat(atoms, starts)
-    sums = np.add.reduceat(atoms * graph.multiplicity.astype(np.float32)[:, None], starts)
-    if name == "sum":
-        return sums
-    return sums / np.add.reduceat(graph.multiplicity, starts).astype(np.float32)[:, None]
+    """Give the sum of the atom vectors of each crystal."""
+    weighed = atoms * graph.multiplicity.astype(np.float32)[:, None]
+    return np.add.reduceat(weighed, graph.crystal_starts)
+
+
+def pool_mean(
+    atoms: Float32[np.ndarray, "n_atoms width"], graph: GraphArrays
+) -> Float32[np.ndarray, "n_crystals width"]:
+    """Give the mean of the atom vectors of each crystal."""
+    n_atoms = np.add.reduceat(graph.multiplicity, graph.crystal_starts)
+    return pool_sum(atoms, graph) / n_atoms.astype(np.float32)[:, None]
+
+
+def pool_max(
+    atoms: Float32[np.ndarray, "n_atoms width"], graph: GraphArrays
+) -> Float32[np.ndarray, "n_crystals width"]:
+    """Give the largest value of each component among the atoms of each crystal."""
+    return np.maximum.reduceat(atoms, graph.crystal_starts)

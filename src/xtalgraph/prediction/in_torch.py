@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 
 from xtalgraph.errors import BadConfig
-from xtalgraph.graphs.arrays import GraphArrays
+from xtalgraph.graphs import GraphArrays
 from xtalgraph.graphs.graph import CrystalGraph
 from xtalgraph.nn.saved_model import SavedModel
 

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from xtalgraph.errors import Rejected
-from xtalgraph.nn import Task
+from xtalgraph.nn.task import Task
 from xtalgraph.units import Target
 
 if TYPE_CHECKING:
@@ -20,35 +20,46 @@ if TYPE_CHECKING:
 class Predictions:
     """Predicted values, one row a crystal, in the units of the task's targets.
 
-    For regression `values` has a column for each target; for classification it holds the
-    probability of each class. `rejected` lists the crystals that could not be predicted. The other
-    fields are there for models that have what they come from: several members give a `spread`, a
-    calibration gives `uncertainty` or `class_sets`, known training crystals a `distance` and a
-    `domain`.
+    Attributes:
+        ids: Of the crystals.
+        values: For regression a column for each target, in its unit; for classification the
+            probability of each class.
+        task: What was predicted.
+        rejected: The crystals that could not be predicted, and why.
+        spread: The standard deviation over the members; None for a single network.
+        uncertainty: Half-widths of the intervals of a calibrated regression, in the units of the
+            targets; else None.
+        class_sets: Which classes may be true, of a calibrated classification; else None.
+        coverage: The fraction of unseen crystals whose true value lies in the interval or set.
+        distance: From the training crystals, see `Reference.distance`; None if these are unknown.
+        domain: `in`, `edge` or `out` for each crystal; None if the training crystals are unknown.
+        domain_reason: Why a crystal is not `in`.
+        model_version: Which model was asked, see `Predictor.model_version`.
     """
 
     ids: tuple[str, ...]
     values: Float64[np.ndarray, "n_crystals n_outputs"]
     task: Task
     rejected: tuple[Rejected, ...] = ()
-    spread: Float64[np.ndarray, "n_crystals n_outputs"] | None = None  # σ over the members
-    uncertainty: Float64[np.ndarray, "n_crystals n_targets"] | None = None  # half-widths
+    spread: Float64[np.ndarray, "n_crystals n_outputs"] | None = None
+    uncertainty: Float64[np.ndarray, "n_crystals n_targets"] | None = None
     class_sets: Bool[np.ndarray, "n_crystals n_classes"] | None = None
-    coverage: float | None = None  # of unseen crystals, by intervals or sets
-    distance: Float64[np.ndarray, "n_crystals"] | None = None  # see `Reference.distance`
-    domain: tuple[str, ...] | None = None  # in, edge or out
+    coverage: float | None = None
+    distance: Float64[np.ndarray, "n_crystals"] | None = None
+    domain: tuple[str, ...] | None = None
     domain_reason: tuple[str, ...] = ()
+    model_version: str = ""
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def to_frame(self) -> pandas.DataFrame:
+    def to_frame(self, *, model_version: bool = False) -> pandas.DataFrame:
         """Give the columns of `to_columns` as a table."""
         import pandas as pd
 
-        return pd.DataFrame(self.to_columns())
+        return pd.DataFrame(self.to_columns(model_version=model_version))
 
-    def to_columns(self) -> dict[str, np.ndarray]:
+    def to_columns(self, *, model_version: bool = False) -> dict[str, np.ndarray]:
         """Give columns: `id`, then `<target> [unit]`, or the class and a probability a class.
 
         A calibrated model adds `<target> uncertainty [unit]`, half the width of the interval that
@@ -56,6 +67,12 @@ class Predictions:
         of them that may be true), `domain` and `domain_reason`. A logarithm is given as the
         quantity itself too, with the ends of its interval: `bulk_modulus [GPa]`,
         `bulk_modulus lower [GPa]`, `bulk_modulus upper [GPa]`.
+
+        Args:
+            model_version: Add the column `model_version`, such as `formation-energy@0.1`.
+
+        Returns:
+            Arrays of one length by column header.
         """
         columns: dict[str, np.ndarray] = {"id": np.array(self.ids, dtype=object)}
         if self.task.kind == "regression":
@@ -66,6 +83,8 @@ class Predictions:
         if self.domain is not None:
             columns["domain"] = np.array(self.domain, dtype=object)
             columns["domain_reason"] = np.array(self.domain_reason, dtype=object)
+        if model_version:
+            columns["model_version"] = np.full(len(self), self.model_version, dtype=object)
         return columns
 
     def _describe_target(self, number: int, target: Target) -> dict[str, np.ndarray]:

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Float, Float32, Float64
 
 from xtalgraph.errors import BadConfig, BadCrystal, Rejected, summarise
 from xtalgraph.graphs import GraphArrays, GraphConfig, build_arrays
-from xtalgraph.nn import SavedModel, Task, refuse_unknown_elements
-from xtalgraph.nn.resolve import read_network, resolve_model
+from xtalgraph.nn.registry import NumpyNetwork
+from xtalgraph.nn.saved_model import SavedModel
+from xtalgraph.nn.task import Task, interpret_outputs, refuse_unknown_elements, try_each
 from xtalgraph.prediction.calibration import ClassCalibration, IntervalCalibration
-from xtalgraph.prediction.ensemble import Ensemble, is_ensemble, read_ensemble
-from xtalgraph.prediction.in_numpy import NetworksInNumpy
+from xtalgraph.prediction.ensemble import Ensemble, read_ensemble
 from xtalgraph.prediction.predictions import Predictions
 from xtalgraph.structures import Crystal, CrystalStore, pack
 
@@ -38,15 +38,47 @@ class _Batch:
     reasons: tuple[str, ...]
 
 
+class NetworksInNumpy:
+    """The networks of an ensemble in numpy and compiled loops: on a CPU, torch is not loaded."""
+
+    device = "cpu"
+
+    def __init__(self, networks: Sequence[NumpyNetwork]) -> None:
+        self.networks = networks
+        self.known_elements = [network.known_elements for network in self.networks]
+
+    def take(self, graph: GraphArrays) -> GraphArrays:
+        """Give the graph as it is."""
+        return graph
+
+    def fingerprint(
+        self, number: int, graph: GraphArrays
+    ) -> Float32[np.ndarray, "n_crystals width"]:
+        """Give the pooled vectors of the network of that number."""
+        return self.networks[number].fingerprint(graph)
+
+    def output(
+        self, number: int, pooled: Float32[np.ndarray, "n_crystals width"]
+    ) -> Float32[np.ndarray, "n_crystals n_outputs"]:
+        """Give standardised values or logits of the network of that number."""
+        return self.networks[number].output(pooled)
+
+
 class Predictor:
     """One trained network or several, ready to predict crystals; `load_model` gives one.
 
-    The answer of several is the mean of their values, or of their class probabilities. `saved` is
-    the first. On a CPU they are computed without torch, where all of them can be.
+    The answer of several is the mean of their values, or of their class probabilities. On a CPU
+    they are computed without torch, where all of them can be.
+
+    Attributes:
+        ensemble: The networks with calibration and domain.
+        saved: The first of the networks.
+        device: Where they are computed.
+        known_elements: Atomic numbers of the elements that all of them can take.
     """
 
     def __init__(self, saved: SavedModel | Ensemble, device: str = "cpu") -> None:
-        self.ensemble = saved if isinstance(saved, Ensemble) else Ensemble((saved,))
+        self.ensemble = saved if isinstance(saved, Ensemble) else Ensemble.of(saved)
         self.saved = self.ensemble.members[0]
         self.networks = _find_networks(self.ensemble.members, str(device))
         self.device = self.networks.device
@@ -59,6 +91,24 @@ class Predictor:
         """What is predicted, with names and units."""
         return self.ensemble.task
 
+    @property
+    def name(self) -> str:
+        """What the model is called, such as `formation-energy`; empty for a run."""
+        return self.ensemble.name
+
+    @property
+    def version(self) -> str:
+        """The release of the model, such as `0.1`; empty for a run."""
+        return self.ensemble.version
+
+    @property
+    def model_version(self) -> str:
+        """Which model answers: `formation-energy@0.1`, or else the checksums of its weights."""
+        if self.name and self.version:
+            return f"{self.name}@{self.version}"
+        sums = [member.weights_sha256[:12] for member in self.ensemble.members]
+        return f"sha256:{'+'.join(sums)}" if all(sums) else ""
+
     def predict(
         self,
         crystals: Crystal | Iterable[Crystal] | CrystalStore,
@@ -68,9 +118,17 @@ class Predictor:
     ) -> Predictions:
         """Predict crystals, alone or together: the result of each does not depend on the others.
 
-        A crystal that the model cannot take (an element without a vector, an isolated site) is
-        refused with `BadCrystal`; with a list as `rejected` it is appended there, left out of the
-        result, and the rest is done.
+        Args:
+            crystals: One, several, or a store of them.
+            rejected: A list to which crystals are appended that the model cannot take (an element
+                without a vector, an isolated site); they are left out of the result.
+            n_threads: For building graphs.
+
+        Returns:
+            One row a crystal, in the units of the targets.
+
+        Raises:
+            BadCrystal: The model cannot take one of them, and no list is given.
         """
         store = pack(crystals)
         bad: list[Rejected] = []
@@ -81,16 +139,23 @@ class Predictor:
         if bad and rejected is None:
             raise BadCrystal(
                 f"{len(bad)} of {len(store)} crystals cannot be predicted:\n{summarise(bad)}",
-                remedy="Mend them or leave them out (--skip-bad; in Python: rejected=[]).",
+                remedy="Correct them or leave them out (--skip-bad; in Python: rejected=[]).",
             )
         if rejected is not None:
             rejected += bad
         return self._conclude(self._join(batches), tuple(bad))
 
     def predict_graph(self, graph: Any) -> Float64[np.ndarray, "n_crystals n_outputs"]:
-        """Predict a `CrystalGraph` or `GraphArrays`: values in their units, or probabilities.
+        """Predict graphs that are built already.
 
-        Refused: an ensemble whose members see different graphs; give that one crystals.
+        Args:
+            graph: A `CrystalGraph` or `GraphArrays` of one or more crystals.
+
+        Returns:
+            Values in the units of the targets, or the probability of each class.
+
+        Raises:
+            BadConfig: The members of the ensemble see different graphs; give that one crystals.
         """
         if len(self.graph_configs) > 1:
             raise BadConfig(
@@ -104,11 +169,21 @@ class Predictor:
     def fingerprints(
         self, crystals: CrystalStore, *, n_threads: int = 1
     ) -> Float[np.ndarray, "n_crystals width"]:
-        """Give one vector a crystal: what the first network pools its atoms to."""
+        """Give one vector a crystal: what the first network pools its atoms to.
+
+        Args:
+            crystals: A store of them.
+            n_threads: For building graphs.
+
+        Returns:
+            Vectors without a unit, in float32.
+        """
         config = self.saved.graph_config
         vectors = [np.empty((0, 0), np.float32)]
         for rows in _batches_by_atoms(crystals):
-            graph = build_arrays(crystals.take(rows), config, merged=True, n_threads=n_threads)
+            graph = build_arrays(
+                crystals.take(rows), config, deduplicated=True, n_threads=n_threads
+            )
             vectors.append(self.networks.fingerprint(0, self.networks.take(graph)))
         return np.concatenate(vectors[1:] or vectors)
 
@@ -137,7 +212,8 @@ class Predictor:
         stated, pooled = [], []
         for number, member in enumerate(self.ensemble.members):
             pooled.append(self.networks.fingerprint(number, there[member.graph_config]))
-            stated.append(_restore(member, self.networks.output(number, pooled[-1])))
+            outputs = self.networks.output(number, pooled[-1])
+            stated.append(interpret_outputs(outputs, member.normaliser))
         return np.stack(stated), pooled[0]
 
     def _calibrate(
@@ -173,6 +249,7 @@ class Predictor:
             distance=batch.distance if has_domain else None,
             domain=batch.domain if has_domain else None,
             domain_reason=batch.reasons,
+            model_version=self.model_version,
         )
 
     def _join(self, batches: list[_Batch]) -> _Batch:
@@ -203,59 +280,53 @@ class Predictor:
         """Build the graphs of a batch; where that fails, of each crystal that can be built."""
         batch = store.take(rows)
         try:
-            refuse_unknown_elements(batch, self.known_elements)
             return self._build_each(batch, n_threads), rows
         except BadCrystal:
-            kept = [row for row in rows.tolist() if self._accepts(store.take([row]), bad)]
-            return self._build_each(store.take(kept), 1), np.array(kept, dtype=np.int64)
+            good, errors = try_each(batch, lambda one: self._build_each(one, 1))
+            bad += [Rejected(error.id or "", str(error)) for error in errors]
+            return self._build_each(batch.take(good), 1), rows[good]
 
     def _build_each(self, store: CrystalStore, n_threads: int) -> Graphs:
+        refuse_unknown_elements(store, self.known_elements)
         return {
-            config: build_arrays(store, config, merged=True, n_threads=n_threads)
+            config: build_arrays(store, config, deduplicated=True, n_threads=n_threads)
             for config in self.graph_configs
         }
-
-    def _accepts(self, store: CrystalStore, bad: list[Rejected]) -> bool:
-        try:
-            refuse_unknown_elements(store, self.known_elements)
-            for config in self.graph_configs:
-                build_arrays(store, config)
-        except BadCrystal as error:
-            bad.append(Rejected(str(store.ids[0]), str(error)))
-            return False
-        return True
 
 
 def load_model(model: str | Path, *, device: str = "cpu") -> Predictor:
     """Load a model, ready to predict: a run, an ensemble, a shipped one, or one of the hub.
 
-    `model` is the path of a run folder, of an ensemble's folder or of a model file; the name of a
-    shipped model (`xtalgraph models` lists them), where there is no such path; or `hf:OWNER/NAME`,
-    which is fetched from the Hugging Face hub once (extra `hub`); `…/member-2` is one network of an
-    ensemble. Only safetensors and JSON are read; no pickled code is ever run.
+    Only safetensors and JSON are read; no pickled code is ever run.
+
+    Args:
+        model: The path of a run folder, of an ensemble's folder or of a model file; the name of a
+            shipped model (`xtalgraph models` lists them), where there is no such path, with a
+            release if wanted (`formation-energy@0.1`); or `hf:OWNER/NAME`, which is fetched from
+            the Hugging Face hub once (extra `hub`), with `@REVISION` if wanted; `…/member-2` is
+            one network of an ensemble.
+        device: `cpu`, or what torch calls an accelerator, such as `cuda`.
+
+    Returns:
+        The model.
+
+    Raises:
+        UnknownName: There is no such path, model or release.
+        BadCheckpoint: The files of the model are missing or broken.
     """
-    path = resolve_model(model)
-    return Predictor(read_ensemble(path) if is_ensemble(path) else read_network(path), device)
+    return Predictor(read_ensemble(model), device)
 
 
 def _find_networks(members: Sequence[SavedModel], device: str) -> Any:
     """Give the networks in numpy, where a CPU is asked and all have that form, or in torch."""
-    if device == "cpu" and all(member.in_numpy is not None for member in members):
-        return NetworksInNumpy(members)
+    if device == "cpu":
+        found = [member.in_numpy for member in members]
+        networks = [network for network in found if network is not None]
+        if len(networks) == len(members):
+            return NetworksInNumpy(networks)
     from xtalgraph.prediction.in_torch import NetworksInTorch
 
     return NetworksInTorch(members, device)
-
-
-def _restore(
-    member: SavedModel, outputs: Float[np.ndarray, "n_crystals n_outputs"]
-) -> Float64[np.ndarray, "n_crystals n_outputs"]:
-    """Give values in the targets' units, or class probabilities."""
-    outputs = outputs.astype(np.float64)
-    if member.normaliser is not None:
-        return member.normaliser.restore(outputs)
-    powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def _batches_by_atoms(store: CrystalStore) -> Iterator[np.ndarray]:

@@ -1,73 +1,102 @@
-"""One HTML page that needs nothing beside it, and the figures, tables and numbers behind it."""
+"""One HTML page that needs nothing beside it, and what the pages of all results have in common.
+
+A page is a `Report` of sections. Its look is in `page.html.j2` and `page.css`, for all of them.
+"""
+
+from __future__ import annotations
 
 import base64
-import html
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 from platform import python_version
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from xtalgraph.data.files import EMBEDDED
 from xtalgraph.errors import BadConfig
+from xtalgraph.files import write_json, write_text
+from xtalgraph.manifest import write_command
 from xtalgraph.report.figures import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PACKAGES = ("xtalgraph", "torch", "numpy", "scikit-learn")
+    from xtalgraph.data import Dataset
+    from xtalgraph.evaluation.distance_table import DistanceTable
+    from xtalgraph.nn import Task
+    from xtalgraph.training import RunConfig
+    from xtalgraph.training.problem import Problem
 
-STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fff;
-       max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.7rem; line-height: 1.2; margin-bottom: .2rem; }
-h2 { font-size: 1.2rem; margin: 2.2rem 0 .6rem; border-bottom: 1px solid #ddd; }
-.made { color: #555; margin-top: 0; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .9rem; margin: .8rem 0; }
-caption { text-align: left; color: #555; padding-bottom: .3rem; }
-th, td { padding: .3rem .7rem; border-bottom: 1px solid #e4e4e4; text-align: left; }
-th { border-bottom: 2px solid #bbb; vertical-align: bottom; }
-td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
-tr.first td { font-weight: 600; background: #eef5fa; }
-figure { display: inline-block; margin: .6rem 1.2rem .6rem 0; vertical-align: top;
-         max-width: 100%; }
-figure img { max-width: 100%; height: auto; }
-figcaption { color: #444; font-size: .9rem; max-width: 27rem; }
-pre { background: #f5f5f5; padding: .8rem; overflow-x: auto; font-size: .85rem; }
-.note { border-left: 4px solid #d55e00; padding: .2rem .8rem; background: #fdf3ec; }
-@media print { body { max-width: none; margin: 0; } figure, table { break-inside: avoid; } }
-"""
+PACKAGES = ("xtalgraph", "torch", "numpy", "scikit-learn")
+CONFIG = "config.toml"
+LONG_TEXT = 40  # characters of a cell; longer texts are on several lines
+NARROW, MEDIUM, WIDE = 440, 560, 860  # pixels of a picture on the page
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A figure under a name (for its files), with the words below it."""
+    """A figure on a page.
+
+    Attributes:
+        name: Of its files, made of letters, digits, `_`, `-` and `.`; see `file_name`.
+        figure: A matplotlib figure.
+        caption: The words below it.
+        width: On the page, in pixels.
+    """
 
     name: str
-    figure: "Figure"
+    figure: Figure
     caption: str
-    width: int = 440  # pixels on the page
+    width: int = NARROW
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A table under a name (for its file), with the words above it."""
+    """A table on a page.
+
+    Attributes:
+        name: Of its CSV file, as that of a picture.
+        frame: The columns, headers with units; `_` is shown as a blank.
+        caption: The words above it.
+        first_stands_out: Whether the first row is what the page is about.
+    """
 
     name: str
     frame: pd.DataFrame
     caption: str = ""
-    first_stands_out: bool = False  # the first row is what the page is about
+    first_stands_out: bool = False
+
+    def _kinds(self) -> list[str]:
+        return [
+            "number"
+            if pd.api.types.is_numeric_dtype(column)
+            else "long"
+            if column.astype(str).str.len().max() > LONG_TEXT
+            else "text"
+            for _, column in self.frame.items()
+        ]
+
+    def columns(self) -> Iterator[tuple[str, str]]:
+        """Give the header of each column and its kind: `number`, `text`, or `long` text."""
+        names = (str(name).replace("_", " ") for name in self.frame.columns)
+        return zip(names, self._kinds(), strict=True)
+
+    def rows(self) -> Iterator[list[tuple[str, str]]]:
+        """Give the cells of each row as they are shown, each with the kind of its column."""
+        kinds = self._kinds()
+        for row in self.frame.itertuples(index=False, name=None):
+            yield list(zip(map(format_cell, row), kinds, strict=True))
 
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """A part of a report: paragraphs, then notes, tables, figures, and text as it stands."""
+    """A part of a report: paragraphs, then notes, tables, figures, and preformatted text."""
 
     heading: str
     paragraphs: tuple[str, ...] = ()
@@ -79,7 +108,7 @@ class Section:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """A title and sections; `numbers` go into `report.json`, and `made` is said under the title."""
+    """A title and sections; `numbers` go into `report.json`, NaN as null."""
 
     title: str
     sections: tuple[Section, ...]
@@ -88,90 +117,47 @@ class Report:
 
 
 def write_report(folder: str | Path, report: Report) -> Path:
-    """Write `report.html`, `report.json`, `figures/` (PNG, SVG) and `tables/` (CSV); give the page.
+    """Write a page, and its numbers, figures and tables beside it.
 
-    The page has its pictures inside and asks nothing of the network.
+    Args:
+        folder: Where they go; it is made where it is not there.
+        report: What they show. Figures and tables have different names.
+
+    Returns:
+        `report.html`, which has its figures inside and loads nothing from the network. Beside it
+        lie `report.json`, `figures/` (PNG, SVG) and `tables/` (CSV).
+
+    Raises:
+        BadConfig: A name of a figure or table is taken, or no name for a file.
     """
+    from jinja2 import Environment
+
     folder = Path(folder)
     _refuse_repeated_names(report)
-    folder.mkdir(parents=True, exist_ok=True)
+    images = {}
     for section in report.sections:
         for picture in section.pictures:
-            save_figure(picture.figure, folder / "figures" / picture.name)
+            png = save_figure(picture.figure, folder / "figures" / picture.name)[0]
+            images[picture.name] = base64.b64encode(png.read_bytes()).decode("ascii")
         for table in section.tables:
-            (folder / "tables").mkdir(exist_ok=True)
-            table.frame.to_csv(folder / "tables" / f"{table.name}.csv", index=False)
+            (folder / "tables").mkdir(parents=True, exist_ok=True)
+            write_text(folder / "tables" / f"{table.name}.csv", table.frame.to_csv(index=False))
+    folder.mkdir(parents=True, exist_ok=True)
     numbers = {"title": report.title, "versions": versions(), **report.numbers}
-    text = json.dumps(numbers, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    (folder / "report.json").write_text(text, encoding="utf-8")
-    page = folder / "report.html"
-    page.write_text(_format_page(report, folder / "figures"), encoding="utf-8")
-    return page
+    write_json(folder / "report.json", numbers)
+    here = files(__package__)
+    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
+        here.joinpath("page.html.j2").read_text("utf-8")
+    )
+    style = here.joinpath("page.css").read_text("utf-8")
+    text = template.render(report=report, versions=versions(), images=images, style=style)
+    write_text(folder / "report.html", text + "\n")
+    return folder / "report.html"
 
 
 def versions() -> dict[str, str]:
     """Give the versions of Python and of the packages that results depend on."""
     return {"python": python_version()} | {name: version(name) for name in PACKAGES}
-
-
-def _format_page(report: Report, figures: Path) -> str:
-    made = ", ".join(f"{name} {number}" for name, number in versions().items())
-    title = html.escape(report.title)
-    return "\n".join(
-        [
-            "<!DOCTYPE html>",
-            '<html lang="en"><head><meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{title}</title><style>{STYLE}</style></head><body>",
-            f"<h1>{title}</h1>",
-            f'<p class="made">{report.made:%Y-%m-%d %H:%M} UTC · {html.escape(made)}</p>',
-            *(_format_section(section, figures) for section in report.sections),
-            "</body></html>\n",
-        ]
-    )
-
-
-def _format_section(section: Section, figures: Path) -> str:
-    parts = [f"<h2>{html.escape(section.heading)}</h2>"]
-    parts += [f"<p>{html.escape(text)}</p>" for text in section.paragraphs]
-    parts += [f'<p class="note">{html.escape(text)}</p>' for text in section.notes]
-    parts += [_format_table(table) for table in section.tables]
-    parts += [_format_picture(picture, figures) for picture in section.pictures]
-    if section.verbatim:
-        parts.append(f"<pre>{html.escape(section.verbatim)}</pre>")
-    return "<section>" + "\n".join(parts) + "</section>"
-
-
-def _format_picture(picture: Picture, figures: Path) -> str:
-    png = base64.b64encode((figures / f"{picture.name}.png").read_bytes()).decode("ascii")
-    caption = html.escape(picture.caption)
-    return (
-        f'<figure><img width="{picture.width}" alt="{caption}" '
-        f'src="data:image/png;base64,{png}"><figcaption>{caption}</figcaption></figure>'
-    )
-
-
-def _format_table(table: Table) -> str:
-    frame = table.frame
-    is_number = [pd.api.types.is_numeric_dtype(frame[name]) for name in frame.columns]
-    classes = [' class="number"' if numeric else "" for numeric in is_number]
-    head = "".join(
-        f"<th{kind}>{html.escape(str(name).replace('_', ' '))}</th>"
-        for name, kind in zip(frame.columns, classes, strict=True)
-    )
-    body = []
-    for number, row in enumerate(frame.itertuples(index=False, name=None)):
-        cells = "".join(
-            f"<td{kind}>{html.escape(format_cell(value))}</td>"
-            for value, kind in zip(row, classes, strict=True)
-        )
-        mark = ' class="first"' if table.first_stands_out and number == 0 else ""
-        body.append(f"<tr{mark}>{cells}</tr>")
-    caption = f"<caption>{html.escape(table.caption)}</caption>" if table.caption else ""
-    return (
-        f'<div class="wide"><table>{caption}<thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(body)}</tbody></table></div>"
-    )
 
 
 def format_cell(value: object) -> str:
@@ -194,6 +180,103 @@ def file_name(text: str) -> str:
     'scores_log10_K_VRH'
     """
     return re.sub(r"[^\w.-]+", "_", text).strip("_")
+
+
+def describe_repeat(command: str, config: str = "", words: str = "") -> Section:
+    """Give the section that says how to repeat the work, with the settings where there are any.
+
+    Args:
+        command: The command line.
+        config: The text of `config.toml`, which lies beside the page.
+        words: What else is to be said of the settings.
+    """
+    text = "Run this to repeat the work."
+    if config:
+        text += " Below it are the settings, which are also in config.toml."
+    lines = [command, "", config.rstrip()] if config else [command]
+    return Section(
+        "Settings and how to repeat", (f"{text} {words}".strip(),), verbatim="\n".join(lines)
+    )
+
+
+def describe_settings(
+    folder: Path,
+    verb: str,
+    dataset: Dataset | DistanceTable,
+    task: Task,
+    options: Mapping[str, object],
+    config: RunConfig | None = None,
+    words: str = "",
+) -> Section:
+    """Give the section of the settings that all runs share, and of how to repeat it all.
+
+    The settings are written beside the page, because the command that repeats it reads them.
+    """
+    text = ""
+    if config is not None:
+        from xtalgraph.training import format_config
+
+        text = format_config(config)
+        write_text(folder / CONFIG, text)
+        options = {**options, "config": folder / CONFIG}
+    options = name_task(task) | {**options, "out": "AGAIN"}
+    return describe_repeat(write_command([verb, name_source(dataset)], options), text, words)
+
+
+def describe_split(problem: Problem, spec: str, *words: str) -> Section:
+    """Give the section that says which data, which split, and how many labels there are."""
+    sizes = ", ".join(
+        f"{len(problem.rows(part)):,} {part}" for part in ("train", "validation", "test")
+    )
+    split = f"Split {spec}; labelled crystals: {sizes}. It is in the splits.csv of each run."
+    return describe_data(problem.dataset, split, *words)
+
+
+def describe_data(dataset: Dataset | DistanceTable, *words: str) -> Section:
+    """Give the section that says what the data are, and `words` of how they were split."""
+    lines = [f"{dataset.name}: {len(dataset):,} crystals, {describe_source(dataset)}.", *words]
+    if dataset.checksum:
+        lines.append(f"SHA-256 of the data: {dataset.checksum}")
+    return Section("Data and split", tuple(lines))
+
+
+def describe_source(dataset: Dataset | DistanceTable) -> str:
+    """Give the words that say where the data come from: a path, or how they were made."""
+    made = name_source(dataset) == EMBEDDED
+    return dataset.source if made else f"from {dataset.source}"
+
+
+def name_source(dataset: Dataset | DistanceTable) -> str:
+    """Give the argument with which a command reads the data set again."""
+    made = dataset.name == EMBEDDED and not Path(dataset.source).exists()
+    return EMBEDDED if made else dataset.source
+
+
+def describe_targets(task: Task) -> str:
+    """Give the names of the targets in words."""
+    return ", ".join(target.name.replace("_", " ") for target in task.targets)
+
+
+def name_task(task: Task) -> dict[str, object]:
+    """Give the options with which a command is told the targets and the kind of task."""
+    return {"target": ",".join(target.name for target in task.targets), "task": task.kind}
+
+
+def target_table(name: str, frame: pd.DataFrame, task: Task, caption: str = "") -> Table:
+    """Give a table for the page: one target is named above it, several have a column."""
+    frame = frame.drop(columns=["folder"], errors="ignore")
+    if len(task.targets) == 1:
+        caption = f"{task.targets[0].column}. {caption}".strip()
+        frame = frame.drop(columns=["target"])
+    return Table(name, frame, caption)
+
+
+def list_failures(runs: pd.DataFrame) -> tuple[str, ...]:
+    """Give a note for each run that failed, where any did."""
+    if "error" not in runs:
+        return ()
+    failed = runs[runs["error"].notna()].drop_duplicates("folder")
+    return tuple(f"{row['folder']} failed: {row['error']}" for _, row in failed.iterrows())
 
 
 def _refuse_repeated_names(report: Report) -> None:

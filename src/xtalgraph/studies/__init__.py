@@ -1,1 +1,5 @@
 """Many trainings and one answer: compare, learning curve, tune, cross-validate, matbench."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

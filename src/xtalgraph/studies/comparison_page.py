@@ -7,22 +7,27 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from xtalgraph.evaluation.page_parts import (
-    as_records,
-    describe_data,
-    describe_settings,
-    list_failures,
-    name_targets,
-    target_table,
-)
 from xtalgraph.report import figures
-from xtalgraph.report.page import Picture, Report, Section, file_name, write_report
+from xtalgraph.report.page import (
+    MEDIUM,
+    WIDE,
+    Picture,
+    Report,
+    Section,
+    describe_settings,
+    describe_split,
+    describe_targets,
+    file_name,
+    list_failures,
+    target_table,
+    write_report,
+)
 
 if TYPE_CHECKING:
-    from xtalgraph.studies.comparison_result import Comparison
+    from xtalgraph.studies.results import Comparison
     from xtalgraph.training import RunConfig
 
-BELOW_ALL = "Means over seeds and their deviation; seconds of one run."
+BELOW_ALL = "Mean and standard deviation over seeds; seconds are of one run."
 FITTED = "Baselines, fitted on the training part of the same split."
 LOSSES = ["train_loss", "validation_loss"]
 
@@ -31,6 +36,7 @@ def write_comparison_page(
     result: Comparison, config: RunConfig, options: Mapping[str, object]
 ) -> None:
     """Write the page, with tables and figures beside it, into the folder of the comparison."""
+    task = result.problem.task
     sections = [
         _describe_result(result),
         Section(
@@ -43,25 +49,27 @@ def write_comparison_page(
             else ("Lines are means over the seeds.",),
             pictures=tuple(_draw_losses(result)),
         ),
-        Section("Every run", tables=(target_table("runs", result.runs, result.problem),)),
-        describe_data(result.problem, str(options["split"])),
-        describe_settings(result.folder, result.problem, "compare", config, options),
+        Section("Every run", tables=(target_table("runs", result.runs, task),)),
+        describe_split(result.problem, str(options["split"])),
+        describe_settings(
+            result.folder, "compare", result.problem.dataset, result.problem.task, options, config
+        ),
     ]
     numbers = {
-        "summary": as_records(result.summary),
-        "runs": as_records(result.runs),
-        "baselines": as_records(result.baselines),
+        "summary": result.summary.to_dict("records"),
+        "runs": result.runs.to_dict("records"),
+        "baselines": result.baselines.to_dict("records"),
     }
     varied = " and ".join(name.replace("_", " ") for name in result.settings)
-    title = f"{name_targets(result.problem)}: {varied} compared"
+    title = f"{describe_targets(task)}: {varied} compared"
     write_report(result.folder, Report(title, tuple(sections), numbers))
 
 
 def _describe_result(result: Comparison) -> Section:
     ranked = result.rank()
     words = (
-        "Choose by the validation part; the test part then judges what was chosen. Deviations are "
-        "over seeds of the initial weights and batches, on one split."
+        "Select by the validation part, then evaluate the selected setting on the test part. "
+        "Standard deviations are over seeds of the initial weights and batches, on one split."
     )
     best = []
     if len(ranked):
@@ -71,8 +79,8 @@ def _describe_result(result: Comparison) -> Section:
         (words, *best),
         list_failures(result.runs),
         (
-            target_table("summary", result.summary, result.problem, BELOW_ALL),
-            target_table("baselines", result.baselines, result.problem, FITTED),
+            target_table("summary", result.summary, result.problem.task, BELOW_ALL),
+            target_table("baselines", result.baselines, result.problem.task, FITTED),
         ),
         tuple(_draw_scores(result)),
     )
@@ -100,7 +108,9 @@ def _draw_scores(result: Comparison) -> list[Picture]:
             scores, metric=f"{part} {result.metric}", unit=unit, points="seeds"
         )
         pictures.append(
-            Picture(file_name(f"scores_{target.name}"), drawn, f"{target.name}: {part} part.", 560)
+            Picture(
+                file_name(f"scores_{target.name}"), drawn, f"{target.name}: {part} part.", MEDIUM
+            )
         )
     return pictures
 
@@ -120,7 +130,7 @@ def _draw_losses(result: Comparison) -> list[Picture]:
             words += " at " + ", ".join(f"{n.replace('_', ' ')} {v}" for n, v in others.items())
         pictures.append(
             Picture(
-                file_name(f"losses_{setting}"), drawn, f"Training and validation: {words}.", 860
+                file_name(f"losses_{setting}"), drawn, f"Training and validation: {words}.", WIDE
             )
         )
     return pictures
@@ -131,12 +141,12 @@ def _mean_histories(
 ) -> dict[str, pd.DataFrame]:
     """Give the mean losses over seeds of each value of a setting."""
     found: dict[str, list[pd.DataFrame]] = {}
-    for outcome in result.outcomes:
-        labels = outcome.point.labels
+    for trial_result in result.results:
+        labels = trial_result.trial.labels
         same = all(str(labels[name]) == str(value) for name, value in others.items())
-        if same and outcome.run is not None:
+        if same and trial_result.run is not None:
             name = f"{setting.replace('_', ' ')} {labels[setting]}"
-            found.setdefault(name, []).append(outcome.run.history)
+            found.setdefault(name, []).append(trial_result.run.history)
     return {
         name: pd.concat(histories).groupby("epoch", as_index=False)[LOSSES].mean()
         for name, histories in found.items()

@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from xtalgraph.evaluation.page_parts import (
-    as_records,
-    describe_data,
-    describe_settings,
-    list_failures,
-    name_targets,
-    target_table,
-)
 from xtalgraph.report import figures
-from xtalgraph.report.page import Picture, Report, Section, file_name, write_report
-from xtalgraph.studies.cross_validation_result import MAIN_METRIC
-from xtalgraph.studies.trial_tables import as_errors
+from xtalgraph.report.page import (
+    MEDIUM,
+    Picture,
+    Report,
+    Section,
+    describe_settings,
+    describe_split,
+    describe_targets,
+    file_name,
+    list_failures,
+    target_table,
+    write_report,
+)
+from xtalgraph.studies.tables import MAIN_METRIC, as_errors
 
 if TYPE_CHECKING:
-    from xtalgraph.studies.learning_curve_result import LearningCurve
+    from xtalgraph.studies.results import LearningCurve
     from xtalgraph.training import RunConfig
     from xtalgraph.units import Target
 
@@ -32,13 +35,14 @@ def write_learning_curve_page(
 ) -> None:
     """Write the page, with tables and figures beside it, into the folder of the curve."""
     words = (
-        "All are tested on the same crystals. Small points are seeds, each with its own training "
-        "crystals and weights; lines go through the geometric means. Baselines are fitted on the "
-        "same training crystals."
+        "All models are tested on the same crystals. Small points are seeds, each with its own "
+        "training crystals and initial weights; lines go through the geometric means. Baselines "
+        "are fitted on the same training crystals."
     )
+    task = result.problem.task
     factor = options["epoch-factor"]
     epochs = (
-        f"{config.train.epochs} epochs at the largest size; smaller ones have as many steps, but "
+        f"{config.train.epochs} epochs at the largest size; smaller ones take as many steps, but "
         f"at most {factor:g} times the epochs."
         if factor != 1
         else f"{config.train.epochs} epochs at every size."
@@ -48,27 +52,34 @@ def write_learning_curve_page(
         (words, epochs),
         list_failures(result.runs),
         (
-            target_table("summary", result.summary, result.problem),
-            target_table("slopes", result.slopes, result.problem, FITTED),
+            target_table("summary", result.summary, task),
+            target_table("slopes", result.slopes, task, FITTED),
         ),
-        tuple(_draw_curve(result, target) for target in result.problem.task.targets),
+        tuple(_draw_curve(result, target) for target in task.targets),
     )
     nested = (
-        "For each seed the smaller training parts lie within the larger ones; validation and test "
-        "part are those of the whole split.",
+        "For each seed, the smaller training parts are subsets of the larger ones; the validation "
+        "and test parts are those of the whole split."
     )
     sections = (
         result_section,
-        Section("Every run", tables=(target_table("runs", result.runs, result.problem),)),
-        describe_data(result.problem, str(options["split"]), words=nested),
-        describe_settings(result.folder, result.problem, "learning-curve", config, options),
+        Section("Every run", tables=(target_table("runs", result.runs, task),)),
+        describe_split(result.problem, str(options["split"]), nested),
+        describe_settings(
+            result.folder,
+            "learning-curve",
+            result.problem.dataset,
+            result.problem.task,
+            options,
+            config,
+        ),
     )
     numbers = {
-        "summary": as_records(result.summary),
-        "slopes": as_records(result.slopes),
-        "runs": as_records(result.runs),
+        "summary": result.summary.to_dict("records"),
+        "slopes": result.slopes.to_dict("records"),
+        "runs": result.runs.to_dict("records"),
     }
-    title = f"{name_targets(result.problem)}: learning curve"
+    title = f"{describe_targets(task)}: learning curve"
     write_report(result.folder, Report(title, sections, numbers))
 
 
@@ -97,5 +108,5 @@ def _draw_curve(result: LearningCurve, target: Target) -> Picture:
         band=choose_band(target),
     )
     return Picture(
-        file_name(f"learning_curve_{target.name}"), drawn, f"{target.name}: test part.", 560
+        file_name(f"learning_curve_{target.name}"), drawn, f"{target.name}: test part.", MEDIUM
     )

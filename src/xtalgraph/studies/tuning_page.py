@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from xtalgraph.evaluation.page_parts import (
-    as_records,
-    describe_data,
+from xtalgraph.files import write_text
+from xtalgraph.manifest import write_command
+from xtalgraph.report import figures
+from xtalgraph.report.page import (
+    WIDE,
+    Picture,
+    Report,
+    Section,
+    Table,
     describe_settings,
+    describe_split,
+    describe_targets,
+    format_cell,
     list_failures,
     name_source,
-    name_targets,
+    name_task,
     target_table,
+    write_report,
 )
-from xtalgraph.report import figures
-from xtalgraph.report.page import Picture, Report, Section, Table, write_report
+from xtalgraph.studies.results import BEST, Tuning
 from xtalgraph.studies.search_space import Range, format_space, get_value
-from xtalgraph.studies.trial_tables import score_baselines
-from xtalgraph.studies.tuning_result import BEST, Tuning
-from xtalgraph.training.run_folder import write_text
 
 if TYPE_CHECKING:
     from xtalgraph.training.problem import Problem
@@ -37,25 +42,27 @@ def write_tuning_page(result: Tuning, searched: Problem, options: Mapping[str, o
     """
     folder = result.folder
     write_text(folder / SPACE, format_space(result.space))
-    baselines = score_baselines(searched, part="validation")
+    baselines = result.baselines
     options = {**options, "space": folder / SPACE}
     sections = (
         _describe_result(result, baselines, searched),
         Section("Every trial", tables=(Table("trials", result.trials.drop(columns="folder")),)),
-        describe_data(
+        describe_split(
             result.problem,
             str(options["split"]),
-            words=("The test part was put aside before the search, and no trial has seen it.",),
+            "The test part was held out before the search, and no trial has used it.",
         ),
-        describe_settings(folder, result.problem, "tune", result.config, options),
+        describe_settings(
+            folder, "tune", result.problem.dataset, result.problem.task, options, result.config
+        ),
     )
     numbers = {
         "best_score": result.best_score,
         "best": {name: get_value(result.best, name) for name in result.space},
-        "trials": as_records(result.trials),
-        "baselines": as_records(baselines),
+        "trials": result.trials.to_dict("records"),
+        "baselines": baselines.to_dict("records"),
     }
-    title = f"{name_targets(result.problem)}: search for settings"
+    title = f"{describe_targets(result.problem.task)}: search for settings"
     write_report(folder, Report(title, sections, numbers))
 
 
@@ -65,14 +72,19 @@ def _describe_result(result: Tuning, baselines: pd.DataFrame, searched: Problem)
     given = [get_value(result.config, name) for name in result.space]
     best = [get_value(result.best, name) for name in result.space]
     table = pd.DataFrame(
-        {"setting": list(result.space), "as_given": map(str, given), "best": map(str, best)}
+        {
+            "setting": list(result.space),
+            "as_given": map(format_cell, given),
+            "best": map(format_cell, best),
+        }
     )
     lines = (
         f"Best {words}: {result.best_score:.4g} {unit}".rstrip()
-        + f"; {counts.get('complete', 0)} trials were complete, {counts.get('pruned', 0)} broken "
-        "off as worse than the median.",
+        + f"; {counts.get('complete', 0)} trials were completed and "
+        f"{counts.get('pruned', 0)} stopped early because they were worse than the median.",
         *_describe_first(result, unit),
-        "The best of many trials is flattered by the choice among them: judge it on the test part.",
+        "The best score of many trials is optimistic, because it was selected: evaluate it on "
+        "the test part.",
     )
     score = {"score": words, "unit": unit}
     settings = {
@@ -88,8 +100,8 @@ def _describe_result(result: Tuning, baselines: pd.DataFrame, searched: Problem)
         Picture(
             "scores_over_settings",
             figures.scores_over_settings(result.trials, settings, **score),
-            "Scores over each setting; the diamond is the best trial, crosses were broken off.",
-            860,
+            "Scores over each setting; the diamond is the best trial, crosses were stopped early.",
+            WIDE,
         ),
     )
     return Section(
@@ -98,7 +110,9 @@ def _describe_result(result: Tuning, baselines: pd.DataFrame, searched: Problem)
         list_failures(result.trials),
         (
             Table("settings", table),
-            target_table("baselines", baselines, searched, "Baselines, on the validation part."),
+            target_table(
+                "baselines", baselines, searched.task, "Baselines, on the validation part."
+            ),
         ),
         pictures,
         verbatim=_write_train_command(result),
@@ -128,8 +142,5 @@ def describe_score(problem: Problem) -> tuple[str, str]:
 
 def _write_train_command(result: Tuning) -> str:
     problem = result.problem
-    targets = ",".join(target.name for target in problem.task.targets)
-    return (
-        f"xtalgraph train {shlex.quote(name_source(problem.dataset))} --target {targets} "
-        f"--task {problem.task.kind} \\\n    --config {result.folder / BEST}"
-    )
+    options = name_task(problem.task) | {"config": result.folder / BEST}
+    return write_command(["train", name_source(problem.dataset)], options)

@@ -1,25 +1,78 @@
-"""From a network's outputs to numbers in the units of the targets, and to scores."""
+"""From a network's outputs to losses, to numbers in the units of the targets, and to scores."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Float64, Int64
-from torch import Tensor, nn
+from jaxtyping import Float, Float64, Int64, Shaped
+from torch import Tensor
+from torch.nn import functional
 
+from xtalgraph.errors import UnknownName
 from xtalgraph.graphs import GraphConfig, GraphLoader
-from xtalgraph.metrics import classification_metrics, mean_absolute_error, regression_metrics
-from xtalgraph.training.losses import Loss
+from xtalgraph.metrics import (
+    MISSING_CLASS,
+    classification_metrics,
+    mean_absolute_error,
+    regression_metrics,
+)
+from xtalgraph.nn import Network, Task
 from xtalgraph.training.problem import Problem
 
 N_CLASSES_OF_ROC = 2
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+_ELEMENTWISE: dict[str, Callable[..., Tensor]] = {
+    "l1": functional.l1_loss,
+    "mse": functional.mse_loss,
+    "huber": functional.huber_loss,  # quadratic within one standard deviation, linear beyond
+}
+
+
+def find_loss(task: Task, name: str) -> Loss:
+    """Give the loss as a function of a network's outputs and of labels.
+
+    A classification has one loss, the negative log-likelihood −ln p(class); `name` chooses among
+    those of regression.
+    """
+    if task.kind == "classification":
+        return class_loss
+    if name not in _ELEMENTWISE:
+        raise UnknownName("loss", name, _ELEMENTWISE)
+    elementwise = _ELEMENTWISE[name]
+
+    def regression_loss(
+        outputs: Float[Tensor, "n_crystals n_targets"],
+        labels: Float[Tensor, "n_crystals n_targets"],
+    ) -> Float[Tensor, ""]:
+        # a missing label takes the output's own value, so neither loss nor gradient sees it; the
+        # division is by what is there, so a target with few labels is not learned more slowly
+        known = ~labels.isnan()
+        filled = labels.where(known, outputs.detach())
+        return elementwise(outputs, filled, reduction="sum") / known.sum().clamp(min=1)
+
+    return regression_loss
+
+
+def class_loss(
+    logits: Float[Tensor, "n_crystals n_classes"], classes: Shaped[Tensor, "n_crystals"]
+) -> Float[Tensor, ""]:
+    """Give the mean of −ln p(class); a class of −1 is a missing label."""
+    return functional.cross_entropy(logits, classes, ignore_index=MISSING_CLASS)
+
+
+def count_known(labels: Tensor) -> int:
+    """Give how many labels are there: what a loss divides by."""
+    known = ~labels.isnan() if labels.is_floating_point() else labels != MISSING_CLASS
+    return int(known.sum())
 
 
 def predict_rows(
-    network: nn.Module,
+    network: Network,
     problem: Problem,
     graph: GraphConfig,
     rows: Int64[np.ndarray, "n_rows"],
@@ -32,7 +85,7 @@ def predict_rows(
         graph,
         batch_size,
         indices=rows,
-        merged=True,
+        deduplicated=True,
         pinned=device.type == "cuda",
     )
     network.eval()
@@ -48,7 +101,7 @@ def restore(
     outputs = outputs.double()
     if problem.normaliser is None:
         return outputs.softmax(dim=1).numpy()
-    return problem.normaliser.restore(outputs.numpy())
+    return problem.normaliser.inverse_transform(outputs.numpy())
 
 
 def score_validation(
@@ -60,7 +113,7 @@ def score_validation(
     classification the negative log-likelihood, which a sure mistake costs dearly.
     """
     rows = problem.rows("validation")
-    columns = {"validation_loss": loss(outputs, problem.learned[rows]).item()}
+    columns = {"validation_loss": loss(outputs, problem.standardized_labels[rows]).item()}
     predicted, labels = restore(problem, outputs), problem.labels[rows]
     if problem.normaliser is None:
         scores = classification_metrics(labels, predicted)
@@ -92,20 +145,8 @@ def score_part(problem: Problem, part: str, outputs: Tensor) -> dict[str, dict[s
 def tabulate_predictions(problem: Problem, part: str, outputs: Tensor) -> pd.DataFrame:
     """Give a table of the true and the predicted values of a part, units in the header."""
     rows, predicted = problem.rows(part), restore(problem, outputs)
-    labels = problem.labels[rows]
-    columns: dict[str, Any] = {"id": problem.dataset.ids[rows].astype(object)}
-    if problem.normaliser is None:
-        name, classes = problem.task.targets[0].name, np.array(problem.task.classes, dtype=object)
-        columns[f"{name} true"] = classes[labels]
-        columns[f"{name} predicted"] = classes[predicted.argmax(axis=1)]
-        for number, label in enumerate(classes):
-            columns[f"probability {label}"] = predicted[:, number]
-        return pd.DataFrame(columns)
-    for number, target in enumerate(problem.task.targets):
-        unit = f" [{target.unit}]" if target.unit else ""
-        columns[f"{target.name} true{unit}"] = labels[:, number]
-        columns[f"{target.name} predicted{unit}"] = predicted[:, number]
-    return pd.DataFrame(columns)
+    ids = problem.dataset.ids[rows].tolist()
+    return problem.task.tabulate(ids, problem.labels[rows], predicted)
 
 
 def _jsonable(scores: dict[str, float]) -> dict[str, float | None]:

@@ -10,21 +10,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from xtalgraph.graphs import CrystalGraph
+from xtalgraph.errors import BadConfig
 from xtalgraph.nn.gated_sum import kernel
-from xtalgraph.nn.gated_sum.kinds import KERNEL_ACTIVATIONS
-from xtalgraph.nn.gated_sum.near_gaussians import NearGaussians, near_gaussians_of
-from xtalgraph.nn.radial import GaussianBasis
+from xtalgraph.nn.gated_sum.kernel import NearGaussians
+from xtalgraph.nn.registry import ACTIVATIONS, load_form
 
 
 def can_be_compiled(atoms: Tensor) -> bool:
     """Say whether the compiled operator can take these: float32 on a CPU."""
     return atoms.dtype == torch.float32 and atoms.device.type == "cpu"
-
-
-def find_near_gaussians(graph: CrystalGraph, basis: GaussianBasis) -> NearGaussians:
-    """Expand the distances of a graph in the Gaussians near them."""
-    return near_gaussians_of(graph.to_arrays(), basis.start, basis.step, basis.n_gaussians)
 
 
 def compiled_gated_sum(
@@ -42,7 +36,7 @@ def compiled_gated_sum(
     training, or an Identity.
     """
     parts = from_centre.float(), from_neighbour.float(), bond_weight.float()
-    kind = KERNEL_ACTIVATIONS[activation]
+    kind = kernel.require_kind(load_form(ACTIVATIONS[activation].compiled))
     if isinstance(normalise, nn.BatchNorm1d) and (normalise.training or torch.is_grad_enabled()):
         scales = normalise.weight, normalise.bias
         sums = GatedSumOverBatch.apply(*parts, *scales, near, normalise, kind)
@@ -59,7 +53,9 @@ def scaling_of(normalise: nn.Module) -> tuple[Tensor | None, Tensor | None, floa
         mean, inverse = _running_statistics(normalise)
         scale = normalise.weight.double() * inverse
         return scale.float(), (normalise.bias - mean * scale).float(), None
-    return None, None, None
+    if isinstance(normalise, nn.Identity):
+        return None, None, None
+    raise BadConfig(f"the compiled gated sum has no form of {type(normalise).__name__}.")
 
 
 def scaling_arrays(
@@ -122,13 +118,15 @@ class GatedSumOverBatch(torch.autograd.Function):
         argument = np.empty((n_edges, width), np.float32)
         total, squares = kernel.sum_arguments(
             array_of(from_centre), array_of(from_neighbour), array_of(bond_weight),
-            near.first, near.values, near.starts, near.neighbour, argument,
+            near.first, near.basis_values, near.starts, near.neighbour, argument,
         )  # fmt: skip
         mean, inverse, is_of_batch = _statistics(normalise, total, squares, n_edges)
         scale = (array_of(gain) * inverse).astype(np.float32)
         shift = (array_of(offset) - mean * scale).astype(np.float32)
         sums = np.empty((n_atoms, width // 2), np.float32)
-        kernel.sum_gated_arguments(kind, argument, scale, shift, near.starts, near.share, sums)
+        kernel.sum_gated_arguments(
+            kind, argument, scale, shift, near.starts, near.edge_weight, sums
+        )
         context.saved = (argument, scale, shift, mean, inverse, is_of_batch, kind, near)
         context.n_gaussians = len(bond_weight)
         return torch.from_numpy(sums)
@@ -141,7 +139,7 @@ class GatedSumOverBatch(torch.autograd.Function):
         n_edges, width = argument.shape
         dz = np.empty_like(argument)
         total, product = kernel.differentiate_gate(
-            kind, argument, scale, shift, near.starts, near.share, array_of(gradients[0]), dz
+            kind, argument, scale, shift, near.starts, near.edge_weight, array_of(gradients[0]), dz
         )
         with np.errstate(invalid="ignore", over="ignore"):  # a nan is seen in the loss
             d_gain = (product - mean * total) * inverse  # Σ dz â, with â = (a - mean) inverse
@@ -153,7 +151,7 @@ class GatedSumOverBatch(torch.autograd.Function):
         derivatives = [np.zeros((n_rows, width), np.float32) for n_rows in rows]
         kernel.spread_derivative(
             argument, dz, scale, by_a.astype(np.float32), constant.astype(np.float32),
-            near.first, near.values, near.starts, near.neighbour, *derivatives,
+            near.first, near.basis_values, near.starts, near.neighbour, *derivatives,
         )  # fmt: skip
         derivatives += [d_gain.astype(np.float32), total.astype(np.float32)]
         return *map(torch.from_numpy, derivatives), None, None, None

@@ -1,11 +1,11 @@
 """The gated convolution on a CPU: compiled loops that touch each edge once forward, once back.
 
-In plain torch the gate, its normalisation and the sum are some fifteen passes over arrays of
+In plain torch the gate, its normalisation and the sum are about fifteen passes over arrays of
 n_edges × 2 widths, and memory is what they wait for. Here a row of two widths is all there is of an
 edge, and it stays in the nearest cache:
 
     forward   a = v_i W_1 + v_j W_2 + u W_3,  z = scale â + shift
-              s_i += share σ(z)_gate ⊙ g(z)_message
+              s_i += edge_weight σ(z)_gate ⊙ g(z)_message
     backward  a again, which costs less than to store and read it; dz from ds; da, added up into the
               derivatives of W_3 and of the atoms' parts
 
@@ -26,22 +26,80 @@ it compiled until the file of the loop changes, and looks at no other.
 # mypy: disable-error-code="no-untyped-def"
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int32, Int64
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
 from xtalgraph.compiling import compiled_for_sums, inlined
-from xtalgraph.nn.gated_sum.near_gaussians import N_NEAR, NearGaussians
+from xtalgraph.errors import BadConfig
+from xtalgraph.graphs import GraphArrays
 
 SOFTPLUS, SILU, RELU = 0, 1, 2
+N_NEAR = 8  # Gaussians that are used for a distance: the others are below exp(-16) = 1.1e-7
+RATIO_OF_RATIOS = np.exp(-2.0)
 BLOCK = 64  # edges whose column sums are added in float32 before they go to float64
 
 F = np.float32
+
+
+@dataclass(frozen=True, eq=False)
+class NearGaussians:
+    """The Gaussians near each distance, and the atoms of each edge.
+
+    A bond vector u is 41 Gaussians a step apart, each a step wide. Eight of them are above 1e-7 at
+    any distance, and only these are used: u W costs eight rows of W instead of 41. Another radial
+    basis of which eight functions in a row are not negligible is given in the same way.
+
+    Component `first[e] + k` of bond vector e is `basis_values[e, k]`, the others are below 1e-7.
+    `starts[i]:starts[i + 1]` are the edges of atom i.
+    """
+
+    first: Int32[np.ndarray, "n_edges"]
+    basis_values: Float32[np.ndarray, "n_edges width"]
+    starts: Int64[np.ndarray, "n_offsets"]
+    neighbour: Int64[np.ndarray, "n_edges"]
+    edge_weight: Float32[np.ndarray, "n_edges"]
+
+    @property
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """All five, in the order in which the loops take them."""
+        return self.first, self.basis_values, self.starts, self.neighbour, self.edge_weight
+
+
+def near_gaussians(
+    graph: GraphArrays, start: float, stop: float, n_gaussians: int
+) -> NearGaussians:
+    """Expand the distances of a graph in Gaussians, equally spaced from `start` to `stop`, in Å."""
+    step = (stop - start) / (n_gaussians - 1)
+    first = np.empty(graph.n_edges, np.int32)
+    basis_values = np.empty((graph.n_edges, N_NEAR), np.float32)
+    distance = graph.distance.astype(np.float64, copy=False)
+    expand_near(distance, start, step, n_gaussians, first, basis_values)
+    weight = graph.edge_weight.astype(np.float32)
+    return NearGaussians(first, basis_values, graph.edge_starts, graph.neighbour, weight)
+
+
+@compiled_for_sums
+def expand_near(distance, start, step, n_gaussians, first, basis_values):
+    """Find the `N_NEAR` Gaussians around each distance: the first one's number, all values."""
+    for edge in range(len(distance)):
+        place = (distance[edge] - start) / step
+        begin = min(max(int(np.floor(place)) - (N_NEAR // 2 - 1), 0), n_gaussians - N_NEAR)
+        first[edge] = begin
+        # from k to k + 1 exp(-(x - k)²) takes a factor exp(2 (x - k) - 1): two exp for the eight;
+        # for x of 30 or more, far beyond the last Gaussian, all are 0 in float32
+        x = min(place - begin, 30.0)
+        value, ratio = np.exp(-(x * x)), np.exp(2 * x - 1)
+        for k in range(N_NEAR):
+            basis_values[edge, k] = value
+            value *= ratio
+            ratio *= RATIO_OF_RATIOS
 
 
 class Scaling(NamedTuple):
@@ -59,13 +117,13 @@ def sum_gated(
     kind: int,
     from_centre: Float32[np.ndarray, "n_atoms double_width"],
     from_neighbour: Float32[np.ndarray, "n_atoms double_width"],
-    edge_weight: Float32[np.ndarray, "n_gaussians double_width"],
+    bond_weight: Float32[np.ndarray, "n_gaussians double_width"],
     near: NearGaussians,
     scaling: Scaling,
 ) -> Float32[np.ndarray, "n_atoms width"]:
-    """Give Σ share σ(z)_gate ⊙ g(z)_message over each atom's edges; all arrays are contiguous."""
+    """Give Σ edge_weight σ(z)_gate ⊙ g(z)_message over each atom's edges; arrays are contiguous."""
     sums = np.empty((len(from_centre), from_centre.shape[1] // 2), np.float32)
-    parts = _centred([from_centre, from_neighbour, edge_weight], scaling)
+    parts = _centred([from_centre, from_neighbour, bond_weight], scaling)
     gated_sum_loop(kind)(*parts, *near.arrays, *scaling, sums)
     return sums
 
@@ -75,7 +133,7 @@ def differentiate(
     kind: int,
     from_centre: Float32[np.ndarray, "n_atoms double_width"],
     from_neighbour: Float32[np.ndarray, "n_atoms double_width"],
-    edge_weight: Float32[np.ndarray, "n_gaussians double_width"],
+    bond_weight: Float32[np.ndarray, "n_gaussians double_width"],
     near: NearGaussians,
     scaling: Scaling,
 ) -> tuple[np.ndarray | None, ...]:
@@ -84,7 +142,7 @@ def differentiate(
     A scale is taken after a normalisation of rows only: else the edges are normalised over a batch,
     and that is differentiated by `differentiate_gate` and `spread_derivative`.
     """
-    parts = _centred([from_centre, from_neighbour, edge_weight], scaling)
+    parts = _centred([from_centre, from_neighbour, bond_weight], scaling)
     d_parts = [np.zeros_like(part) for part in parts]
     d_scaling = [None if array is None else np.zeros_like(array) for array in scaling[:2]]
     derivative_loop(kind)(*parts, *near.arrays, *scaling, d_sums, *d_parts, *d_scaling)
@@ -94,6 +152,16 @@ def differentiate(
 def _centred(parts: list[np.ndarray], scaling: Scaling) -> list[np.ndarray]:
     """Take off the mean of each row where rows are normalised; its own derivative is the same."""
     return parts if scaling.epsilon is None else [take_off_mean(part) for part in parts]
+
+
+def require_kind(kind: int) -> int:
+    """Give the number of an activation back; `BadConfig` where the loops have none of it."""
+    if kind not in (SOFTPLUS, SILU, RELU):
+        raise BadConfig(
+            f"the compiled loops have no activation {kind!r}: give its entry `compiled` as "
+            "SOFTPLUS, SILU or RELU of gated_sum/kernel.py, or not at all."
+        )
+    return kind
 
 
 @intrinsic
@@ -162,8 +230,8 @@ def gate_of(kind, gate, message):
 
 
 @inlined
-def fill_argument(row, own, other, edge_weight, begin, near):
-    """Fill `row` with own + other + Σ_k near_k (row begin + k of `edge_weight`).
+def fill_argument(row, own, other, bond_weight, begin, near):
+    """Fill `row` with own + other + Σ_k near_k (row begin + k of `bond_weight`).
 
     Gives the sum of the squares, which costs nothing where it is left.
     """
@@ -171,10 +239,10 @@ def fill_argument(row, own, other, edge_weight, begin, near):
     w0, w1, w2, w3, w4, w5, w6, w7 = (
         near[0], near[1], near[2], near[3], near[4], near[5], near[6], near[7],
     )  # fmt: skip
-    r0, r1 = edge_weight[begin], edge_weight[begin + 1]
-    r2, r3 = edge_weight[begin + 2], edge_weight[begin + 3]
-    r4, r5 = edge_weight[begin + 4], edge_weight[begin + 5]
-    r6, r7 = edge_weight[begin + 6], edge_weight[begin + 7]
+    r0, r1 = bond_weight[begin], bond_weight[begin + 1]
+    r2, r3 = bond_weight[begin + 2], bond_weight[begin + 3]
+    r4, r5 = bond_weight[begin + 4], bond_weight[begin + 5]
+    r6, r7 = bond_weight[begin + 6], bond_weight[begin + 7]
     for c in range(len(row)):
         bond = w0 * r0[c] + w1 * r1[c] + w2 * r2[c] + w3 * r3[c]
         bond += w4 * r4[c] + w5 * r5[c] + w6 * r6[c] + w7 * r7[c]
@@ -210,19 +278,20 @@ def add_to_both(d_row, d_own, d_other):
 def add_to_weight(d_row, d_weight, begin, near):
     """Add near_k times a row to row begin + k of `d_weight`."""
     for k in range(N_NEAR):
-        weight, target = near[k], d_weight[begin + k]
+        value, target = near[k], d_weight[begin + k]
         for c in range(len(d_row)):
-            target[c] += weight * d_row[c]
+            target[c] += value * d_row[c]
 
 
 @cache
 def gated_sum_loop(kind: int) -> Callable:
     """Give the compiled `sum_gated` of an activation: a choice in its loop would cost each edge."""
+    require_kind(kind)
 
     @compiled_for_sums
     def sum_gated_of_kind(
-        from_centre, from_neighbour, edge_weight, first, weights, starts, neighbour, share,
-        scale, shift, epsilon, sums,
+        from_centre, from_neighbour, bond_weight,
+        first, basis_values, starts, neighbour, edge_weight, scale, shift, epsilon, sums,
     ):  # fmt: skip
         width = sums.shape[1]
         row = np.empty(2 * width, F)
@@ -231,8 +300,9 @@ def gated_sum_loop(kind: int) -> Callable:
             for c in range(width):
                 mine[c] = F(0.0)
             for edge in range(starts[centre], starts[centre + 1]):
-                other, part = from_neighbour[neighbour[edge]], share[edge]
-                square = fill_argument(row, own, other, edge_weight, first[edge], weights[edge])
+                other, weight = from_neighbour[neighbour[edge]], edge_weight[edge]
+                near = basis_values[edge]
+                square = fill_argument(row, own, other, bond_weight, first[edge], near)
                 if epsilon is not None:
                     inverse = F(1.0) / np.sqrt(square / F(2 * width) + epsilon)
                 for c in range(width):
@@ -243,7 +313,7 @@ def gated_sum_loop(kind: int) -> Callable:
                         gate = gate * scale[c] + shift[c]
                         message = message * scale[width + c] + shift[width + c]
                     s, g, _ = gate_of(kind, gate, message)
-                    mine[c] += part * s * g
+                    mine[c] += weight * s * g
 
     return sum_gated_of_kind
 
@@ -251,19 +321,22 @@ def gated_sum_loop(kind: int) -> Callable:
 @cache
 def derivative_loop(kind: int) -> Callable:
     """Give the compiled `differentiate` of an activation."""
+    require_kind(kind)
 
     @compiled_for_sums
     def differentiate_of_kind(
-        from_centre, from_neighbour, edge_weight, first, weights, starts, neighbour, share,
-        scale, shift, epsilon, d_sums, d_centre, d_neighbour, d_weight, d_scale, d_shift,
+        from_centre, from_neighbour, bond_weight,
+        first, basis_values, starts, neighbour, edge_weight, scale, shift, epsilon,
+        d_sums, d_centre, d_neighbour, d_weight, d_scale, d_shift,
     ):  # fmt: skip
         width = d_sums.shape[1]
         row, d_row = np.empty(2 * width, F), np.empty(2 * width, F)
         for centre in range(len(starts) - 1):
             own, mine = from_centre[centre], d_sums[centre]
             for edge in range(starts[centre], starts[centre + 1]):
-                other, part, begin = from_neighbour[neighbour[edge]], share[edge], first[edge]
-                square = fill_argument(row, own, other, edge_weight, begin, weights[edge])
+                other, weight = from_neighbour[neighbour[edge]], edge_weight[edge]
+                begin = first[edge]
+                square = fill_argument(row, own, other, bond_weight, begin, basis_values[edge])
                 if epsilon is not None:
                     inverse = F(1.0) / np.sqrt(square / F(2 * width) + epsilon)
                 product = F(0.0)
@@ -274,7 +347,7 @@ def derivative_loop(kind: int) -> Callable:
                         gate = gate_unit * scale[c] + shift[c]
                         message = message_unit * scale[width + c] + shift[width + c]
                     s, g, derivative = gate_of(kind, gate, message)
-                    by_message = part * mine[c] * s
+                    by_message = weight * mine[c] * s
                     by_gate = by_message * (F(1.0) - s) * g
                     by_message = by_message * derivative
                     if epsilon is not None:
@@ -292,7 +365,7 @@ def derivative_loop(kind: int) -> Callable:
                     for c in range(2 * width):
                         d_row[c] = (d_row[c] - row[c] * product) * inverse
                 add_to_both(d_row, d_centre[centre], d_neighbour[neighbour[edge]])
-                add_to_weight(d_row, d_weight, begin, weights[edge])
+                add_to_weight(d_row, d_weight, begin, basis_values[edge])
 
     return differentiate_of_kind
 
@@ -306,7 +379,9 @@ def empty_block(block, total):
 
 
 @compiled_for_sums
-def sum_arguments(from_centre, from_neighbour, edge_weight, first, weights, starts, neighbour, a):
+def sum_arguments(
+    from_centre, from_neighbour, bond_weight, first, basis_values, starts, neighbour, a
+):
     """Fill `a`, the gate's argument of each edge; give its column sums and sums of squares."""
     width = a.shape[1]
     total, squares = np.zeros(width), np.zeros(width)
@@ -316,7 +391,7 @@ def sum_arguments(from_centre, from_neighbour, edge_weight, first, weights, star
         own = from_centre[centre]
         for edge in range(starts[centre], starts[centre + 1]):
             row, other = a[edge], from_neighbour[neighbour[edge]]
-            fill_argument(row, own, other, edge_weight, first[edge], weights[edge])
+            fill_argument(row, own, other, bond_weight, first[edge], basis_values[edge])
             for c in range(width):
                 block[c] += row[c]
                 block_squares[c] += row[c] * row[c]
@@ -331,24 +406,24 @@ def sum_arguments(from_centre, from_neighbour, edge_weight, first, weights, star
 
 
 @compiled_for_sums
-def sum_gated_arguments(kind, a, scale, shift, starts, share, sums):
-    """Fill `sums` with Σ share σ(gate) ⊙ g(message) over each atom's edges."""
+def sum_gated_arguments(kind, a, scale, shift, starts, edge_weight, sums):
+    """Fill `sums` with Σ edge_weight σ(gate) ⊙ g(message) over each atom's edges."""
     width = sums.shape[1]
     for centre in range(len(starts) - 1):
         mine = sums[centre]
         for c in range(width):
             mine[c] = F(0.0)
         for edge in range(starts[centre], starts[centre + 1]):
-            row, part = a[edge], share[edge]
+            row, weight = a[edge], edge_weight[edge]
             for c in range(width):
                 gate = row[c] * scale[c] + shift[c]
                 message = row[width + c] * scale[width + c] + shift[width + c]
                 s, g, _ = gate_of(kind, gate, message)
-                mine[c] += part * s * g
+                mine[c] += weight * s * g
 
 
 @compiled_for_sums
-def differentiate_gate(kind, a, scale, shift, starts, share, d_sums, dz):
+def differentiate_gate(kind, a, scale, shift, starts, edge_weight, d_sums, dz):
     """Fill `dz`, the derivative by the normalised argument; give Σ dz and Σ dz a by column."""
     width = d_sums.shape[1]
     total, product = np.zeros(2 * width), np.zeros(2 * width)
@@ -357,12 +432,12 @@ def differentiate_gate(kind, a, scale, shift, starts, share, d_sums, dz):
     for centre in range(len(starts) - 1):
         mine = d_sums[centre]
         for edge in range(starts[centre], starts[centre + 1]):
-            row, out, part = a[edge], dz[edge], share[edge]
+            row, out, weight = a[edge], dz[edge], edge_weight[edge]
             for c in range(width):
                 gate = row[c] * scale[c] + shift[c]
                 message = row[width + c] * scale[width + c] + shift[width + c]
                 s, g, derivative = gate_of(kind, gate, message)
-                x = part * mine[c] * s
+                x = weight * mine[c] * s
                 out[c] = x * (F(1.0) - s) * g
                 out[width + c] = x * derivative
             for c in range(2 * width):
@@ -380,8 +455,9 @@ def differentiate_gate(kind, a, scale, shift, starts, share, d_sums, dz):
 
 @compiled_for_sums
 def spread_derivative(
-    a, dz, by_z, by_a, constant, first, weights, starts, neighbour, d_centre, d_neighbour, d_weight
-):
+    a, dz, by_z, by_a, constant, first, basis_values, starts, neighbour,
+    d_centre, d_neighbour, d_weight,
+):  # fmt: skip
     """Add da = by_z dz + by_a a + constant into the derivatives of what `a` was made of.
 
     The three derivatives must be zero before; `dz` becomes da.
@@ -392,4 +468,4 @@ def spread_derivative(
             for c in range(len(row)):
                 d_row[c] = by_z[c] * d_row[c] + by_a[c] * row[c] + constant[c]
             add_to_both(d_row, d_centre[centre], d_neighbour[neighbour[edge]])
-            add_to_weight(d_row, d_weight, first[edge], weights[edge])
+            add_to_weight(d_row, d_weight, first[edge], basis_values[edge])

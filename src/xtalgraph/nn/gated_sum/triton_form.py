@@ -7,7 +7,7 @@ kernels on a CPU: slowly, to test them.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from importlib.util import find_spec
 from typing import Any, cast
@@ -18,13 +18,13 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from xtalgraph.graphs import CrystalGraph
-from xtalgraph.nn.gated_sum.kinds import KERNEL_ACTIVATIONS
-from xtalgraph.nn.gated_sum.near_gaussians import N_NEAR
-from xtalgraph.nn.radial import GaussianBasis
+from xtalgraph.nn.gated_sum.kernel import N_NEAR
+from xtalgraph.nn.registry import ACTIVATIONS, load_form
+from xtalgraph.nn.torch_parts import GaussianBasis
 
 OLDEST = (7, 0)  # compute capability that Triton compiles for
 BLOCK_EDGES = 16  # edges at a time: about those of an atom, and the fewest that `tl.dot` takes
-N_PROGRAMS = 256  # at most, that share sums over all edges: some for each part of an accelerator
+N_PROGRAMS = 256  # at most, that share sums over all edges: a few for each part of an accelerator
 TYPES = (torch.float32, torch.bfloat16, torch.float16)  # that its kernels take
 
 
@@ -40,29 +40,28 @@ class PlacedBonds:
     neighbour: Int32[Tensor, "n_edges"]
     first: Int32[Tensor, "n_edges"]
     place: Float32[Tensor, "n_edges"]
-    share: Float32[Tensor, "n_edges"]  # the weights of the edges
+    edge_weight: Float32[Tensor, "n_edges"]
     starts: Int64[Tensor, "n_offsets"]
-    sorted_by_neighbour: tuple[Tensor, Tensor] | None = None  # `by_neighbour`, if it is known
+    unchecked: GaussianBasis | None = None  # on the first batch: to compare with plain torch
 
     @cached_property
     def by_neighbour(self) -> tuple[Int64[Tensor, "n_edges"], Int64[Tensor, "n_offsets"]]:
         """The edges sorted by neighbour, and where those of each neighbour start."""
-        return self.sorted_by_neighbour or sort_by_neighbour(self)
+        neighbour, order = self.neighbour.sort(stable=True)
+        return order, _starts(neighbour, len(self.starts) - 1)
+
+    def checked(self) -> PlacedBonds:
+        """The same, with nothing to compare."""
+        return replace(self, unchecked=None)
 
 
-def sort_by_neighbour(bonds: PlacedBonds) -> tuple[Tensor, Tensor]:
-    """Give the edges sorted by neighbour, and where those of each neighbour start."""
-    neighbour, order = bonds.neighbour.sort(stable=True)
-    return order, _starts(neighbour, len(bonds.starts) - 1)
-
-
-def runs_triton(atoms: Tensor) -> bool:
-    """Say whether Triton can compute with these: on its kind of accelerator, or interpreted."""
-    return atoms.dtype in TYPES and runs_triton_on(atoms.device)
+def takes_type(atoms: Tensor) -> bool:
+    """Say whether the kernels take the floating-point type of atom vectors."""
+    return atoms.dtype in TYPES
 
 
 def runs_triton_on(device: torch.device) -> bool:
-    """Say whether it can compute on a device."""
+    """Say whether Triton can compute on a device: its kind of accelerator, or interpreted."""
     if not _has_triton():
         return False
     if device.type == "cuda":
@@ -75,7 +74,9 @@ def _has_triton() -> bool:
     return find_spec("triton") is not None
 
 
-def place_bonds(graph: CrystalGraph, basis: GaussianBasis) -> PlacedBonds:
+def place_bonds(
+    graph: CrystalGraph, basis: GaussianBasis, unchecked: GaussianBasis | None = None
+) -> PlacedBonds:
     """Find the Gaussians near the distances of a graph, on the graph's device."""
     place = (graph.distance.double() - basis.start) / basis.step
     first = (place.floor() - (N_NEAR // 2 - 1)).clamp(0, basis.n_gaussians - N_NEAR)
@@ -84,8 +85,9 @@ def place_bonds(graph: CrystalGraph, basis: GaussianBasis) -> PlacedBonds:
         neighbour=graph.neighbour.int(),
         first=first.int(),
         place=(place - first).float(),
-        share=graph.weight.float(),
+        edge_weight=graph.edge_weight.float(),
         starts=_starts(graph.centre, graph.n_atoms),
+        unchecked=unchecked,
     )
 
 
@@ -134,7 +136,7 @@ class TritonGatedSum(torch.autograd.Function):
     ) -> Tensor:
         """Compute the statistics of the normalisation where it has any, and the sums."""
         parts = from_centre.contiguous(), from_neighbour.contiguous(), bond_weight.contiguous()
-        launches = Launches(parts, bonds, KERNEL_ACTIVATIONS[activation])
+        launches = Launches(parts, bonds, load_form(ACTIVATIONS[activation].compiled))
         context.launches, context.statistics = launches, (0.0, 1.0, False)
         if isinstance(normalise, nn.BatchNorm1d):
             mean, inverse, _ = context.statistics = _statistics(normalise, launches)
@@ -258,7 +260,7 @@ class Launches:
         return pieces.sum(0)
 
     def _read_all(self) -> tuple[Tensor, ...]:
-        return *self.read, self.bonds.share, self.scale, self.shift
+        return *self.read, self.bonds.edge_weight, self.scale, self.shift
 
     def _form(self) -> dict[str, Any]:
         block = {"block_edges": BLOCK_EDGES, "block_width": _block(self.half)}

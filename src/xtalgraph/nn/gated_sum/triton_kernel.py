@@ -32,9 +32,9 @@ from typing import Any
 import triton
 import triton.language as tl
 
-from xtalgraph.nn.gated_sum import kernel, near_gaussians
+from xtalgraph.nn.gated_sum import kernel
 
-N_NEAR = tl.constexpr(near_gaussians.N_NEAR)
+N_NEAR = tl.constexpr(kernel.N_NEAR)
 SOFTPLUS, SILU = tl.constexpr(kernel.SOFTPLUS), tl.constexpr(kernel.SILU)
 
 
@@ -136,15 +136,15 @@ def scaled(unit_gate, unit_message, column, is_column, scale, shift, half):
 @on_device
 def gate_derivatives(
     edge, is_edge, column, is_column, unit_gate, unit_message,
-    centre, share, scale, shift, d_sums, half, kind: tl.constexpr,
+    centre, edge_weight, scale, shift, d_sums, half, kind: tl.constexpr,
 ):  # fmt: skip
     """Give dz_gate and dz_message; 0 where there is no edge or no column."""
     gate, message = scaled(unit_gate, unit_message, column, is_column, scale, shift, half)
     i = tl.load(centre + edge, mask=is_edge, other=0).to(tl.int64)
-    part = tl.load(share + edge, mask=is_edge, other=0.0)
+    weight = tl.load(edge_weight + edge, mask=is_edge, other=0.0)
     mask = is_edge[:, None] & is_column[None, :]
     ds = tl.load(d_sums + i[:, None] * half + column[None, :], mask=mask, other=0.0)
-    ds = ds.to(tl.float32) * part[:, None]
+    ds = ds.to(tl.float32) * weight[:, None]
     s = sigmoid_of(gate)
     by_gate = ds * activation_of(message, kind) * s * (1.0 - s)
     return by_gate, ds * s * derivative_of(message, kind)
@@ -153,7 +153,7 @@ def gate_derivatives(
 @on_device
 def argument_derivatives(
     edge, is_edge, column, is_column,
-    from_centre, from_neighbour, bond_weight, centre, neighbour, first, place, share,
+    from_centre, from_neighbour, bond_weight, centre, neighbour, first, place, edge_weight,
     scale, shift, by_a, constant, epsilon, d_sums, half,
     kind: tl.constexpr, by_row: tl.constexpr,
 ):  # fmt: skip
@@ -164,7 +164,7 @@ def argument_derivatives(
     )  # fmt: skip
     gate, message = gate_derivatives(
         edge, is_edge, column, is_column, unit_gate, unit_message,
-        centre, share, scale, shift, d_sums, half, kind,
+        centre, edge_weight, scale, shift, d_sums, half, kind,
     )  # fmt: skip
     gate *= tl.load(scale + column, mask=is_column, other=0.0)[None, :]
     message *= tl.load(scale + half + column, mask=is_column, other=0.0)[None, :]
@@ -209,7 +209,7 @@ def sum_arguments(
 
 @on_device
 def sum_gated(
-    from_centre, from_neighbour, bond_weight, centre, neighbour, first, place, share,
+    from_centre, from_neighbour, bond_weight, centre, neighbour, first, place, edge_weight,
     scale, shift, epsilon, starts, sums, half,
     kind: tl.constexpr, by_row: tl.constexpr,
     block_edges: tl.constexpr, block_width: tl.constexpr,
@@ -228,14 +228,14 @@ def sum_gated(
             centre, neighbour, first, place, epsilon, half, by_row,
         )  # fmt: skip
         gate, message = scaled(gate, message, column, is_column, scale, shift, half)
-        part = tl.load(share + edge, mask=is_edge, other=0.0)
-        mine += tl.sum(part[:, None] * sigmoid_of(gate) * activation_of(message, kind), 0)
+        weight = tl.load(edge_weight + edge, mask=is_edge, other=0.0)
+        mine += tl.sum(weight[:, None] * sigmoid_of(gate) * activation_of(message, kind), 0)
     tl.store(sums + atom * half + column, mine, mask=is_column)
 
 
 @on_device
 def sum_gate_derivatives(
-    from_centre, from_neighbour, bond_weight, centre, neighbour, first, place, share,
+    from_centre, from_neighbour, bond_weight, centre, neighbour, first, place, edge_weight,
     scale, shift, epsilon, d_sums, total, product, half, n_edges, n_each,
     kind: tl.constexpr, by_row: tl.constexpr,
     block_edges: tl.constexpr, block_width: tl.constexpr,
@@ -258,7 +258,7 @@ def sum_gate_derivatives(
         )  # fmt: skip
         gate, message = gate_derivatives(
             edge, is_edge, column, is_column, unit_gate, unit_message,
-            centre, share, scale, shift, d_sums, half, kind,
+            centre, edge_weight, scale, shift, d_sums, half, kind,
         )  # fmt: skip
         gates += tl.sum(gate, 0)
         messages += tl.sum(message, 0)
@@ -273,7 +273,7 @@ def sum_gate_derivatives(
 
 @on_device
 def spread_to_atoms(
-    from_centre, from_neighbour, bond_weight, centre, neighbour, first, place, share,
+    from_centre, from_neighbour, bond_weight, centre, neighbour, first, place, edge_weight,
     scale, shift, by_a, constant, epsilon, d_sums, starts, order, d_atoms, half,
     kind: tl.constexpr, by_row: tl.constexpr, in_order: tl.constexpr,
     block_edges: tl.constexpr, block_width: tl.constexpr,
@@ -295,7 +295,7 @@ def spread_to_atoms(
             edge = tl.load(order + edge, mask=is_edge, other=0)
         gate, message = argument_derivatives(
             edge, is_edge, column, is_column, from_centre, from_neighbour, bond_weight,
-            centre, neighbour, first, place, share,
+            centre, neighbour, first, place, edge_weight,
             scale, shift, by_a, constant, epsilon, d_sums, half, kind, by_row,
         )  # fmt: skip
         gates += tl.sum(gate, 0)
@@ -306,7 +306,7 @@ def spread_to_atoms(
 
 @on_device
 def spread_to_weight(
-    from_centre, from_neighbour, bond_weight, centre, neighbour, first, place, share,
+    from_centre, from_neighbour, bond_weight, centre, neighbour, first, place, edge_weight,
     scale, shift, by_a, constant, epsilon, d_sums, d_weight, half, n_gaussians, n_edges, n_each,
     kind: tl.constexpr, by_row: tl.constexpr,
     block_edges: tl.constexpr, block_width: tl.constexpr, block_gaussians: tl.constexpr,
@@ -324,7 +324,7 @@ def spread_to_weight(
         is_edge = edge < stop
         gate, message = argument_derivatives(
             edge, is_edge, column, is_column, from_centre, from_neighbour, bond_weight,
-            centre, neighbour, first, place, share,
+            centre, neighbour, first, place, edge_weight,
             scale, shift, by_a, constant, epsilon, d_sums, half, kind, by_row,
         )  # fmt: skip
         k = gaussian[:, None] - tl.load(first + edge, mask=is_edge, other=0)[None, :]

@@ -1,0 +1,123 @@
+"""The settings of the networks that come with the package."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xtalgraph.errors import BadConfig
+from xtalgraph.nn.registry import (
+    ACTIVATIONS,
+    BACKENDS,
+    CONVOLUTIONS,
+    NORMALISATIONS,
+    POOLINGS,
+    RADIAL_BASES,
+)
+from xtalgraph.settings import check_settings, explained, setting
+
+_ELEMENTS = '"paper" (92 components), "learned", or the path of an atom_init.json'
+_BACKEND = (
+    "how the gated sum is computed: auto is compiled loops on a CPU and plain torch on an "
+    "accelerator; torch is plain torch everywhere; triton is Triton's kernels on a CUDA device, "
+    "compared with plain torch on the first batch"
+)
+
+
+@explained
+@dataclass(frozen=True)
+class CgcnnConfig:
+    """Settings of a crystal graph convolutional network.
+
+    The defaults are the default recipe; `NETWORK_OF_2018` has the settings of the code of 2018.
+    """
+
+    convolution: str = setting(
+        "gated", "none, shared (the paper's eq. 4) or gated (eq. 5)", choices=CONVOLUTIONS
+    )
+    n_convolutions: int = setting(4, "as the networks shipped in 2018", at_least=1)
+    atom_width: int = setting(64, "components of an atom vector", at_least=1)
+    element_vectors: str = setting("paper", _ELEMENTS)
+    radial_basis: str = setting(
+        "gaussian", "functions in which a distance is expanded", choices=RADIAL_BASES
+    )
+    n_gaussians: int = setting(41, "functions of the radial basis: at 0, 0.2, …, 8 Å", at_least=2)
+    gaussian_start: float = setting(0.0, "centre of the first one", at_least=0, unit="Å")
+    gaussian_stop: float = setting(
+        8.0, "centre of the last one; as the graph's default cutoff", above=0, unit="Å"
+    )
+    distance_degeneracy: bool = setting(
+        False, "bond vectors also count equally long bonds of the atom; slower"
+    )
+    activation: str = setting(
+        "silu",
+        "g of the paper; as smooth as softplus, that of 2018, and learns better",
+        choices=ACTIVATIONS,
+    )
+    normalisation: str = setting(
+        "layer",
+        "of the gate's argument and of the sum; in 2018 it was batch",
+        choices=NORMALISATIONS,
+    )
+    activate_residual: bool = setting(
+        False, "g after v + Σ…, as in the code of 2018, though not in its paper"
+    )
+    pooling: str = setting(
+        "mean", "from atoms to the crystal; mean suits targets counted per atom", choices=POOLINGS
+    )
+    hidden_width: int = setting(128, "width after pooling", at_least=1)
+    n_hidden: int = setting(
+        1, "layers after pooling; 0 makes the output linear in the atom vectors", at_least=0
+    )
+    dropout: float = setting(
+        0.0,
+        "probability, after the first hidden layer; 2018: 0.5 to classify",
+        at_least=0,
+        below=1,
+    )
+    backend: str = setting("auto", _BACKEND, choices=BACKENDS, changes_results=False)
+
+    def __post_init__(self) -> None:
+        check_settings(self, "model")
+        if self.gaussian_start >= self.gaussian_stop:
+            raise BadConfig(
+                f"Gaussians from {self.gaussian_start} to {self.gaussian_stop} Å: "
+                "0 <= gaussian_start < gaussian_stop is needed."
+            )
+
+
+NETWORK_OF_2018 = CgcnnConfig(
+    n_convolutions=3, activation="softplus", normalisation="batch", activate_residual=True
+)
+"""The network of the code of 2018, with that code's default sizes."""
+
+SUFFIX_OF_2018 = ".pth.tar"
+"""How the names of that code's checkpoints end."""
+
+
+@explained
+@dataclass(frozen=True)
+class ResidualConfig:
+    """Settings of a residual network of gated sums; it is meant for graphs of the rule `smooth`."""
+
+    n_blocks: int = setting(4, "each takes up the neighbours once", at_least=1)
+    atom_width: int = setting(96, "components of an atom vector", at_least=1)
+    element_vectors: str = setting("paper", _ELEMENTS)
+    radial_basis: str = setting(
+        "gaussian", "functions in which a distance is expanded", choices=RADIAL_BASES
+    )
+    n_gaussians: int = setting(41, "functions of the radial basis: at 0, 0.2, …, 8 Å", at_least=8)
+    gaussian_stop: float = setting(
+        8.0, "centre of the last one; as the graph's default cutoff", above=0, unit="Å"
+    )
+    pooling: str = setting(
+        "mean", "from atoms to the crystal; mean suits targets counted per atom", choices=POOLINGS
+    )
+    hidden_width: int = setting(128, "width after pooling", at_least=1)
+    n_hidden: int = setting(
+        1, "layers after pooling; 0 makes the output linear in the atom vectors", at_least=0
+    )
+    dropout: float = setting(0.0, "probability, of each block's update", at_least=0, below=1)
+    backend: str = setting("auto", _BACKEND, choices=BACKENDS, changes_results=False)
+
+    def __post_init__(self) -> None:
+        check_settings(self, "model")

@@ -1,6 +1,0 @@
-from .config import (
-    ResidualConfig as ResidualConfig,
-)
-from .network import (
-    ResidualNetwork as ResidualNetwork,
-)
