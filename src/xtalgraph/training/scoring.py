@@ -13,6 +13,7 @@ from torch import Tensor
 from xtalgraph.graphs import GraphConfig, GraphLoader
 from xtalgraph.metrics import classification_metrics, mean_absolute_error, regression_metrics
 from xtalgraph.nn import Network
+from xtalgraph.nn.task import interpret_outputs
 from xtalgraph.training.losses import Loss
 from xtalgraph.training.problem import Problem
 
@@ -46,10 +47,7 @@ def restore(
     problem: Problem, outputs: Float[Tensor, "n_rows n_outputs"]
 ) -> Float64[np.ndarray, "n_rows n_outputs"]:
     """Give predicted targets in their units, or the probability of each class."""
-    outputs = outputs.double()
-    if problem.normaliser is None:
-        return outputs.softmax(dim=1).numpy()
-    return problem.normaliser.inverse_transform(outputs.numpy())
+    return interpret_outputs(outputs.numpy(), problem.normaliser)
 
 
 def score_validation(
