@@ -51,7 +51,7 @@ def test_crystals_without_any_label_are_left_out() -> None:
     assert one.rows("train").tolist() == [row for row in range(20) if row % 3]
     both = pose_problem(TINY, ["gap", "energy"], split=split)
     assert both.rows("train").tolist() == list(range(20))
-    assert both.learned[0].isnan().tolist() == [True, False]
+    assert both.standardized_labels[0].isnan().tolist() == [True, False]
     assert [target.name for target in both.task.targets] == ["gap", "energy"]
 
 

@@ -7,9 +7,6 @@ from .dataset import (
     join_datasets as join_datasets,
     order_classes as order_classes,
 )
-from .ionic.making import (
-    make_ionic_dataset as make_ionic_dataset,
-)
 from .packed import (
     pack_dataset as pack_dataset,
 )

@@ -50,9 +50,10 @@ def read_dataset(
     if source == EMBEDDED and not Path(source).exists():
         return read_sample_dataset()
     if source == REPLACED and not Path(source).exists():
-        from xtalgraph.data.ionic.making import make_ionic_dataset
-
-        return replace(make_ionic_dataset(), paths=(EMBEDDED,))
+        raise BadDataset(
+            f"{source!r}, the embedded set of version 0.1, was replaced by {EMBEDDED!r}: real "
+            "crystals with the columns formation_energy_per_atom, band_gap, is_metal and kind."
+        )
     path = Path(source).expanduser()
     if path.is_dir():
         return _read_folder(path, rejected)

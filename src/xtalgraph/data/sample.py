@@ -65,4 +65,4 @@ def read_sample_dataset() -> Dataset:
         )
     targets = {name: KNOWN_TARGETS[name] for name in ("formation_energy_per_atom", "band_gap")}
     source = "embedded sample of the Materials Project"
-    return Dataset(EMBEDDED, store, columns, targets, source, checksum(content))
+    return Dataset(EMBEDDED, store, columns, targets, source, checksum(content), paths=(EMBEDDED,))

@@ -54,7 +54,7 @@ class Problem:
         return {part: numbers[labelled[numbers]] for part, numbers in rows.items()}
 
     @cached_property
-    def learned(self) -> Tensor:
+    def standardized_labels(self) -> Tensor:
         """What the network's outputs are compared with: standardised values, or class numbers."""
         if self.normaliser is None:
             return torch.from_numpy(self.labels)
