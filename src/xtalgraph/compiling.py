@@ -1,9 +1,12 @@
-"""Compiled functions: the loops that are too slow in Python and too particular for numpy."""
+"""Compiled functions, for what is too slow in Python; how many threads products use."""
 
 import inspect
+import os
+import sys
 from collections.abc import Callable
 
 from numba import njit
+from threadpoolctl import threadpool_limits
 
 SUMS_MAY_BE_REORDERED = frozenset({"reassoc", "contract", "arcp", "nsz"})
 """What lets the compiler add several terms at a time; nan and inf keep their meaning."""
@@ -29,3 +32,12 @@ def compiled_for_sums(function: Callable) -> Callable:
 def inlined(function: Callable) -> Callable:
     """Compile a function into those that call it."""
     return njit(inline="always")(inspect.unwrap(function))
+
+
+def limit_threads(n_threads: int) -> None:
+    """Limit the threads of this process for products in numpy and torch, also if loaded later."""
+    threadpool_limits(n_threads)
+    os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(n_threads)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(n_threads)
