@@ -1,4 +1,4 @@
-"""Compiled functions, for what is too slow in Python; how many threads products use."""
+"""Compiled functions, for loops that are too slow in Python, and the threads of numpy and torch."""
 
 import inspect
 import os
@@ -35,7 +35,7 @@ def inlined(function: Callable) -> Callable:
 
 
 def limit_threads(n_threads: int) -> None:
-    """Limit the threads of this process for products in numpy and torch, also if loaded later."""
+    """Let this process use so many threads, in numpy and torch, also in a torch loaded later."""
     threadpool_limits(n_threads)
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(n_threads)
     torch = sys.modules.get("torch")
