@@ -18,6 +18,7 @@ from xtalgraph.files import plain, write_json
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+LONGEST_LINE = 96  # of a command, before it goes on in the next line
 
 
 def begin_or_resume(
@@ -110,20 +111,21 @@ def write_command(words: Sequence[object], options: Mapping[str, object]) -> str
     line, without dashes. One whose value is a list is given several times, True makes it a flag,
     and None or False leaves it out.
 
-    >>> print(write_command(["train", "my data.csv"], {"target": "gap", "set": ["train.epochs=9"]}))
-    xtalgraph train 'my data.csv' \\
-        --target gap \\
-        --set train.epochs=9
+    >>> print(write_command(["compare", "my data.csv"], {"vary": ["a=1,2", "b=3"], "json": True}))
+    xtalgraph compare 'my data.csv' --vary a=1,2 --vary b=3 --json
     """
     lines = [shlex.join(["xtalgraph", *map(str, words)])]
     for name, value in options.items():
         for one in value if isinstance(value, list | tuple) else [value]:
-            if one is True:
-                lines.append(f"--{name}")
-            elif one is not None and one is not False:
-                text = str(one)  # what begins with a dash would be taken for an option
-                pair = [f"--{name}={text}"] if text.startswith("-") else [f"--{name}", text]
-                lines.append(shlex.join(pair))
+            if one is None or one is False:
+                continue
+            text = str(one)  # what begins with a dash would be taken for an option
+            pair = [f"--{name}={text}"] if text.startswith("-") else [f"--{name}", text]
+            part = f"--{name}" if one is True else shlex.join(pair)
+            if len(lines[-1]) + len(part) < LONGEST_LINE:
+                lines[-1] += f" {part}"
+            else:
+                lines.append(part)
     return " \\\n    ".join(lines)
 
 

@@ -1,6 +1,6 @@
 """Trains on 40 MB of crystals with 24 MB left: `python -m tests.data.train_in_little_memory`.
 
-Mapped pages are the system's to drop and do not count. Lightning and the compiled loops are there
+Mapped pages are the system's to drop and do not count. Torch and the compiled loops are there
 before the limit is set, by a first run.
 """
 

@@ -29,8 +29,7 @@ from xtalgraph.prediction import load_model
 from xtalgraph.prediction.catalogue import describe_shipped, publish_model
 from xtalgraph.prediction.ensemble import count_bytes, read_ensemble
 from xtalgraph.structures.crystal import Crystal
-from xtalgraph.training import resume_run, start_from, train
-from xtalgraph.training.progress import Progress
+from xtalgraph.training import Progress, resume_run, start_from, train
 
 SHIPPED = [shipped.SHIPPED / name for name in shipped.shipped_names()]
 LARGEST = 15e6  # bytes in the wheel, all models together

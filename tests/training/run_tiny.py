@@ -2,7 +2,8 @@
 
 The arguments after the folder are settings. Two environment variables make it fail or tell:
 KILL_AT=n kills the process by SIGKILL in the middle of step n, KILL_AT=write in the middle of the
-second write of a checkpoint; ROWS=FOLDER writes what each process trained and validated on.
+second write of a checkpoint, only that of rank KILL_RANK where it is set; ROWS=FOLDER writes what
+each process trained and validated on.
 """
 
 import json
@@ -14,8 +15,9 @@ from pathlib import Path
 import torch
 
 from tests.training.tiny import make_tiny, small_config
-from xtalgraph.training import checkpoint, train
-from xtalgraph.training.module import TrainingModule
+from xtalgraph import files
+from xtalgraph.training import train
+from xtalgraph.training.loop import TrainingBatch, TrainingLoop
 
 
 def die() -> None:
@@ -25,46 +27,50 @@ def die() -> None:
 def kill_at(moment: str) -> None:
     """Let the process die at a moment."""
     if moment == "write":
-        replace, written = os.replace, []
+        publish, written = files.publish, []
 
-        def replace_or_die(source, target) -> None:
-            written.append(target)
-            if len(written) == 2:
+        def publish_or_die(temporary: Path, path: Path) -> None:
+            written.append(path.name)
+            if written.count("last.ckpt") == 2:
                 die()
-            replace(source, target)
+            publish(temporary, path)
 
-        checkpoint.os = type("os", (), {"replace": staticmethod(replace_or_die)})
+        files.publish = publish_or_die
         return
-    step = TrainingModule.training_step
+    step = TrainingLoop.train_step
 
-    def step_or_die(self, batch, batch_index):
-        loss = step(self, batch, batch_index)
-        if self.trainer.global_step == int(moment):
+    def step_or_die(self: TrainingLoop, batch: TrainingBatch) -> None:
+        if self.step == int(moment):
             die()
-        return loss
+        step(self, batch)
 
-    TrainingModule.training_step = step_or_die
+    TrainingLoop.train_step = step_or_die
 
 
 def note_rows(folder: Path) -> None:
     """Write the rows that this process saw, by epoch."""
     seen: dict[str, list[int]] = {}
+    step, gather = TrainingLoop.train_step, TrainingLoop._gather_outputs
 
-    def noting(name, method):
-        def noted(self, batch, batch_index):
-            key = f"{name} {self.current_epoch}"
-            seen.setdefault(key, []).extend(batch.rows.tolist())
-            (folder / f"rank{self.global_rank}.json").write_text(json.dumps(seen))
-            return method(self, batch, batch_index)
+    def note(loop: TrainingLoop, name: str, rows: list[int]) -> None:
+        seen.setdefault(f"{name} {loop.epoch}", []).extend(rows)
+        (folder / f"rank{loop.place.rank}.json").write_text(json.dumps(seen))
 
-        return noted
+    def noting_step(self: TrainingLoop, batch: TrainingBatch) -> None:
+        note(self, "train", batch.rows.tolist())
+        step(self, batch)
 
-    TrainingModule.training_step = noting("train", TrainingModule.training_step)
-    TrainingModule.validation_step = noting("validation", TrainingModule.validation_step)
+    def noting_gather(self: TrainingLoop, network: object) -> torch.Tensor:
+        for rows in self.validation_batches.batches():
+            note(self, "validation", rows.tolist())
+        return gather(self, network)
+
+    TrainingLoop.train_step, TrainingLoop._gather_outputs = noting_step, noting_gather
 
 
 def main(out: str, *assignments: str) -> None:
-    if os.environ.get("KILL_AT"):
+    rank = os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))
+    if os.environ.get("KILL_AT") and os.environ.get("KILL_RANK", rank) == rank:
         kill_at(os.environ["KILL_AT"])
     if os.environ.get("ROWS"):
         note_rows(Path(os.environ["ROWS"]))

@@ -12,8 +12,12 @@ from xtalgraph.data import Dataset
 from xtalgraph.graphs import GraphConfig
 from xtalgraph.nn import NETWORKS, Normaliser, SavedModel, Task, save_model
 from xtalgraph.training import apply_overrides, start_from, train
-from xtalgraph.training.element_shifts import count_fractions, differ_by_references, fit_references
-from xtalgraph.training.finetune import start_network
+from xtalgraph.training.finetune import (
+    adapt_network,
+    count_fractions,
+    differ_by_element_shifts,
+    fit_element_shifts,
+)
 from xtalgraph.training.problem import Problem, pose_problem
 from xtalgraph.training.scoring import predict_rows, restore
 from xtalgraph.units import Target
@@ -49,8 +53,8 @@ def test_other_references_are_found_before_anything_is_learned() -> None:
     """The law that makes it: labels that differ by a sum over elements, of unseen crystals too."""
     source = make_source()
     problem, values = pose(source)
-    assert differ_by_references(source, problem.task)
-    network = start_network(source, problem.task, problem.normaliser)
+    assert differ_by_element_shifts(source, problem.task)
+    network = adapt_network(source, problem.task, problem.normaliser)
     test = problem.rows("test")
 
     def error() -> float:
@@ -59,7 +63,7 @@ def test_other_references_are_found_before_anything_is_learned() -> None:
 
     before = error()
     assert before > 0.5
-    fit_references(network, problem, GRAPH)
+    fit_element_shifts(network, problem, GRAPH)
     assert error() < 0.01 * before
     unseen = network.get_parameter("composition.weight")[40, 0]
     seen = network.get_parameter("composition.weight")[list(ELEMENTS), 0]
@@ -79,7 +83,7 @@ def test_other_references_are_found_before_anything_is_learned() -> None:
 def test_nothing_is_fitted_where_that_is_not_the_difference(
     source: SavedModel, target: Target
 ) -> None:
-    assert not differ_by_references(source, Task("regression", (target,)))
+    assert not differ_by_element_shifts(source, Task("regression", (target,)))
 
 
 def test_a_run_begins_with_it(tmp_path: Path) -> None:

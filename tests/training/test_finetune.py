@@ -42,7 +42,7 @@ from xtalgraph.training import (
     start_from,
     train,
 )
-from xtalgraph.training.finetune import read_source, start_network
+from xtalgraph.training.finetune import adapt_network, read_source
 from xtalgraph.units import Target
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -139,7 +139,7 @@ def test_what_is_known_of_a_target_is_known_in_its_new_normaliser(kind: str) -> 
         {},
     )
     new = Normaliser((-2.0,), (0.3,))
-    started = start_network(model, Task("regression", targets[1:]), new).eval()
+    started = adapt_network(model, Task("regression", targets[1:]), new).eval()
     graph = build_graphs([ZOO["NaCl"], ZOO["SrTiO3"]])
     with torch.no_grad():
         expected = model.normaliser.inverse_transform(network(graph).numpy())[:, 1:]
@@ -158,7 +158,7 @@ KINDS = [
 def test_the_last_layer_is_new_where_the_outputs_are(
     source: TrainedRun, task: Task, new: set[str]
 ) -> None:
-    network = start_network(source.model, task, None)
+    network = adapt_network(source.model, task, None)
     before, after = weights(source.model), weights(network)
     assert set(before) == set(after)
     different = {
@@ -212,7 +212,7 @@ def test_a_run_is_not_resumed_from_other_weights(
     place.rename(tmp_path / "moved")
     with pytest.raises(BadCheckpoint, match="does not exist"):
         resume_run(tmp_path / "run", dataset=TINY)
-    other = start_network(source.model, source.model.task, None)
+    other = adapt_network(source.model, source.model.task, None)
     nn.init.zeros_(other.output[-1].bias)
     save_model(replace(source.model, weights=other), place)
     with pytest.raises(BadCheckpoint, match="other weights than when the run was begun"):
@@ -243,7 +243,7 @@ def test_what_cannot_be_started_from_is_refused(source: TrainedRun, tmp_path: Pa
         start_from(tmp_path / "nowhere")
     with pytest.raises(UnknownName, match="unknown path or shipped model 'formation-enrgy'"):
         start_from("formation-enrgy")
-    with pytest.raises(BadConfig, match="needs weights that are worth keeping"):
+    with pytest.raises(BadConfig, match="needs trained weights to keep"):
         small_config("train.freeze=convolutions")
     with pytest.raises(UnknownName, match="Did you mean 'convolutions'"):
         start_from(source.folder, freeze="convolution")

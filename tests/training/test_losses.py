@@ -7,7 +7,7 @@ import torch
 
 from xtalgraph.errors import UnknownName
 from xtalgraph.nn import Task
-from xtalgraph.training.losses import class_loss, find_loss
+from xtalgraph.training.scoring import class_loss, find_loss
 from xtalgraph.units import Target
 
 TASK = Task("regression", (Target("a"), Target("b")))

@@ -1,14 +1,13 @@
 """The learning rate goes where its schedule says."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 
 import pytest
 import torch
+from torch.optim.swa_utils import AveragedModel
 
 from xtalgraph.training import TrainConfig, preset
-from xtalgraph.training.optimisation import make_optimiser, make_schedule
+from xtalgraph.training.optimisation import average_weights, make_optimiser, make_schedule
 
 
 def rates(config: TrainConfig, steps_per_epoch: int) -> list[float]:
@@ -60,28 +59,45 @@ def test_the_optimisers_are_made_as_asked() -> None:
     assert adamw.defaults["weight_decay"] == 0.3
 
 
-@pytest.mark.parametrize("name", ["adamw", "sgd"])
-def test_the_optimisers_take_the_steps_of_torch_and_keep_its_state(name: str) -> None:
-    config = TrainConfig(optimiser=name, weight_decay=0.1, schedule="constant")
+class Small(torch.nn.Module):
+    """One weight, one running statistic and one count."""
 
-    def take_steps(make: Callable[[list[torch.nn.Parameter]], torch.optim.Optimizer]) -> tuple:
-        weights = torch.nn.Parameter(torch.linspace(-1, 1, 5))
-        optimiser = make([weights])
-        for step in range(4):
-            optimiser.zero_grad()
-            (weights**2 * (step + 1)).sum().backward()
-            optimiser.step()
-            assert torch.is_grad_enabled()
-        return weights.detach(), optimiser.state_dict()
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.tensor([1.0]))
+        self.register_buffer("statistic", torch.tensor([10.0]))
+        self.register_buffer("count", torch.tensor(0))
 
-    def make_of_torch(rate: float) -> Callable[[list[torch.nn.Parameter]], torch.optim.Optimizer]:
-        if name == "sgd":
-            return partial(torch.optim.SGD, lr=rate, momentum=0.9, weight_decay=0.1)
-        return partial(torch.optim.AdamW, lr=rate, weight_decay=0.1, fused=True)
 
-    ours, our_state = take_steps(partial(make_optimiser, config=config))
-    theirs, their_state = take_steps(make_of_torch(config.learning_rate))
-    assert torch.equal(ours, theirs)
-    assert str(our_state) == str(their_state)
-    others, _ = take_steps(make_of_torch(2 * config.learning_rate))
-    assert not torch.equal(ours, others)
+def move(average: AveragedModel, network: Small, weight: float) -> None:
+    with torch.no_grad():
+        network.weight.fill_(weight)
+        network.statistic.fill_(10 * weight)
+        network.count += 1
+    average.update_parameters(network)
+
+
+@pytest.mark.parametrize("decay", [0.999, 0.15])
+def test_the_average_follows_its_formula(decay: float) -> None:
+    network = Small()
+    average = average_weights(network, decay)
+    expected = 1.0
+    for n, weight in enumerate([2.0, -1.0, 4.0]):
+        move(average, network, weight)
+        kept = min(decay, (1 + n) / (10 + n))
+        expected = kept * expected + (1 - kept) * weight
+    assert average.module.weight.item() == pytest.approx(expected)
+    assert average.module.statistic.item() == pytest.approx(10 * expected)
+    assert average.module.count.item() == 3
+    assert network.weight.item() == 4.0
+
+
+def test_the_average_survives_a_checkpoint() -> None:
+    network = Small()
+    whole, resumed = average_weights(network, 0.9), average_weights(Small(), 0.9)
+    move(whole, network, 3.0)
+    resumed.load_state_dict(whole.state_dict())
+    for average in (whole, resumed):
+        move(average, network, 5.0)
+    assert torch.equal(resumed.module.weight, whole.module.weight)
+    assert resumed.module.weight.item() != 5.0

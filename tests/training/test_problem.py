@@ -51,7 +51,7 @@ def test_crystals_without_any_label_are_left_out() -> None:
     assert one.rows("train").tolist() == [row for row in range(20) if row % 3]
     both = pose_problem(TINY, ["gap", "energy"], split=split)
     assert both.rows("train").tolist() == list(range(20))
-    assert both.learned[0].isnan().tolist() == [True, False]
+    assert both.standardized_labels[0].isnan().tolist() == [True, False]
     assert [target.name for target in both.task.targets] == ["gap", "energy"]
 
 
@@ -152,7 +152,7 @@ def test_bad_crystals_are_found_before_training_and_named_together() -> None:
     good = pose_problem(TINY, "energy", split=split)
     refuse_bad_crystals(good, ALL, GraphConfig())
     one = pose_problem(with_crystals({35: LONELY}), "energy", split=split)
-    with pytest.raises(BadCrystal, match=r"'lonely': site 0: no neighbour within 8.0 Å. Raise"):
+    with pytest.raises(BadCrystal, match=r"'lonely', site 0: no neighbour within 8.0 Å. Raise"):
         refuse_bad_crystals(one, ALL, GraphConfig())
     refuse_bad_crystals(one, ALL, GraphConfig(isolated="ignore"))
     two = pose_problem(with_crystals({35: LONELY, 3: CLASH}), "energy", split=split)

@@ -10,13 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from lightning.pytorch import Trainer
 
 from tests.training.tiny import make_tiny, small_config
 from xtalgraph.data.splits import make_split
 from xtalgraph.errors import BadConfig
 from xtalgraph.graphs import build_graphs
-from xtalgraph.training import read_run, train
+from xtalgraph.training import devices, read_run, train
 from xtalgraph.training.problem import pose_problem
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,8 +58,9 @@ def test_only_the_first_process_reports_and_writes(two) -> None:
     ends = sorted(line for line in printed.splitlines() if line.startswith("rank"))
     assert [line.split(":")[0] for line in ends] == ["rank 0", "rank 1"]
     assert len({line.split(":")[1] for line in ends}) == 1
-    assert {path.name for path in (folder / "run").iterdir()} == {
+    assert {path.name for path in (folder / "run").iterdir()} - {".lock"} == {
         "config.toml",
+        "manifest.json",
         "splits.csv",
         "history.csv",
         "metrics.json",
@@ -111,6 +111,7 @@ def test_the_problem_is_the_same_as_for_one_process(two) -> None:
 
 
 def test_settings_for_more_processes_than_crystals_are_refused(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(Trainer, "world_size", property(lambda trainer: 10))
+    monkeypatch.setattr(devices.os, "cpu_count", lambda: 10)
     with pytest.raises(BadConfig, match="the validation part has 9 crystals for 10 processes"):
-        train(TINY, "energy", out=tmp_path / "a", config=small_config())
+        train(TINY, "energy", out=tmp_path / "a", config=small_config("train.devices=10"))
+    assert not (tmp_path / "a").exists()

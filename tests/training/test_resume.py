@@ -19,7 +19,7 @@ from xtalgraph.data import read_dataset
 from xtalgraph.errors import BadCheckpoint, BadConfig, BadDataset
 from xtalgraph.structures import write_crystal
 from xtalgraph.training import TrainedRun, read_run, read_run_dataset, resume_run, train
-from xtalgraph.training.module import TrainingModule
+from xtalgraph.training.loop import TrainingBatch, TrainingLoop
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = make_tiny(43)
@@ -78,24 +78,25 @@ def test_a_killed_run_ends_in_the_same_result(
     run_until_killed(tmp_path / "a", moment, *SETTINGS)
     assert not (tmp_path / "a" / "metrics.json").exists()
     checkpoint = torch.load(tmp_path / "a" / "last.ckpt", weights_only=True)
-    assert checkpoint["epoch"] == n_epochs - 1
+    assert checkpoint["epoch"] == len(checkpoint["history"]) == n_epochs
     run = resume_run(tmp_path / "a", dataset=TINY)
     assert_same(run, unbroken)
     assert not run.was_finished
-    assert not list((tmp_path / "a").glob("*.ckpt*"))
+    left = {path.name for path in (tmp_path / "a").iterdir()} - {".lock"}
+    assert left == {path.name for path in unbroken.folder.iterdir()} - {".lock"}
 
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, at_step: int, error: type[BaseException]) -> None:
     """Let training fail at a step, once."""
-    step = TrainingModule.training_step
+    step = TrainingLoop.train_step
 
-    def failing_step(self, batch, batch_index):
-        if self.trainer.global_step == at_step:
+    def failing_step(self: TrainingLoop, batch: TrainingBatch) -> None:
+        if self.step == at_step:
             monkeypatch.undo()
             raise error
-        return step(self, batch, batch_index)
+        step(self, batch)
 
-    monkeypatch.setattr(TrainingModule, "training_step", failing_step)
+    monkeypatch.setattr(TrainingLoop, "train_step", failing_step)
 
 
 def begin(folder: Path, monkeypatch, at_step: int, *assignments: str, error=KeyboardInterrupt):
@@ -134,7 +135,7 @@ def test_the_checkpoint_matters(unbroken: TrainedRun, tmp_path: Path, monkeypatc
     begin(tmp_path / "a", monkeypatch, 9)
     file = tmp_path / "a" / "last.ckpt"
     checkpoint = torch.load(file, weights_only=True)
-    checkpoint["callbacks"]["WeightAverage"]["n_steps"] += 1
+    checkpoint["average"]["n_averaged"] += 1
     torch.save(checkpoint, file)
     run = resume_run(tmp_path / "a", dataset=TINY)
     with pytest.raises(AssertionError):
@@ -165,7 +166,7 @@ def test_a_run_killed_after_its_last_epoch_is_finished(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(import_module("xtalgraph.training.run"), "finish_run", fail)
+        patch.setattr(import_module("xtalgraph.training.run"), "_finish_run", fail)
         with pytest.raises(KeyboardInterrupt):
             train(TINY, "energy", out=tmp_path / "b", config=config)
     assert_same(resume_run(tmp_path / "b", dataset=TINY), whole)
@@ -183,11 +184,11 @@ def test_a_changed_run_is_not_resumed(tmp_path: Path, monkeypatch) -> None:
     begin(tmp_path / "a", monkeypatch, 9)
     folder = tmp_path / "a"
     config = small_config(*SETTINGS, "train.epochs=9")
-    with pytest.raises(BadConfig, match=r"(?s)differs:\n  train.epochs: 5 then, 9 now\nUndo"):
+    with pytest.raises(BadConfig, match=r"(?s)the same:\n  train.epochs: 5 then, 9 now\nUndo"):
         train(TINY, ["energy", "gap"], out=folder, config=config, resume=True)
     with pytest.raises(BadConfig, match=r"data.targets: \['energy', 'gap'\] then, \['gap'\] now"):
         train(TINY, "gap", out=folder, resume=True)
-    with pytest.raises(BadConfig, match=r"data.checksum: '.*' then, 'other' now"):
+    with pytest.raises(BadConfig, match=r"data.checksum: '.*… then, 'other' now"):
         resume_run(folder, dataset=replace(TINY, checksum="other"))
     with pytest.raises(BadConfig, match=r"data.split_checksum: "):
         train(TINY, ["energy", "gap"], out=folder, split="0.5,0.3,0.2", resume=True)

@@ -28,6 +28,7 @@ COMMANDS = (  # a file is loaded when its command is called, or when the help li
 )
 _FUNCTIONS = {"publish": "ensemble:publish", "convert": "models:convert"}
 _FUNCTIONS |= {name: f"{name}:app" for name in ("screen", "data")}  # with commands of their own
+_FIRST = "xtalgraph demo\nxtalgraph predict formation-energy crystal.cif\nxtalgraph train --help"
 _ELSEWHERE = {  # options as other programs name them, by what to write here
     "--set train.learning_rate=0.001": "lr learning-rate",
     "--set train.batch_size=128": "batch-size bs",
@@ -86,7 +87,7 @@ def run(arguments: list[str]) -> int:
         errors.print(f"error: {error}", style="red", markup=False)
         return BAD_INPUT
     except KeyboardInterrupt:
-        errors.print("stopped", style="red")
+        errors.print("interrupted", style="red")
         return BAD_INPUT
     except BrokenPipeError:  # as in `xtalgraph predict … | head`: the reader has closed the pipe
         _forget_stdout()
@@ -106,16 +107,20 @@ def run(arguments: list[str]) -> int:
 def _call(arguments: list[str]) -> int | None:
     if not arguments or arguments[0].startswith("-"):
         app.resolved_commands()  # loads all commands, whose help lists what each does
+        app.help_epilogue = _show_examples(_FIRST)
     elif any(word in HELP for word in arguments):
         _, apps, _ = app.parse_commands([word for word in arguments if word not in HELP])
-        apps[-1].help_epilogue = _read_examples(getattr(apps[-1].default_command, "__doc__", ""))
+        apps[-1].help_epilogue = _read_examples(apps[-1].default_command)
     boxes = Console(stderr=True)
     return app(arguments, exit_on_error=False, print_error=True, error_console=boxes)
 
 
-def _read_examples(docstring: str | None) -> str:
+def _read_examples(command: object) -> str:
     """Give the section `Examples` of a command, for the end of its help."""
-    lines = inspect.cleandoc(docstring or "").partition("Examples\n--------\n")[2]
+    return _show_examples((inspect.getdoc(command) or "").partition("Examples\n--------\n")[2])
+
+
+def _show_examples(lines: str) -> str:
     return f"Examples:\n```\n{lines}\n```" if lines else ""
 
 

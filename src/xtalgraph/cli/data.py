@@ -154,9 +154,13 @@ def make(
         A folder, or a file that ends in .parquet.
     target: str
         Only this column.
+
+    Examples
+    --------
+    xtalgraph data make --out mp_sample.parquet
     """
     from xtalgraph.data import EMBEDDED, make_dataset_folder, read_sample_dataset, write_parquet
-    from xtalgraph.data.sources import TABLE_SUFFIXES
+    from xtalgraph.data.files import TABLE_SUFFIXES
     from xtalgraph.errors import UnknownName
 
     if name != EMBEDDED:

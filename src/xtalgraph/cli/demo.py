@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from shutil import rmtree
 
-from xtalgraph.cli.output import print_lines, say
+from xtalgraph.cli.options import Positive
+from xtalgraph.cli.output import print_lines, print_table, say
 from xtalgraph.cli.progress import training_bar
 from xtalgraph.errors import BadConfig
 
@@ -21,7 +22,7 @@ NEW_CRYSTALS = {
 }
 
 
-def demo(*, out: Path = FOLDER, epochs: int = 60) -> int:
+def demo(*, out: Path = FOLDER, epochs: Positive = 60) -> int:
     """Check the embedded data, train, compare with baselines, predict three new crystals.
 
     The data are 1,700 perovskites and other oxides of the Materials Project with formation
@@ -30,9 +31,13 @@ def demo(*, out: Path = FOLDER, epochs: int = 60) -> int:
     Parameters
     ----------
     out: Path
-        The run folder. An earlier demo in runs/demo is replaced, another folder must be new.
+        The run folder. An earlier demo in runs/demo is replaced; any other folder must be new.
     epochs: int
         Passes over the training part.
+
+    Examples
+    --------
+    xtalgraph demo
     """
     from xtalgraph.data import check_dataset, read_sample_dataset
     from xtalgraph.evaluation import evaluate, report_run
@@ -52,7 +57,7 @@ def demo(*, out: Path = FOLDER, epochs: int = 60) -> int:
         run = train(dataset, TARGET, config=config, out=out, on_progress=show)
     say("3. the error on the test part, beside baselines; composition_forest knows no structure")
     evaluation = evaluate(run.folder, dataset, baselines=("mean", "median", "composition_forest"))
-    print_lines(evaluation.table().to_string(index=False).split("\n"))
+    print_table(evaluation.table())
     say(f"report: {report_run(run.folder, dataset, evaluation=evaluation)}")
     say("4. three crystals that are not in the data")
     predict_new(out)
@@ -73,5 +78,5 @@ def predict_new(folder: Path) -> None:
         write_crystal(Crystal.from_symbols(lattice, sites, symbols, name), crystals / f"{name}.cif")
     result = load_model(folder).predict(read_crystals(crystals)).to_frame()
     result["DFT [eV/atom]"] = [NEW_CRYSTALS[id][-1] for id in result["id"]]
-    print_lines(result.to_string(index=False).split("\n"))
+    print_table(result)
     say(f"the same from a shell: xtalgraph predict {folder} {crystals}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from xtalgraph.cli.output import rejected_path, say
 from xtalgraph.errors import Rejected, summarise
-from xtalgraph.files import plain
+from xtalgraph.files import plain, publish, temporary_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +29,7 @@ class TableStream:
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self.format = ".csv" if path is None else path.suffix.lower()
-        self.part = None if path is None else path.with_name(path.name + ".part")
+        self.part = None if path is None else temporary_name(path)
         self.file: Any = sys.stdout if path is None else None
         self.n_rows = 0
 
@@ -76,7 +75,7 @@ class TableStream:
             self.file.write("\n]\n")
         self.file.close()
         if error is None:
-            os.replace(self.part, self.path)
+            publish(self.part, self.path)
         else:
             self.part.unlink(missing_ok=True)
 

@@ -105,8 +105,10 @@ def train(
     if resume is not None:
         others = {"target": target, "task": task, "split": split, "out": out, "from": start_from}
         return resume_training(resume, data, {**others, **asdict(settings), **chosen})
-    if data is None or target is None:
-        raise UsageError("name the data and --target, or a run folder to --resume.")
+    if data is None:
+        raise UsageError("name the data and a --target, or a run folder to --resume.")
+    if target is None:
+        raise UsageError(f"name a --target. `xtalgraph check {data}` shows the numeric columns.")
     config = settings.choose(assign(chosen), start_from)
     from xtalgraph.data import read_dataset
     from xtalgraph.training import train as train_network

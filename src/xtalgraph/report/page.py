@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,9 +18,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from xtalgraph.data.read import EMBEDDED
+from xtalgraph.data.files import EMBEDDED
 from xtalgraph.errors import BadConfig
 from xtalgraph.files import write_json, write_text
+from xtalgraph.manifest import write_command
 from xtalgraph.report.figures import save_figure
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 PACKAGES = ("xtalgraph", "torch", "numpy", "scikit-learn")
 CONFIG = "config.toml"
-LONGEST_LINE = 96  # of a command
+LONG_TEXT = 40  # characters of a cell; longer texts are on several lines
 NARROW, MEDIUM, WIDE = 440, 560, 860  # pixels of a picture on the page
 
 
@@ -73,11 +73,17 @@ class Table:
     first_stands_out: bool = False
 
     def _kinds(self) -> list[str]:
-        numeric = (pd.api.types.is_numeric_dtype(kind) for kind in self.frame.dtypes)
-        return ["number" if is_number else "text" for is_number in numeric]
+        return [
+            "number"
+            if pd.api.types.is_numeric_dtype(column)
+            else "long"
+            if column.astype(str).str.len().max() > LONG_TEXT
+            else "text"
+            for _, column in self.frame.items()
+        ]
 
     def columns(self) -> Iterator[tuple[str, str]]:
-        """Give the header of each column, and whether it is of a `number` or of a `text`."""
+        """Give the header of each column and its kind: `number`, `text`, or `long` text."""
         names = (str(name).replace("_", " ") for name in self.frame.columns)
         return zip(names, self._kinds(), strict=True)
 
@@ -176,23 +182,6 @@ def file_name(text: str) -> str:
     return re.sub(r"[^\w.-]+", "_", text).strip("_")
 
 
-def write_command(verb: str, source: str, options: Mapping[str, object]) -> str:
-    """Give a command line, quoted for a shell; an option with a list is given several times.
-
-    >>> print(write_command("compare", "my data.csv", {"vary": ["a=1,2", "b=3"], "out": "AGAIN"}))
-    xtalgraph compare 'my data.csv' --vary a=1,2 --vary b=3 --out AGAIN
-    """
-    lines = [f"xtalgraph {verb} {shlex.quote(source)}"]
-    for name, value in options.items():
-        for one in value if isinstance(value, list) else [value]:
-            part = f"--{name} {shlex.quote(str(one))}"
-            if len(lines[-1]) + len(part) < LONGEST_LINE:
-                lines[-1] += f" {part}"
-            else:
-                lines.append(part)
-    return " \\\n    ".join(lines)
-
-
 def describe_repeat(command: str, config: str = "", words: str = "") -> Section:
     """Give the section that says how to repeat the work, with the settings where there are any.
 
@@ -231,7 +220,7 @@ def describe_settings(
         write_text(folder / CONFIG, text)
         options = {**options, "config": folder / CONFIG}
     options = name_task(task) | {**options, "out": "AGAIN"}
-    return describe_repeat(write_command(verb, name_source(dataset), options), text, words)
+    return describe_repeat(write_command([verb, name_source(dataset)], options), text, words)
 
 
 def describe_split(problem: Problem, spec: str, *words: str) -> Section:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from xtalgraph.errors import BadConfig, UnknownName
 from xtalgraph.training import RunConfig
-from xtalgraph.training.config_toml import override, read_toml
+from xtalgraph.training.config import override, read_toml
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

@@ -41,7 +41,7 @@ from xtalgraph.files import checksum, lock_folder, write_json, write_text
 from xtalgraph.manifest import begin_or_resume, read_manifest
 from xtalgraph.nn import Task
 from xtalgraph.training import RunConfig, TrainedRun, read_run, train
-from xtalgraph.training.config_toml import config_tables
+from xtalgraph.training.config import config_tables
 from xtalgraph.training.run_folder import CONFIG, METRICS, PREDICTIONS
 
 if TYPE_CHECKING:

@@ -38,7 +38,7 @@ from xtalgraph.studies.trials import (
 )
 from xtalgraph.studies.tuning_page import write_tuning_page
 from xtalgraph.training import Progress, RunConfig, format_config, preset
-from xtalgraph.training.config_toml import config_tables
+from xtalgraph.training.config import config_tables
 from xtalgraph.training.problem import Problem, pose_problem
 from xtalgraph.training.run import GIVEN_SPLIT
 from xtalgraph.training.run_folder import HISTORY

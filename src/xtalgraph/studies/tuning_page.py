@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from xtalgraph.files import write_text
+from xtalgraph.manifest import write_command
 from xtalgraph.report import figures
 from xtalgraph.report.page import (
     WIDE,
@@ -18,11 +19,11 @@ from xtalgraph.report.page import (
     describe_settings,
     describe_split,
     describe_targets,
+    format_cell,
     list_failures,
     name_source,
     name_task,
     target_table,
-    write_command,
     write_report,
 )
 from xtalgraph.studies.results import BEST, Tuning
@@ -71,7 +72,11 @@ def _describe_result(result: Tuning, baselines: pd.DataFrame, searched: Problem)
     given = [get_value(result.config, name) for name in result.space]
     best = [get_value(result.best, name) for name in result.space]
     table = pd.DataFrame(
-        {"setting": list(result.space), "as_given": map(str, given), "best": map(str, best)}
+        {
+            "setting": list(result.space),
+            "as_given": map(format_cell, given),
+            "best": map(format_cell, best),
+        }
     )
     lines = (
         f"Best {words}: {result.best_score:.4g} {unit}".rstrip()
@@ -138,4 +143,4 @@ def describe_score(problem: Problem) -> tuple[str, str]:
 def _write_train_command(result: Tuning) -> str:
     problem = result.problem
     options = name_task(problem.task) | {"config": result.folder / BEST}
-    return write_command("train", name_source(problem.dataset), options)
+    return write_command(["train", name_source(problem.dataset)], options)

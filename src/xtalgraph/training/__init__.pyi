@@ -2,17 +2,15 @@ from .config import (
     PRESETS as PRESETS,
     RunConfig as RunConfig,
     TrainConfig as TrainConfig,
-    preset as preset,
-)
-from .config_toml import (
     apply_overrides as apply_overrides,
     format_config as format_config,
+    preset as preset,
     read_config as read_config,
 )
 from .finetune import (
     start_from as start_from,
 )
-from .progress import (
+from .fitting import (
     Progress as Progress,
 )
 from .run import (

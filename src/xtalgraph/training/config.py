@@ -1,26 +1,30 @@
-"""The settings of a training run, and the two presets."""
+"""The settings of a training run, the two presets, and settings as text: TOML and `--set`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import tomli_w
 
 from xtalgraph.errors import BadConfig, UnknownName
 from xtalgraph.graphs import GraphConfig
-from xtalgraph.nn import CgcnnConfig, NetworkConfig, network_name
+from xtalgraph.nn import NETWORKS, CgcnnConfig, NetworkConfig, network_name
 from xtalgraph.nn.configs import NETWORK_OF_2018
+from xtalgraph.nn.saved import RENAMED_SETTINGS
+from xtalgraph.settings import check_settings, explained, setting
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-LOSSES = ("l1", "mse", "huber")
-OPTIMISERS = ("adamw", "sgd")
-SCHEDULES = ("one_cycle", "step", "constant")
-PRECISIONS = ("32-true", "64-true", "16-mixed", "bf16-mixed")
-FREEZES = ("none", "convolutions")
 PRESETS = ("default", "paper")
+SECTIONS = ("graph", "model", "train")
+RECORD_SECTION = "data"  # where a run folder keeps what it was trained on; not a setting
+_DROPPED_SETTINGS = {"compile", "cuda_graphs"}  # of [train] in 0.1; they changed speed alone
 
 
+@explained
 @dataclass(frozen=True)
 class TrainConfig:
     """Settings of the optimisation and of the machine it runs on.
@@ -28,84 +32,105 @@ class TrainConfig:
     The defaults are the default recipe; `preset("paper")` has those of the 2018 code.
     """
 
-    loss: str = "l1"  # of regression: l1 | mse | huber; what is reported is the MAE, so learn it
-    optimiser: str = "adamw"  # adamw | sgd
-    learning_rate: float = 5e-3  # the highest of the schedule, a step
-    momentum: float = 0.9  # of sgd; adamw with one_cycle moves its first beta about this itself
-    weight_decay: float = 0.01  # a step, times the learning rate (adamw) or in the gradient (sgd)
-    schedule: str = "one_cycle"  # one_cycle | step | constant
-    warm_up: float = 0.3  # part of a one_cycle run before the highest learning rate, in (0, 1)
-    step_epochs: tuple[int, ...] = (100,)  # epochs after which `step` multiplies the rate
-    step_factor: float = 0.1  # by how much `step` multiplies the learning rate
-    epochs: int = 100  # passes over the training part
-    batch_size: int = 64  # crystals a step and a process; small batches generalise better here
-    gradient_clip: float = 0.0  # largest norm of the gradient; 0 = off
-    weight_averaging: float = 0.999  # decay a step of the moving average of the weights; 0 = off
-    start_from: str = ""  # a trained model whose weights the run begins with; "" = random ones
-    freeze: str = "none"  # what of them stays as it is: none | convolutions = all up to pooling
-    patience: int = 0  # epochs without a better validation before stopping early; 0 = off
-    seed: int = 0  # of the initial weights, the order of batches and dropout
-    split_seed: int = 0  # of the split, so that runs of several seeds share their test part
-    accelerator: str = "auto"  # auto | cpu | gpu | mps, as Lightning's Trainer takes it
-    devices: int | str = 1  # processes a node: a number, "auto" = all, or "0,2" = these
-    num_nodes: int = 1  # machines, under SLURM or torchrun
-    strategy: str = "auto"  # auto | ddp | …, as Lightning's Trainer takes it
-    precision: str = "32-true"  # 32-true | 64-true | 16-mixed | bf16-mixed
-    threads: int = 1  # of torch on the CPU, a process; a second is lost where anything else runs
-    tensorboard: bool = True  # also write TensorBoard logs to the run folder
+    loss: str = setting(
+        "l1",
+        "Loss of a regression, on standardized targets; the MAE is reported, so l1 is learned.",
+        choices=("l1", "mse", "huber"),
+    )
+    optimiser: str = setting("adamw", "Optimiser, torch's.", choices=("adamw", "sgd"))
+    learning_rate: float = setting(5e-3, "Highest learning rate of the schedule.", above=0)
+    momentum: float = setting(
+        0.9, "Momentum of sgd; one_cycle moves adamw's first beta itself.", at_least=0, below=1
+    )
+    weight_decay: float = setting(
+        0.01,
+        "Weight decay: times the learning rate (adamw), or added to the gradient (sgd).",
+        at_least=0,
+    )
+    schedule: str = setting(
+        "one_cycle", "Learning rate schedule.", choices=("one_cycle", "step", "constant")
+    )
+    warm_up: float = setting(
+        0.3, "Fraction of a one_cycle run before the highest learning rate.", above=0, below=1
+    )
+    step_epochs: tuple[int, ...] = setting(
+        (100,), "Epochs after which the schedule step multiplies the rate, in rising order."
+    )
+    step_factor: float = setting(
+        0.1, "Factor by which the schedule step multiplies the rate.", above=0, at_most=1
+    )
+    epochs: int = setting(100, "Passes over the training part.", at_least=1)
+    batch_size: int = setting(
+        64,
+        "Crystals per step and process; small batches generalize better here.",
+        at_least=2,
+    )
+    gradient_clip: float = setting(0.0, "Largest norm of the gradient; 0 = off.", at_least=0)
+    weight_averaging: float = setting(
+        0.999,
+        "Decay per step of the exponential moving average of the weights; 0 = off.",
+        at_least=0,
+        below=1,
+    )
+    start_from: str = setting(
+        "", "Fine-tuning: a trained model whose weights the run starts from; empty = random."
+    )
+    freeze: str = setting(
+        "none",
+        "Fine-tuning: what keeps the weights it starts from; convolutions = all up to pooling.",
+        choices=("none", "convolutions"),
+        kind="part to freeze",
+    )
+    patience: int = setting(
+        0, "Epochs without a better validation before stopping early; 0 = off.", at_least=0
+    )
+    seed: int = setting(0, "Seed of initial weights, batch order and dropout.", at_least=0)
+    split_seed: int = setting(
+        0, "Seed of the split; runs with several seeds share their test part.", at_least=0
+    )
+    accelerator: str = setting(
+        "auto",
+        "Where to train; auto = a CUDA or Apple GPU if there is one, else the CPU.",
+        choices=("auto", "cpu", "gpu", "mps"),
+    )
+    devices: int | str = setting(
+        1, 'Processes per machine: a number, "auto" = every GPU, or "0,2" = these GPUs.'
+    )
+    num_nodes: int = setting(
+        1, "Machines; more than one need torchrun or SLURM's srun.", at_least=1
+    )
+    strategy: str = setting(
+        "auto", "How several processes train; both are DDP.", choices=("auto", "ddp")
+    )
+    precision: str = setting(
+        "32-true",
+        "Floating point type: float32, float64, or automatic mixed precision.",
+        choices=("32-true", "64-true", "16-mixed", "bf16-mixed"),
+    )
+    threads: int = setting(
+        1, "Threads of torch on the CPU, per process; a second one gains little.", at_least=1
+    )
+    tensorboard: bool = setting(
+        False, "Also write TensorBoard logs to the run folder; needs the extra tensorboard."
+    )
 
     def __post_init__(self) -> None:
-        for kind, name, names in (
-            ("loss", self.loss, LOSSES),
-            ("optimiser", self.optimiser, OPTIMISERS),
-            ("schedule", self.schedule, SCHEDULES),
-            ("precision", self.precision, PRECISIONS),
-            ("part to freeze", self.freeze, FREEZES),
-        ):
-            if name not in names:
-                raise UnknownName(kind, name, names)
-        for name, value, legal, is_legal in self._ranges():
-            if not is_legal:
-                raise BadConfig(f"train.{name} = {value}; it must be {legal}.")
+        check_settings(self, "train")
+        if any(a >= b for a, b in zip((0, *self.step_epochs), self.step_epochs, strict=False)):
+            raise BadConfig(
+                f"train.step_epochs = {list(self.step_epochs)}; it must be rising numbers of "
+                "epochs, 1 or more."
+            )
         if self.freeze != "none" and not self.start_from:
             raise BadConfig(
-                f"train.freeze = {self.freeze!r} needs weights that are worth keeping: name a "
-                "trained model (--from, train.start_from)."
+                f"train.freeze = {self.freeze!r} needs trained weights to keep: name a model "
+                "(--from, train.start_from)."
             )
-
-    def _ranges(self) -> Sequence[tuple[str, object, str, bool]]:
-        return (
-            ("learning_rate", self.learning_rate, "above 0", self.learning_rate > 0),
-            ("momentum", self.momentum, "in [0, 1)", 0 <= self.momentum < 1),
-            ("weight_decay", self.weight_decay, "0 or more", self.weight_decay >= 0),
-            ("warm_up", self.warm_up, "in (0, 1)", 0 < self.warm_up < 1),
-            (
-                "step_epochs",
-                list(self.step_epochs),
-                "rising numbers of epochs, 1 or more",
-                all(a < b for a, b in zip((0, *self.step_epochs), self.step_epochs, strict=False)),
-            ),
-            ("step_factor", self.step_factor, "in (0, 1]", 0 < self.step_factor <= 1),
-            ("epochs", self.epochs, "1 or more", self.epochs >= 1),
-            ("batch_size", self.batch_size, "2 or more", self.batch_size >= 2),
-            ("gradient_clip", self.gradient_clip, "0 or more", self.gradient_clip >= 0),
-            (
-                "weight_averaging",
-                self.weight_averaging,
-                "in [0, 1)",
-                0 <= self.weight_averaging < 1,
-            ),
-            ("patience", self.patience, "0 or more", self.patience >= 0),
-            ("seed", self.seed, "0 or more", self.seed >= 0),
-            ("split_seed", self.split_seed, "0 or more", self.split_seed >= 0),
-            ("num_nodes", self.num_nodes, "1 or more", self.num_nodes >= 1),
-            ("threads", self.threads, "1 or more", self.threads >= 1),
-        )
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Everything that shapes a training run but the data: graph, model and optimisation."""
+    """Everything that shapes a training run except the data: graph, model and optimisation."""
 
     graph: GraphConfig = field(default_factory=GraphConfig)
     model: NetworkConfig = field(default_factory=CgcnnConfig)  # of one of NETWORKS
@@ -125,8 +150,8 @@ def preset(name: str) -> RunConfig:
 
     `paper` is exactly 12 nearest neighbours, 3 gated convolutions of width 64 with batch
     normalisation and softplus after the residual, one hidden layer of 128, and plain SGD on the
-    squared error for 30 epochs. Its step schedule begins after epoch 100, as in that code, which
-    is to say never by itself: it is there for who trains longer.
+    squared error for 30 epochs. Its step schedule begins after epoch 100, as in that code, so it
+    has an effect only in longer runs.
 
     >>> preset("paper").train.optimiser
     'sgd'
@@ -151,3 +176,136 @@ _PAPER_TRAINING = TrainConfig(
     batch_size=256,
     weight_averaging=0.0,
 )
+
+
+def read_config(path: Path | str, base: RunConfig | None = None) -> RunConfig:
+    """Give the settings of a TOML file; what it does not name is taken from `base`.
+
+    The file has the sections `[graph]`, `[model]` (with `kind`, a name of `NETWORKS`) and
+    `[train]`. A run folder's `config.toml` can be given as it is, also one of version 0.1.
+
+    Args:
+        path: The TOML file.
+        base: Settings for what the file leaves out; the preset `default` if None.
+
+    Raises:
+        BadConfig: Keys or sections that do not exist, with the nearest legal one, and values of
+            the wrong type.
+    """
+    tables = read_toml(path)
+    tables.pop(RECORD_SECTION, None)
+    if isinstance(tables.get("train"), dict):
+        tables["train"] = {
+            key: value for key, value in tables["train"].items() if key not in _DROPPED_SETTINGS
+        }
+    try:
+        return override(base or preset("default"), tables)
+    except (BadConfig, UnknownName) as error:
+        raise BadConfig(f"{path}: {error}") from error
+
+
+def read_toml(path: Path | str) -> dict[str, Any]:
+    """Give the tables of a TOML file; `BadConfig` says in which line it is broken."""
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadConfig(f"{path}: cannot be read ({error.strerror}).") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadConfig(f"{path}: not a TOML file: {error}.") from error
+
+
+def apply_overrides(config: RunConfig, assignments: Sequence[str]) -> RunConfig:
+    """Give the config with `section.key=value` assignments applied, as `--set` takes them.
+
+    A value is read as TOML; text that is no TOML value is taken as a string without quotes.
+
+    >>> apply_overrides(preset("default"), ["train.epochs=3", "graph.rule=nearest"]).graph.rule
+    'nearest'
+    """
+    tables: dict[str, dict[str, Any]] = {}
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        section, dot, key = name.strip().partition(".")
+        if not (equals and dot and key):
+            raise BadConfig(f"{assignment!r}: write section.key=value, as in train.epochs=50.")
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text.strip()
+        tables.setdefault(section, {})[key] = value
+    return override(config, tables)
+
+
+def override(config: RunConfig, tables: Mapping[str, Any]) -> RunConfig:
+    """Give the config with the values of `tables` (section, key) in place of its own."""
+    for section, table in tables.items():
+        if section not in SECTIONS:
+            raise UnknownName("section", section, SECTIONS)
+        if not isinstance(table, Mapping):
+            raise BadConfig(f"[{section}] must be a section of keys, got {table!r}.")
+    model, values = config.model, dict(tables.get("model", {}))
+    kind = values.pop("kind", config.model_kind)
+    if kind != config.model_kind:
+        model = NETWORKS[str(kind)].config_class()
+    return RunConfig(
+        graph=_replace(config.graph, "graph", tables.get("graph", {})),
+        model=_replace(model, "model", values),
+        train=_replace(config.train, "train", tables.get("train", {})),
+    )
+
+
+def format_config(config: RunConfig, record: Mapping[str, Any] | None = None) -> str:
+    """Give the TOML text of all settings, and of `record` as `[data]`, that `read_config` reads."""
+    return tomli_w.dumps(config_tables(config) | ({RECORD_SECTION: record} if record else {}))
+
+
+def config_tables(config: RunConfig) -> dict[str, dict[str, Any]]:
+    """Give all settings by section and key, as they stand in TOML, which writes None as "none"."""
+    tables: dict[str, dict[str, Any]] = {"graph": {}, "model": {"kind": config.model_kind}}
+    for section in SECTIONS:
+        part = getattr(config, section)
+        values = {item.name: getattr(part, item.name) for item in fields(part)}
+        tables[section] = tables.get(section, {}) | {
+            name: "none" if value is None else value for name, value in values.items()
+        }
+    return tables
+
+
+def _replace(config: Any, section: str, values: Mapping[str, Any]) -> Any:
+    values = {RENAMED_SETTINGS.get(key, key): value for key, value in values.items()}
+    hints = get_type_hints(type(config))
+    legal = [item.name for item in fields(config)]
+    for key in values:
+        if key not in legal:
+            raise UnknownName(f"key in [{section}]", key, legal)
+    converted = {
+        key: _convert(value, hints[key], f"{section}.{key}") for key, value in values.items()
+    }
+    return replace(config, **converted)
+
+
+def _convert(value: Any, annotation: Any, name: str) -> Any:
+    """Give the value as the field's type wants it, or refuse it; nothing is rounded or guessed."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in (Union, UnionType):
+        if NoneType in arguments and value == "none":
+            return None
+        plain = [argument for argument in arguments if argument is not NoneType]
+        exact = [argument for argument in plain if type(value) is argument]
+        return _convert(value, (exact or plain)[0], name)
+    if origin is tuple:
+        if isinstance(value, list):
+            return tuple(_convert(item, arguments[0], name) for item in value)
+        expected = f"a list such as [1, 2], each {_type_name(arguments[0])}"
+    else:
+        if annotation is float and type(value) is int:
+            return float(value)
+        if type(value) is annotation:
+            return value
+        expected = _type_name(annotation)
+    raise BadConfig(f"{name} = {value!r}: expected {expected}.")
+
+
+def _type_name(annotation: Any) -> str:
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+    return names.get(annotation, str(annotation))

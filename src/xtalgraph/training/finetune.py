@@ -8,22 +8,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from xtalgraph.data.splits import PARTS
 from xtalgraph.errors import BadCheckpoint, BadConfig
+from xtalgraph.graphs import GraphConfig
 from xtalgraph.nn import NETWORKS, Network, Normaliser, SavedModel, Task, network_name
-from xtalgraph.nn.registry import learns_elements
+from xtalgraph.nn.registry import learns_elements, pooling_of
 from xtalgraph.nn.resolve import name_network, read_network
 from xtalgraph.nn.saved_model import COMPOSITION, OUTPUT, select_outputs, select_targets
-from xtalgraph.training.config import RunConfig, preset
-from xtalgraph.training.config_toml import config_tables
-from xtalgraph.training.element_shifts import differ_by_references
-from xtalgraph.training.lightning import Callback, Trainer
-from xtalgraph.training.module import TrainingModule
-from xtalgraph.training.problem import Problem
+from xtalgraph.structures import CrystalStore
+from xtalgraph.training.config import RunConfig, config_tables, preset
+from xtalgraph.training.problem import Problem, refuse_bad_crystals
+from xtalgraph.training.scoring import predict_rows
 
+COMPOSITION_TERM = f"{COMPOSITION}weight"
+_STRENGTHS = np.logspace(-4, 1, 11)  # of the ridge; which one, leaving out each crystal tells
+_BATCH_SIZE = 256
 START_WEIGHTS = "start_weights"  # in `[data]` of config.toml: the checksum of the source's weights
 
 
@@ -46,13 +50,28 @@ def start_from(
     return RunConfig(source.graph_config, source.model_config, train)
 
 
-def read_source(config: RunConfig) -> SavedModel | None:
-    """Give the network that a run starts from, or None where it starts at random.
+def start_network(
+    problem: Problem, config: RunConfig, record: dict[str, Any], begun: Mapping[str, Any]
+) -> Network:
+    """Give the network that a run of fine-tuning begins with, once its data are known to fit.
+
+    The checksum of the source's weights is added to `record`; `begun` is that of a run resumed.
+    """
+    source = read_source(config)
+    record_source(record, source, config, begun)
+    refuse_unseen_elements(source, problem, config.train.freeze)
+    network = adapt_network(source, problem.task, problem.normaliser)
+    refuse_bad_crystals(problem, network.known_elements, config.graph)
+    if differ_by_element_shifts(source, problem.task):
+        fit_element_shifts(network, problem, config.graph)
+    return network
+
+
+def read_source(config: RunConfig) -> SavedModel:
+    """Give the network that a run starts from.
 
     Refused: settings of network or graph that are not the source's.
     """
-    if not config.train.start_from:
-        return None
     source = read_network(name_network(config.train.start_from))
     theirs = config_tables(RunConfig(source.graph_config, source.model_config, config.train))
     ours = config_tables(config)
@@ -86,7 +105,7 @@ def record_source(
     record[START_WEIGHTS] = checksum
 
 
-def start_network(source: SavedModel, task: Task, normaliser: Normaliser | None) -> Network:
+def adapt_network(source: SavedModel, task: Task, normaliser: Normaliser | None) -> Network:
     """Give a new network with the source's weights, for a task and its normaliser.
 
     What the source has learned of the task's targets is taken, of several the right ones, and
@@ -104,7 +123,7 @@ def start_network(source: SavedModel, task: Task, normaliser: Normaliser | None)
             _restate(state, source.network, source.normaliser, normaliser)
     else:
         state = select_outputs(source.network.state_dict(), outputs or [])
-        if normaliser and source.normaliser and differ_by_references(source, task):
+        if normaliser and source.normaliser and differ_by_element_shifts(source, task):
             _restate(state, source.network, source.normaliser, normaliser)
     if outputs is None:
         state = {name: value for name, value in state.items() if len(value.flatten())}
@@ -154,21 +173,57 @@ def refuse_unseen_elements(source: SavedModel, problem: Problem, freeze: str) ->
         )
 
 
-class Frozen(Callback):
-    """Holds all of a network fast but the layers after pooling.
+def differ_by_element_shifts(source: SavedModel, task: Task) -> bool:
+    """Tell whether a source's values are a start for other targets, which have the same units.
 
-    Its normalisation uses the running statistics of the source, and does not move them.
+    Its network must have a term that is linear in the composition, and pool by the mean: as one of
+    formation energies per atom, which become total energies by adding the elements' references.
     """
+    pooling = pooling_of(source.model_config)
+    theirs, units = source.task, [target.unit for target in task.targets]
+    return (
+        task.kind == theirs.kind == "regression"
+        and COMPOSITION_TERM in source.network.state_dict()
+        and pooling is not None
+        and pooling.is_mean
+        and not {target.name for target in theirs.targets} >= {t.name for t in task.targets}
+        and units == [target.unit for target in theirs.targets]
+        and all(units)
+    )
 
-    def __init__(self, network: Network) -> None:
-        for name, parameter in network.named_parameters():
-            parameter.requires_grad_(name.startswith(OUTPUT))
-        self.parts = [part for name, part in network.named_children() if f"{name}." != OUTPUT]
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: TrainingModule) -> None:
-        """Take the frozen parts out of training mode, into which each epoch puts all."""
-        for part in self.parts:
-            part.eval()
+def fit_element_shifts(network: Network, problem: Problem, graph: GraphConfig) -> None:
+    """Add what the training part's labels differ by, as one number an element, to the network.
+
+    Ridge regression of label - prediction on the fractions of the elements; an element that the
+    training part lacks gets the mean difference.
+    """
+    from sklearn.linear_model import RidgeCV
+
+    rows = problem.rows("train")
+    predicted = predict_rows(network, problem, graph, rows, _BATCH_SIZE).double().numpy()
+    difference = problem.standardized_labels[rows].double().numpy() - predicted
+    terms = network.get_parameter(COMPOSITION_TERM)
+    fractions = count_fractions(problem.dataset.crystals, rows, len(terms))
+    found = torch.zeros_like(terms)
+    for output, column in enumerate(difference.T):
+        known = ~np.isnan(column)
+        ridge = RidgeCV(_STRENGTHS).fit(fractions[known], column[known])
+        found[:, output] = torch.from_numpy(ridge.coef_ + ridge.intercept_)
+    with torch.no_grad():
+        terms.add_(found)
+    network.train()  # predicting has ended that
+
+
+def count_fractions(
+    crystals: CrystalStore, rows: Int64[np.ndarray, "n_rows"], n_elements: int
+) -> Float64[np.ndarray, "n_rows n_elements"]:
+    """Give the fraction of each atomic number in each crystal."""
+    fractions = np.zeros((len(rows), n_elements))
+    for place, row in enumerate(rows.tolist()):
+        numbers = crystals[row].atomic_numbers
+        fractions[place] = np.bincount(numbers, minlength=n_elements) / len(numbers)
+    return fractions
 
 
 def _checksum_weights(network: Network) -> str:

@@ -1,120 +1,155 @@
-"""Lightning's Trainer, made quiet and put to work."""
+"""The epochs of a run: progress, history, the checkpoint after each, and the best model so far."""
 
 from __future__ import annotations
 
-import logging
-import os
 import pickle
-import signal
-import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import torch
 
-from xtalgraph.errors import BadCheckpoint, BadConfig
-from xtalgraph.training.config import TrainConfig
-from xtalgraph.training.lightning import (
-    Callback,
-    CPUAccelerator,
-    MisconfigurationException,
-    SLURMEnvironment,
-    Trainer,
-)
-from xtalgraph.training.module import TrainingModule
+from xtalgraph.errors import BadCheckpoint
+from xtalgraph.files import open_atomically, write_text
+from xtalgraph.training.loop import TrainingLoop
+from xtalgraph.training.run_folder import CHECKPOINT, HISTORY, TENSORBOARD
 
-_LOGGERS = ("lightning.pytorch", "lightning.fabric")
-_PROCESSES_PER_CORE = 4  # on the CPU; a typing error must not start thousands of processes
+_FORMAT = "xtalgraph checkpoint 1"
+_SECONDS_BETWEEN = 0.5  # reading the loss from an accelerator waits for it, so not at every step
 
 
-def make_trainer(config: TrainConfig, folder: Path, callbacks: list[Callback]) -> Trainer:
-    """Make the Trainer that the config asks for, or say what cannot be had on this machine."""
-    # a job that SLURM starts again resumes from our checkpoint, which stands at an epoch's end;
-    # Lightning's own would be in the middle of one
-    slurm = [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
-    try:
-        trainer = Trainer(
-            accelerator=config.accelerator,
-            devices=config.devices,
-            num_nodes=config.num_nodes,
-            strategy=config.strategy,
-            precision=config.precision,
-            max_epochs=config.epochs,
-            gradient_clip_val=config.gradient_clip or None,
-            callbacks=callbacks,
-            plugins=slurm,
-            default_root_dir=folder,
-            use_distributed_sampler=False,  # the loader gives each process its share
-            num_sanity_val_steps=0,
-            inference_mode=False,  # so that the validated weights can be kept
-            logger=False,  # history.py writes the logs
-            enable_checkpointing=False,  # checkpoint.py does
-            enable_progress_bar=False,  # progress.py does
-            enable_model_summary=False,
-        )
-    except (TypeError, ValueError, RuntimeError, MisconfigurationException) as error:
-        settings = ", ".join(
-            f"{name} = {getattr(config, name)!r}"
-            for name in ("accelerator", "devices", "num_nodes", "strategy", "precision")
-        )
-        raise BadConfig(f"[train] {settings}: {error}") from error
-    most = _PROCESSES_PER_CORE * (os.cpu_count() or 1)
-    if isinstance(trainer.accelerator, CPUAccelerator) and trainer.num_devices > most:
-        raise BadConfig(
-            f"[train] devices = {config.devices!r}: {trainer.num_devices} processes, and this "
-            f"machine has {os.cpu_count()} cores. Give {most} or fewer."
-        )
-    return trainer
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is. Epochs count from 1; `step` counts batches of the whole run."""
+
+    epoch: int
+    n_epochs: int
+    step: int
+    n_steps: int
+    crystals_per_second: float  # all processes together, validation counted as time
+    seconds_remaining: float  # if no early stopping comes
+    train_loss: float  # mean of this epoch so far, of standardized targets
+    validation: Mapping[str, float] = field(default_factory=dict)  # last epoch, as in history.csv
+    is_epoch_end: bool = False
 
 
-def fit(trainer: Trainer, module: TrainingModule, checkpoint: Path | None) -> None:
-    """Train to the end, from the state of a checkpoint where one is given.
+def fit(
+    loop: TrainingLoop, folder: Path, on_progress: Callable[[Progress], None] | None = None
+) -> None:
+    """Train to the end. The first process writes and reports after each epoch.
 
-    Only tensors and plain values are read from a checkpoint, never a pickled object. Ctrl-C leaves
-    as `KeyboardInterrupt`, with the handler of the signal as it was; the run can then be resumed.
+    `history.csv` and the checkpoint are replaced whole, so that whenever the run is killed the
+    folder holds one whole epoch's end. An epoch after which `on_progress` raises is in it.
     """
-    if checkpoint is not None:
-        _refuse_broken(checkpoint)
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        trainer.fit(module, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
-    except SystemExit as error:
-        # Lightning turns Ctrl-C into an exit of the whole program, and ignores the signal after
-        if trainer.interrupted:
-            raise KeyboardInterrupt from error
-        raise
-    finally:
-        if in_main_thread and handler is not None:
-            signal.signal(signal.SIGINT, handler)
+    reporter = _Reporter(loop, on_progress if loop.place.is_first else None)
+    writer = _open_tensorboard(loop, folder)
+    while not loop.is_done:
+        begin = time.monotonic()
+        loop.train_epoch(reporter.after_step)
+        trained = time.monotonic()
+        validation = loop.validate()
+        row = {
+            "epoch": loop.epoch + 1,
+            "train_loss": loop.mean_train_loss(),
+            **validation,
+            "learning_rate": loop.rate,
+            "seconds": round(time.monotonic() - begin, 4),
+            "crystals_per_second": round(reporter.n_crystals / (trained - begin), 1),
+        }
+        loop.history.append(row)
+        loop.epoch += 1
+        if loop.place.is_first:
+            write_text(folder / HISTORY, pd.DataFrame(loop.history).to_csv(index=False))
+            with open_atomically(folder / CHECKPOINT, "wb") as file:
+                torch.save({"format": _FORMAT} | loop.state_dict(), file)
+            if writer is not None:
+                for name, value in row.items():
+                    writer.add_scalar(name, value, loop.epoch)
+                writer.flush()
+        reporter.after_epoch(validation)
+    if writer is not None:
+        writer.close()
 
 
-def _refuse_broken(checkpoint: Path) -> None:
+def read_checkpoint(folder: Path) -> dict[str, Any] | None:
+    """Give the state that a run is resumed from, or None where no epoch was finished.
+
+    Only tensors and plain values are read, never a pickled object.
+    """
+    file = folder / CHECKPOINT
+    if not file.exists():
+        return None
     try:
-        torch.load(checkpoint, map_location="meta", weights_only=True)
+        state = torch.load(file, map_location="cpu", weights_only=True)
     except (RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
         raise BadCheckpoint(
-            f"{checkpoint} cannot be read ({type(error).__name__}). Remove it: the run then begins "
+            f"{file} cannot be read ({type(error).__name__}). Remove it: the run then starts "
             "again with the same settings, and ends in the same result."
         ) from error
+    if not isinstance(state, dict) or state.get("format") != _FORMAT:
+        raise BadCheckpoint(
+            f"{file} was written by another version of xtalgraph (0.1 kept Lightning's "
+            "checkpoints) and cannot be resumed from. Finish the run with that version, or remove "
+            "the file: the run then starts again with the same settings."
+        )
+    return state
 
 
-@contextmanager
-def quiet_lightning() -> Iterator[None]:
-    """Keep Lightning's notes and advertisements off stderr; its warnings and errors still come.
+class _Reporter:
+    """Calls `on_progress` twice a second and at the end of each epoch."""
 
-    One warning is about Lightning's own use of torch, and is kept back with them.
-    """
-    loggers = [logging.getLogger(name) for name in _LOGGERS]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", r".*isinstance\(treespec, LeafSpec\)", FutureWarning)
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+    def __init__(self, loop: TrainingLoop, on_progress: Callable[[Progress], None] | None) -> None:
+        self.loop, self.on_progress = loop, on_progress
+        self.n_crystals = len(loop.problem.rows("train"))
+        self._begin = self._last = time.monotonic()
+        self._first_step = loop.step
+        self._validation: Mapping[str, float] = {}
+
+    def after_step(self) -> None:
+        """Report now and then; stop a run whose loss is no number."""
+        if time.monotonic() - self._last < _SECONDS_BETWEEN:
+            return
+        self._last = time.monotonic()
+        if self.loop.place.n_processes == 1:  # several must stop together: at the epoch's end
+            self.loop.refuse_not_finite(self.loop.loss_sum, "the loss")
+        self._report(self.loop.epoch + 1, is_epoch_end=False)
+
+    def after_epoch(self, validation: Mapping[str, float]) -> None:
+        """Report the epoch."""
+        self._validation = validation
+        self._report(self.loop.epoch, is_epoch_end=True)
+
+    def _report(self, epoch: int, is_epoch_end: bool) -> None:
+        if self.on_progress is None:
+            return
+        loop, steps_per_epoch = self.loop, len(self.loop.train_batches)
+        n_steps = loop.settings.epochs * steps_per_epoch
+        seconds = time.monotonic() - self._begin
+        steps_per_second = max(loop.step - self._first_step, 1e-9) / max(seconds, 1e-9)
+        total, count = loop.loss_sum.tolist()
+        self.on_progress(
+            Progress(
+                epoch=epoch,
+                n_epochs=loop.settings.epochs,
+                step=loop.step,
+                n_steps=n_steps,
+                crystals_per_second=steps_per_second * self.n_crystals / steps_per_epoch,
+                seconds_remaining=(n_steps - loop.step) / steps_per_second,
+                train_loss=total / max(count, 1),
+                validation=self._validation,
+                is_epoch_end=is_epoch_end,
+            )
+        )
+
+
+def _open_tensorboard(loop: TrainingLoop, folder: Path) -> Any:
+    """Give the writer of TensorBoard's logs, if they are asked for."""
+    if not (loop.settings.tensorboard and loop.place.is_first):
+        return None
+    from torch.utils.tensorboard import SummaryWriter
+
+    # epochs after the one that was resumed from are hidden: they are trained again
+    return SummaryWriter(str(folder / TENSORBOARD), purge_step=loop.epoch + 1)

@@ -1,63 +1,34 @@
-"""Optimisers, and the learning rate as a function of the step."""
+"""Optimisers, the learning rate as a function of the step, and the average of the weights.
+
+They are torch's. Its optimisers import its compiler when they are made, which takes a second.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
-import torch
-from torch import optim
-from torch.nn import Parameter
-from torch.optim import Optimizer
+from torch import Tensor, nn
+from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from xtalgraph.training.config import TrainConfig
 
-
-def _bare(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a method of torch's as it was before torch wrapped it, or as it is."""
-    return getattr(method, "__wrapped__", method)
+Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
-# torch wraps these methods so that its compiler leaves them alone, and imports the compiler at
-# their first call, which takes over a second and is for nothing where nothing is compiled. The
-# wrap of `step` also sets the recording of gradients, which is why it is given back here.
-class SGD(optim.SGD):
-    """torch's, not for networks that are compiled."""
-
-    add_param_group = _bare(Optimizer.add_param_group)
-    zero_grad = _bare(Optimizer.zero_grad)
-    state_dict = _bare(Optimizer.state_dict)
-    step = torch.no_grad()(_bare(optim.SGD.step))
-
-
-class AdamW(optim.AdamW):
-    """torch's, not for networks that are compiled."""
-
-    add_param_group = _bare(Optimizer.add_param_group)
-    zero_grad = _bare(Optimizer.zero_grad)
-    state_dict = _bare(Optimizer.state_dict)
-    step = torch.no_grad()(_bare(optim.AdamW.step))
-
-
-def make_optimiser(parameters: Iterable[Parameter], config: TrainConfig) -> Optimizer:
+def make_optimiser(parameters: Iterable[nn.Parameter], config: TrainConfig) -> Optimizer:
     """Make the optimiser of what is not frozen, at the highest learning rate of the config."""
     parameters = [parameter for parameter in parameters if parameter.requires_grad]
+    rate, decay = config.learning_rate, config.weight_decay
     if config.optimiser == "sgd":
-        return SGD(
-            parameters,
-            lr=config.learning_rate,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-        )
+        return SGD(parameters, lr=rate, momentum=config.momentum, weight_decay=decay)
     # one kernel for all weights; with 16-mixed it excludes clipping, and not all devices have it
     is_fused = config.precision != "16-mixed" and all(
         parameter.device.type in ("cpu", "cuda") for parameter in parameters
     )
-    return AdamW(
-        parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=is_fused
-    )
+    return AdamW(parameters, lr=rate, weight_decay=decay, fused=is_fused)
 
 
 def make_schedule(
@@ -82,3 +53,25 @@ def make_schedule(
             optimiser, lambda step: config.step_factor ** bisect_right(last_steps, step)
         )
     return None
+
+
+def average_weights(network: nn.Module, decay: float) -> AveragedModel:
+    """Give an exponential moving average of a network, to be moved by `update_parameters`.
+
+    The decay of step n (from 0) is min(`decay`, (1 + n) / (10 + n)), so that the average of a short
+    run forgets its random start. Running statistics are averaged like weights, because those of
+    one step do not belong to averaged weights; counts are copied.
+    """
+
+    def move(averages: Tensors, currents: Tensors, n_averaged: Tensor | int) -> None:
+        if not averages[0].is_floating_point():
+            for average, current in zip(averages, currents, strict=True):
+                average.copy_(current)
+            return
+        n = int(averaged.n_averaged) - 1  # which lies on the CPU: nothing to wait for
+        get_ema_multi_avg_fn(min(decay, (1 + n) / (10 + n)))(averages, currents, n_averaged)
+
+    averaged = AveragedModel(network, multi_avg_fn=move, use_buffers=True)
+    averaged.n_averaged.fill_(1)  # the first step moves what is there, it does not copy
+    averaged.module.eval()
+    return averaged

@@ -1,37 +1,31 @@
-"""Training from a data set to a run folder, and resuming a run that was killed."""
+"""Training from a data set to a run folder, and resuming a run that was interrupted."""
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
+import platform
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from xtalgraph.data import Dataset
-from xtalgraph.data.splits import DEFAULT_SPLIT, Split, read_split
-from xtalgraph.nn import NETWORKS, SavedModel
-from xtalgraph.training.averaging import WeightAverage
-from xtalgraph.training.checkpoint import BestAndLast
+from xtalgraph.data.splits import DEFAULT_SPLIT, PARTS, Split, read_split
+from xtalgraph.errors import BadConfig, MissingExtra
+from xtalgraph.files import format_json, lock_folder, write_json, write_text
+from xtalgraph.nn import NETWORKS, Network, SavedModel, save_model
 from xtalgraph.training.config import RunConfig, preset
-from xtalgraph.training.element_shifts import differ_by_references, fit_references
-from xtalgraph.training.finetune import (
-    Frozen,
-    read_source,
-    record_source,
-    refuse_unseen_elements,
-    start_network,
-)
-from xtalgraph.training.finishing import finish_run
-from xtalgraph.training.fitting import fit, make_trainer, quiet_lightning
-from xtalgraph.training.history import History
-from xtalgraph.training.lightning import Callback
-from xtalgraph.training.module import TrainingModule
+from xtalgraph.training.devices import Place, find_place, joined, tell_all
+from xtalgraph.training.fitting import Progress, fit, read_checkpoint
+from xtalgraph.training.loop import TrainingLoop
 from xtalgraph.training.problem import Problem, pose_problem, refuse_bad_crystals
-from xtalgraph.training.progress import Progress, ProgressReporter
 from xtalgraph.training.run_folder import (
     CHECKPOINT,
+    METRICS,
+    PREDICTIONS,
     SPLITS,
     TrainedRun,
     begin_run,
@@ -41,7 +35,9 @@ from xtalgraph.training.run_folder import (
     read_run,
     read_run_dataset,
     refuse_changes,
+    remove_leftovers,
 )
+from xtalgraph.training.scoring import predict_rows, score_part, tabulate_predictions
 
 GIVEN_SPLIT = "given"  # how a `Split` object is recorded; its rows are in splits.csv
 
@@ -59,17 +55,34 @@ def train(
 ) -> TrainedRun:
     """Learn targets of a data set, and leave a run folder with the model of the best epoch.
 
-    `split` is a `Split` or a text as `make_split` takes it, 60/20/20 if left out. The folder `out`
-    must not hold a run, unless `resume` is true: then the run that lies there is continued from the
-    end of its last whole epoch, to the same result as if it had not been broken off. Settings that
-    are left out while resuming are those that the run was begun with; others than those are
-    refused. Where nothing is left to do, the finished run is given, with `was_finished`. Settings
-    that `start_from` gives let the run begin with the weights of a trained network; the normaliser
-    is always that of the targets learned here.
-
     Data that cannot be learned are refused before anything is written. No generator of random
-    numbers of the caller is moved. `on_progress` is called on the first process only; an exception
-    that it raises breaks the run off, and at an epoch's end nothing is lost by it.
+    numbers of the caller is moved. The normaliser is always that of the targets learned here, also
+    where `start_from` lets the run start with the weights of a trained network. With
+    `train.devices` above 1, or under torchrun or SLURM's srun, several processes train together:
+    each runs the whole program, and only `rank` 0 writes and should report.
+
+    Args:
+        dataset: Crystals and columns.
+        targets: Names of columns, in a list or comma-separated.
+        out: The run folder. It must not hold a run unless `resume` is true.
+        task: `regression` or `classification`.
+        config: The settings; the preset `default` if None, or those of the run to be resumed.
+        split: A `Split` or a text as `make_split` takes it; 60/20/20 if None.
+        resume: Continue the run in `out` from the end of its last whole epoch, to the same result
+            to the last bit as if it had not been interrupted. Other settings or data than it was
+            begun with are refused. A finished run is given as it is, with `was_finished`.
+        on_progress: Called by the first process, twice a second and after each epoch; an exception
+            that it raises ends the run, and after an epoch nothing is lost by it.
+
+    Returns:
+        The finished run: folder, model, history and metrics.
+
+    Raises:
+        BadDataset, BadCrystal: Data that cannot be learned.
+        BadConfig: Settings that cannot be had on this machine, a folder that holds another run, or
+            a loss that is not finite.
+        FolderInUse: Another process trains in `out`.
+        LostWorkers: One of several processes died.
     """
     folder = Path(out)
     begun: dict[str, Any] = {}
@@ -85,16 +98,11 @@ def train(
         refuse_changes(folder, config, record)
         if is_finished(folder):
             return read_run(folder)
-    with (
-        quiet_lightning(),
-        _own_randomness(config.train.seed),
-        _own_threads(config.train.threads),
-    ):
-        source = read_source(config)
-        if source is not None:
-            record_source(record, source, config, begun)
-            refuse_unseen_elements(source, problem, config.train.freeze)
-        return _run(problem, config, record, source, folder, resume, on_progress)
+    if config.train.tensorboard and importlib.util.find_spec("tensorboard") is None:
+        raise MissingExtra("train.tensorboard", "tensorboard")
+    with _own_randomness(config.train.seed), _own_threads(config.train.threads):
+        network = _start_network(problem, config, record, begun)
+        return _run(network, problem, config, record, folder, resume, on_progress)
 
 
 def resume_run(
@@ -105,7 +113,11 @@ def resume_run(
 ) -> TrainedRun:
     """Continue the run of a folder with the data and the settings that it was begun with.
 
-    The data set is read again from its source unless it is given; its checksum must be the same.
+    Args:
+        folder: The run folder.
+        dataset: The data of then; read again from their source if None. Others are refused by
+            their checksum.
+        on_progress: As `train` takes it.
     """
     _, record = read_record(Path(folder))
     dataset = read_run_dataset(folder) if dataset is None else dataset
@@ -119,44 +131,126 @@ def resume_run(
     )
 
 
+def _start_network(
+    problem: Problem, config: RunConfig, record: dict[str, Any], begun: dict[str, Any]
+) -> Network:
+    """Give the network that the training begins with, random or trained, after a look at the data.
+
+    What it starts from is added to the record; `begun` is that of a run to be resumed.
+    """
+    if config.train.start_from:
+        from xtalgraph.training.finetune import start_network
+
+        network = start_network(problem, config, record, begun)
+    else:
+        network = NETWORKS[config.model_kind].build(config.model, problem.task.n_outputs)
+        refuse_bad_crystals(problem, network.known_elements, config.graph)
+    return network
+
+
 def _run(
+    network: Network,
     problem: Problem,
     config: RunConfig,
     record: dict[str, Any],
-    source: SavedModel | None,
     folder: Path,
     resume: bool,
     on_progress: Callable[[Progress], None] | None,
 ) -> TrainedRun:
-    if source is not None:
-        network = start_network(source, problem.task, problem.normaliser)
-    else:
-        network = NETWORKS[config.model_kind].build(config.model, problem.task.n_outputs)
-    refuse_bad_crystals(problem, network.known_elements, config.graph)
-    if source is not None and differ_by_references(source, problem.task):
-        fit_references(network, problem, config.graph)
-    history = History(folder, config.train.tensorboard)
-    best = BestAndLast(folder, config.train.patience)
-    # told last: an epoch after which `on_progress` breaks the run off is in the checkpoint
-    callbacks: list[Callback] = [history, best, ProgressReporter(on_progress)]
-    if config.train.weight_averaging:
-        callbacks.insert(0, WeightAverage(config.train.weight_averaging))
-    if config.train.freeze != "none":
-        callbacks.insert(0, Frozen(network))
-    trainer = make_trainer(config.train, folder, callbacks)
-    if trainer.is_global_zero and not resume:
-        begin_run(folder, problem, config, record)
-    checkpoint = folder / CHECKPOINT
-    module = TrainingModule(network, problem, config)
-    fit(trainer, module, checkpoint if resume and checkpoint.exists() else None)
-    # a process that the first one started may have been given another name for the folder
-    folder = Path(trainer.strategy.broadcast(str(folder.resolve())))
-    if trainer.is_global_zero:
-        network.load_state_dict(best.weights)
-        network.to(trainer.strategy.root_device)
-        finish_run(folder, problem, config, network, best.epoch, history.to_frame())
-    trainer.strategy.barrier("the run folder is complete")
-    return read_run(folder, was_finished=False, rank=trainer.global_rank)
+    place = find_place(config.train)
+    _refuse_few_crystals(problem, place)
+    with lock_folder(folder, "training") if place.is_first else nullcontext():
+        if place.is_first:
+            remove_leftovers(folder)
+            if not resume:
+                begin_run(folder, problem, config, record)
+        with joined(place):
+            folder = _agree(place, folder, config, record)
+            loop = TrainingLoop(network, problem, config, place)
+            state = read_checkpoint(folder) if resume else None
+            if state is not None:
+                loop.load_state_dict(state)
+            fit(loop, folder, on_progress)
+            if place.is_first:
+                _finish_run(folder, loop)
+            tell_all(place, "the run folder is complete")
+    return read_run(folder, was_finished=False, rank=place.rank)
+
+
+def _refuse_few_crystals(problem: Problem, place: Place) -> None:
+    for part in PARTS[:2]:
+        n_crystals = len(problem.rows(part))
+        if n_crystals < place.n_processes:
+            raise BadConfig(
+                f"the {part} part has {n_crystals} crystals for {place.n_processes} processes. Use "
+                "fewer (train.devices, train.num_nodes)."
+            )
+
+
+def _agree(place: Place, folder: Path, config: RunConfig, record: dict[str, Any]) -> Path:
+    """Give the folder of the first process; all must be about to train the same."""
+    ours = format_json([str(config), record["checksum"], record["targets"]], indent=None)
+    folder_and_work = f"{folder.resolve()}\n{ours}"
+    told, _, theirs = tell_all(place, folder_and_work).rpartition("\n")
+    if theirs != ours:
+        raise BadConfig(
+            f"process {place.rank} was about to train other data or settings than the first one. "
+            "Each process must run the same program to the same point."
+        )
+    return Path(told)
+
+
+def _finish_run(folder: Path, loop: TrainingLoop) -> None:
+    """Write what the network of the best epoch gives; the metrics come last and mark the end."""
+    problem, config, network = loop.problem, loop.config, loop.network
+    network.load_state_dict(loop.best.weights)
+    metrics = {
+        "task": problem.task.kind,
+        "best_epoch": loop.best.epoch,
+        "epochs": len(loop.history),
+        "seconds": round(sum(row["seconds"] for row in loop.history), 2),
+        **{f"n_{part}": len(problem.rows(part)) for part in PARTS},
+        "n_without_label": sum(
+            len(problem.split.part(part)) - len(problem.rows(part)) for part in PARTS
+        ),
+    }
+    for part in PARTS[1:]:
+        rows = problem.rows(part)
+        if not len(rows):
+            continue
+        outputs = predict_rows(network, problem, config.graph, rows, config.train.batch_size)
+        metrics[part] = score_part(problem, part, outputs)
+        if part == "test":
+            table = tabulate_predictions(problem, part, outputs)
+            write_text(folder / PREDICTIONS, table.to_csv(index=False, float_format="%.9g"))
+    save_model(_describe_model(network, loop), folder)
+    write_json(folder / METRICS, metrics)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+def _describe_model(network: Network, loop: TrainingLoop) -> SavedModel:
+    problem, config = loop.problem, loop.config
+    start = {"start_from": config.train.start_from, "freeze": config.train.freeze}
+    packages = ("xtalgraph", "torch", "numpy")
+    provenance = {
+        **(start if config.train.start_from else {}),
+        "data": problem.dataset.name,
+        "data_checksum": problem.dataset.checksum,
+        "n_train": len(problem.rows("train")),
+        "seed": config.train.seed,
+        "best_epoch": loop.best.epoch,
+        "versions": {name: importlib.metadata.version(name) for name in packages}
+        | {"python": platform.python_version()},
+    }
+    return SavedModel(
+        network,
+        config.model,
+        config.graph,
+        problem.task,
+        problem.normaliser,
+        problem.elements,
+        provenance,
+    )
 
 
 @contextmanager

@@ -1,14 +1,14 @@
 """The folder of a run: what lies in it, how it begins, and how it is read again.
 
 A finished run holds `config.toml` (all settings, and under `[data]` what was learned),
-`splits.csv`, `history.csv`, `metrics.json`, `test_predictions.csv`, `model.safetensors` and
-`model.json`. Before that there is `last.ckpt`, the state after the last whole epoch.
+`manifest.json` (the same, for the comparison when it is resumed), `splits.csv`, `history.csv`,
+`metrics.json`, `test_predictions.csv`, `model.safetensors` and `model.json`. Before that there is
+`last.ckpt`, the state after the last whole epoch.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +17,20 @@ from typing import Any
 import pandas as pd
 
 from xtalgraph.data import Dataset, read_dataset
-from xtalgraph.data.read import EMBEDDED
+from xtalgraph.data.files import EMBEDDED
 from xtalgraph.data.splits import checksum_split, write_split
 from xtalgraph.errors import BadConfig, BadDataset, Rejected, summarise
+from xtalgraph.files import write_text
+from xtalgraph.manifest import (
+    MANIFEST,
+    begin_or_resume,
+    read_manifest,
+    refuse_changes as refuse_other_identity,
+)
 from xtalgraph.nn import SavedModel, read_model
-from xtalgraph.training.config import RunConfig
-from xtalgraph.training.config_toml import (
+from xtalgraph.training.config import (
     RECORD_SECTION,
+    RunConfig,
     config_tables,
     format_config,
     read_config,
@@ -32,11 +39,15 @@ from xtalgraph.training.config_toml import (
 from xtalgraph.training.problem import Problem
 
 CONFIG, SPLITS, HISTORY, METRICS = "config.toml", "splits.csv", "history.csv", "metrics.json"
-PREDICTIONS, CHECKPOINT = "test_predictions.csv", "last.ckpt"
+PREDICTIONS, CHECKPOINT, TENSORBOARD = "test_predictions.csv", "last.ckpt", "tensorboard"
+WORK = "training"
 
-
-# where data and starting weights lie and how the split was asked for may differ; checksums may not
-_MAY_DIFFER = {"name", "source", "split", "start_from"}
+# where data and starting weights lie and how the split was asked for may differ; checksums may not,
+# of which finetune.py compares that of the weights
+_MAY_DIFFER = {
+    *("data.name", "data.source", "data.split", "data.start_weights"),
+    "train.start_from",
+}
 _RECORDED = {"name", "source", "checksum", "n_crystals", "targets", "task"}
 
 
@@ -148,32 +159,29 @@ def begin_run(folder: Path, problem: Problem, config: RunConfig, record: dict[st
             f"{folder} holds a run already ({state}). Choose another folder (--out), or resume "
             f"that run (--resume {folder})."
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    begun = read_manifest(folder)
+    if begun is not None and begun["work"] == WORK:
+        (folder / MANIFEST).unlink()
+    begin_or_resume(folder, WORK, _identity(config, record))
     write_split(folder / SPLITS, problem.dataset, problem.split)
     write_text(folder / CONFIG, format_config(config, record))
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove files that a process was killed in writing; for who holds the folder."""
+    for file in folder.glob(".*.part"):  # as files.py names them
+        file.unlink()
+
+
 def refuse_changes(folder: Path, config: RunConfig, record: Mapping[str, Any]) -> None:
-    """Raise `BadConfig` where a run would be resumed as another run."""
-    saved_config, saved_record = read_record(folder)
-    saved, now = config_tables(saved_config), config_tables(config)
-    saved[RECORD_SECTION], now[RECORD_SECTION] = saved_record, dict(record)
-    changes = [
-        f"  {section}.{key}: {saved[section].get(key)!r} then, {value!r} now"
-        for section in now
-        for key, value in now[section].items()
-        if saved[section].get(key) != value and key not in _MAY_DIFFER
-    ]
-    if changes:
-        raise BadConfig(
-            f"{folder}: a run is resumed as it was begun, and this differs:\n"
-            + "\n".join(changes)
-            + "\nUndo the change, or train anew in another folder."
-        )
+    """Raise `BadConfig` where a run would be resumed as another run.
+
+    A folder of version 0.1, which has no manifest, is compared by its `config.toml`.
+    """
+    begun = read_manifest(folder)
+    identity = _identity(*read_record(folder)) if begun is None else begun["identity"]
+    refuse_other_identity(folder, identity, _identity(config, record), _MAY_DIFFER)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file so that it is never seen half."""
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, path)
+def _identity(config: RunConfig, record: Mapping[str, Any]) -> dict[str, Any]:
+    return config_tables(config) | {RECORD_SECTION: dict(record)}

@@ -1,22 +1,75 @@
-"""From a network's outputs to numbers in the units of the targets, and to scores."""
+"""From a network's outputs to losses, to numbers in the units of the targets, and to scores."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Float, Float64, Int64, Shaped
 from torch import Tensor
+from torch.nn import functional
 
+from xtalgraph.errors import UnknownName
 from xtalgraph.graphs import GraphConfig, GraphLoader
-from xtalgraph.metrics import classification_metrics, mean_absolute_error, regression_metrics
-from xtalgraph.nn import Network
-from xtalgraph.training.losses import Loss
+from xtalgraph.metrics import (
+    MISSING_CLASS,
+    classification_metrics,
+    mean_absolute_error,
+    regression_metrics,
+)
+from xtalgraph.nn import Network, Task
+from xtalgraph.nn.task import interpret_outputs
 from xtalgraph.training.problem import Problem
 
 N_CLASSES_OF_ROC = 2
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+_ELEMENTWISE: dict[str, Callable[..., Tensor]] = {
+    "l1": functional.l1_loss,
+    "mse": functional.mse_loss,
+    "huber": functional.huber_loss,  # quadratic within one standard deviation, linear beyond
+}
+
+
+def find_loss(task: Task, name: str) -> Loss:
+    """Give the loss as a function of a network's outputs and of labels.
+
+    A classification has one loss, the negative log-likelihood −ln p(class); `name` chooses among
+    those of regression.
+    """
+    if task.kind == "classification":
+        return class_loss
+    if name not in _ELEMENTWISE:
+        raise UnknownName("loss", name, _ELEMENTWISE)
+    elementwise = _ELEMENTWISE[name]
+
+    def regression_loss(
+        outputs: Float[Tensor, "n_crystals n_targets"],
+        labels: Float[Tensor, "n_crystals n_targets"],
+    ) -> Float[Tensor, ""]:
+        # a missing label takes the output's own value, so neither loss nor gradient sees it; the
+        # division is by what is there, so a target with few labels is not learned more slowly
+        known = ~labels.isnan()
+        filled = labels.where(known, outputs.detach())
+        return elementwise(outputs, filled, reduction="sum") / known.sum().clamp(min=1)
+
+    return regression_loss
+
+
+def class_loss(
+    logits: Float[Tensor, "n_crystals n_classes"], classes: Shaped[Tensor, "n_crystals"]
+) -> Float[Tensor, ""]:
+    """Give the mean of −ln p(class); a class of −1 is a missing label."""
+    return functional.cross_entropy(logits, classes, ignore_index=MISSING_CLASS)
+
+
+def count_known(labels: Tensor) -> int:
+    """Give how many labels are there: what a loss divides by."""
+    known = ~labels.isnan() if labels.is_floating_point() else labels != MISSING_CLASS
+    return int(known.sum())
 
 
 def predict_rows(
@@ -46,10 +99,7 @@ def restore(
     problem: Problem, outputs: Float[Tensor, "n_rows n_outputs"]
 ) -> Float64[np.ndarray, "n_rows n_outputs"]:
     """Give predicted targets in their units, or the probability of each class."""
-    outputs = outputs.double()
-    if problem.normaliser is None:
-        return outputs.softmax(dim=1).numpy()
-    return problem.normaliser.inverse_transform(outputs.numpy())
+    return interpret_outputs(outputs.numpy(), problem.normaliser)
 
 
 def score_validation(
@@ -61,7 +111,7 @@ def score_validation(
     classification the negative log-likelihood, which a sure mistake costs dearly.
     """
     rows = problem.rows("validation")
-    columns = {"validation_loss": loss(outputs, problem.learned[rows]).item()}
+    columns = {"validation_loss": loss(outputs, problem.standardized_labels[rows]).item()}
     predicted, labels = restore(problem, outputs), problem.labels[rows]
     if problem.normaliser is None:
         scores = classification_metrics(labels, predicted)

@@ -1,0 +1,251 @@
+"""The training loop: a step, an epoch, a validation, and the state between two epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from xtalgraph.errors import BadConfig
+from xtalgraph.graphs import CrystalGraph, GraphLoader
+from xtalgraph.nn import Network
+from xtalgraph.training.config import RunConfig
+from xtalgraph.training.devices import Place
+from xtalgraph.training.optimisation import average_weights, make_optimiser, make_schedule
+from xtalgraph.training.problem import Problem
+from xtalgraph.training.scoring import count_known, find_loss, score_validation
+
+_OUTPUT = "output"  # the part of a network that fine-tuning may learn alone
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingBatch:
+    """Graphs, what their outputs are compared with, and their rows in the data set.
+
+    With several processes it is one's share of a batch of `n_whole` crystals, and `share` is the
+    fraction of that batch's labels that it has. The losses of the processes, weighted by it, add up
+    to the loss that one process would have, however unevenly crystals and missing labels fall.
+    """
+
+    graph: CrystalGraph
+    labels: Tensor
+    rows: Tensor
+    share: float
+    n_whole: int
+
+
+@dataclass
+class Best:
+    """The best validation so far: its epoch, from 1, its score, and the weights, on the CPU."""
+
+    epoch: int = 0
+    score: float = float("inf")
+    weights: dict[str, Tensor] = field(default_factory=dict)
+
+
+class TrainingLoop:
+    """A network that learns a problem: all that changes while it does, and how.
+
+    Losses are summed on the device and read once an epoch. Validated are the averaged weights, if
+    there is an average. The outputs for the validation part are gathered on every process before
+    they are scored, so that the scores do not depend on how many processes there are.
+    """
+
+    def __init__(self, network: Network, problem: Problem, config: RunConfig, place: Place) -> None:
+        self.problem, self.config, self.place, self.settings = problem, config, place, config.train
+        self.dtype = torch.float64 if self.settings.precision == "64-true" else torch.float32
+        self.network = network
+        self._module = cast(nn.Module, network).to(place.device, self.dtype)
+        self._frozen = _freeze(self._module) if self.settings.freeze != "none" else []
+        self._called: nn.Module = self._module
+        if place.n_processes > 1:
+            numbers = [place.device.index] if place.device.type == "cuda" else None
+            self._called = DistributedDataParallel(self._module, device_ids=numbers)
+        self.train_batches, self.validation_batches = self._load("train"), self._load("validation")
+        self.loss = find_loss(problem.task, self.settings.loss)
+        self.optimiser = make_optimiser(network.parameters(), self.settings)
+        self.schedule = make_schedule(self.optimiser, self.settings, len(self.train_batches))
+        self.scaler = torch.amp.GradScaler(
+            place.device.type, enabled=self.settings.precision == "16-mixed"
+        )
+        decay = self.settings.weight_averaging
+        self.average = average_weights(self._module, decay) if decay else None
+        self.epoch = self.step = 0  # of the run, those that are done
+        self.loss_sum = torch.zeros(2)  # of the epoch: loss × crystals, and crystals
+        self.history: list[dict[str, float]] = []  # a row for each epoch
+        self.best = Best()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all epochs are done, or enough have passed without a better validation."""
+        patience = self.settings.patience
+        is_stopped = patience and self.epoch - self.best.epoch >= patience
+        return self.epoch >= self.settings.epochs or bool(is_stopped)
+
+    def train_epoch(self, after_step: Callable[[], None]) -> None:
+        """Take a step for each batch of the next epoch."""
+        settings, place = self.settings, self.place
+        # by epoch and process, so that the dropout of a resumed run is what it would have been
+        seed = np.random.SeedSequence([settings.seed, self.epoch, place.rank])
+        torch.manual_seed(int(seed.generate_state(1, np.uint64)[0] >> 1))
+        self.network.train()
+        for part in self._frozen:
+            part.eval()
+        self.loss_sum = torch.zeros(2, device=place.device)
+        for batch in self._training_batches():
+            self.train_step(batch)
+            after_step()
+
+    def train_step(self, batch: TrainingBatch) -> None:
+        """Move the weights, and their average, by the gradient of a batch's loss."""
+        self.optimiser.zero_grad()
+        with self._autocast():
+            loss = self.loss(self._called(batch.graph), batch.labels)
+        n_crystals = loss.new_full((), batch.share * batch.n_whole)  # no copy to wait for
+        self.loss_sum += torch.stack([loss.detach() * n_crystals, n_crystals])
+        # the processes' gradients are averaged, and their losses are to be added
+        self.scaler.scale(loss * (batch.share * self.place.n_processes)).backward()
+        if self.settings.gradient_clip:
+            self.scaler.unscale_(self.optimiser)
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.gradient_clip)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        if self.schedule is not None:
+            self.schedule.step()
+        if self.average is not None:
+            self.average.update_parameters(self._module)
+        self.step += 1
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Score the validation part, keep the weights if they are the best, and give the scores."""
+        network: Any = self.network if self.average is None else self.average.module
+        network.eval()
+        if self.place.n_processes > 1:  # running statistics are of each process's own crystals
+            for buffer in network.buffers():
+                distributed.broadcast(buffer, 0)
+        outputs = self._gather_outputs(network)
+        self.refuse_not_finite(outputs, "an output for the validation part")
+        score, columns = score_validation(self.problem, self.loss, outputs)
+        if score < self.best.score:
+            weights = {name: value.cpu().clone() for name, value in network.state_dict().items()}
+            self.best = Best(self.epoch + 1, score, weights)
+        return columns
+
+    def _gather_outputs(self, network: Network) -> Tensor:
+        """Give the outputs for the validation part, in the order of its rows, on the CPU."""
+        rows, device = self.problem.rows("validation"), self.place.device
+        width = self.problem.task.n_outputs
+        sums = torch.zeros(len(rows), width + 1, device=device, dtype=self.dtype)
+        for graph, found in self.validation_batches:
+            places = torch.from_numpy(np.searchsorted(rows, found.numpy())).to(device)
+            with self._autocast():
+                sums[places, :width] = network(_move(graph, device)).to(self.dtype)
+            sums[places, width] = 1
+        sums = self.place.sum(sums)
+        return (sums[:, :width] / sums[:, width:]).cpu()
+
+    def mean_train_loss(self) -> float:
+        """Give the mean loss of the epoch's crystals over all processes; all must call it."""
+        total, count = self.place.sum(self.loss_sum).tolist()
+        self.refuse_not_finite(torch.tensor(total / count), "the loss")
+        return total / count
+
+    def refuse_not_finite(self, values: Tensor, what: str) -> None:
+        """Raise `BadConfig` where the training has diverged."""
+        if not values.isfinite().all():
+            raise BadConfig(
+                f"{what} is not finite in epoch {self.epoch + 1} (learning rate {self.rate:.2g}): "
+                "the training has diverged. Lower train.learning_rate, set train.gradient_clip = "
+                "1, or look for outliers of the target (xtalgraph check)."
+            )
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the next step."""
+        return float(self.optimiser.param_groups[0]["lr"])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give all that a resumed run needs, as tensors and plain values."""
+        parts = {name: part.state_dict() for name, part in self._parts().items()}
+        return parts | {
+            "epoch": self.epoch,
+            "step": self.step,
+            "history": self.history,
+            "best": vars(self.best),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up what `state_dict` gave."""
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        self.epoch, self.step = state["epoch"], state["step"]
+        self.history, self.best = state["history"], Best(**state["best"])
+
+    def _parts(self) -> dict[str, Any]:
+        parts = {
+            "network": self.network,
+            "optimiser": self.optimiser,
+            "scaler": self.scaler,
+            "schedule": self.schedule,
+            "average": self.average,
+        }
+        return {name: part for name, part in parts.items() if part is not None}
+
+    def _autocast(self) -> torch.autocast:
+        """Give the block in which mixed precision computes with fewer digits."""
+        precision = self.settings.precision
+        dtype = torch.float16 if precision == "16-mixed" else torch.bfloat16
+        return torch.autocast(self.place.device.type, dtype, precision.endswith("mixed"))
+
+    def _load(self, part: str) -> GraphLoader:
+        """Give the batches of this process's share of a part."""
+        return GraphLoader(
+            self.problem.dataset.crystals,
+            # every graph was tried before the training, so a warning has been given once
+            replace(self.config.graph, isolated="ignore"),
+            self.settings.batch_size,
+            indices=self.problem.rows(part),
+            deduplicated=self.network.learns_from_deduplicated,
+            shuffle=part == "train",
+            seed=self.settings.seed,
+            rank=self.place.rank,
+            n_ranks=self.place.n_processes,
+            pinned=self.place.device.type == "cuda",
+        )
+
+    def _training_batches(self) -> Iterator[TrainingBatch]:
+        """Give the batches of the next epoch with their labels, on the device."""
+        loader, device = self.train_batches, self.place.device
+        all_labels = self.problem.standardized_labels
+        loader.set_epoch(self.epoch)
+        # every process knows the rows of all, so the shares need no message between them
+        for (graph, rows), whole in zip(loader, loader.whole_batches(), strict=True):
+            labels, share = all_labels[rows], 1.0
+            if self.place.n_processes > 1:
+                n_known = count_known(all_labels[torch.from_numpy(whole)])
+                share = count_known(labels) / n_known if n_known else 1 / self.place.n_processes
+            labels = labels.pin_memory() if loader.pinned else labels
+            graph, labels = _move(graph, device), labels.to(device, non_blocking=True)
+            yield TrainingBatch(graph, labels, rows, share, len(whole))
+
+
+def _freeze(network: nn.Module) -> list[nn.Module]:
+    """Hold all of a network fast but the layers after pooling; give the parts that stay.
+
+    Their normalisation uses the running statistics that are there and does not move them.
+    """
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(name.startswith(f"{_OUTPUT}."))
+    return [part for name, part in network.named_children() if name != _OUTPUT]
+
+
+def _move(graph: CrystalGraph, device: torch.device) -> CrystalGraph:
+    if device.type == "mps":  # which has no float64
+        graph = replace(graph, distance=graph.distance.float())
+    return graph.to(device)
