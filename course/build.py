@@ -26,7 +26,7 @@ from latex import to_latex
 
 HERE = Path(__file__).resolve().parent
 SOURCE = HERE / "source"
-GIVEN = ("harness.py", "pictures.py", "checks.py")  # what a student gets as it is
+GIVEN = ("harness.py", "pictures.py", "checks.py", "ionic.jsonl")  # what a student gets as it is
 NOTEBOOK, MODULE = "crystal_graphs.ipynb", "model_hw.py"
 WRITTEN = {"student": "questions", "solution": "answers"}
 

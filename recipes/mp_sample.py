@@ -10,12 +10,14 @@ in the data card `src/xtalgraph/data/mp_sample.md`.
 import argparse
 import os
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from xtalgraph.structures.crystal import lattice_from_parameters
+from xtalgraph.interpretation.roles import find_roles
+from xtalgraph.structures.crystal import Crystal, lattice_from_parameters
 from xtalgraph.structures.elements import atomic_number
 
 ANIONS = frozenset(["H", "N", "O", "F", "S", "Cl", "Se", "Br", "Te", "I"])
@@ -158,13 +160,15 @@ def choose(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """Give the rows of the sample with their `kind`: perovskites first, then the other oxides.
 
     All perovskites and other ABO3 of the first table, and oxides of the second until there are
-    enough of each; the rest are oxides of other formulas, drawn from the first table.
+    enough of each; the rest are oxides of other formulas, drawn from the first table. Perovskites
+    with several elements on a site are of neither kind, and left out.
     """
     random = np.random.default_rng(seed)
     symbols = rows["species"].map(np.asarray)
     oxide = symbols.map(lambda species: "O" in species).to_numpy()
     abo3 = symbols.map(is_abo3).to_numpy()
-    perovskite = np.array([_is_perovskite_row(row) for row in rows.itertuples()])
+    structures = [_read(*row) for row in zip(rows.lattice, rows.frac, rows.species, strict=True)]
+    perovskite = np.array([is_perovskite(*structure) for structure in structures])
     first = (rows["table"] == "materials_project_36k").to_numpy()
 
     def fill(wanted: np.ndarray, count: int, more: np.ndarray) -> np.ndarray:
@@ -175,20 +179,28 @@ def choose(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     perovskites = fill(perovskite & first, N_PEROVSKITES, perovskite & oxide & ~first)
     other = abo3 & ~perovskite
     others = fill(other & first, N_OTHER_ABO3, other & ~first)
-    rest = random.choice(
-        np.flatnonzero(oxide & first & ~abo3), N_OTHER - len(others), replace=False
+    drawn = random.permutation(np.flatnonzero(oxide & first & ~abo3)).tolist()
+    rest = islice(
+        (row for row in drawn if not _is_ordered(*structures[row])), N_OTHER - len(others)
     )
-    others = np.sort(np.concatenate([others, rest]))
+    others = np.sort(np.concatenate([others, list(rest)]))
     # A perovskite without oxygen has no kind: the anion would give the answer away.
     kinds = np.where(oxide[perovskites], "perovskite", "")
     chosen = rows.iloc[np.concatenate([perovskites, others])].reset_index(drop=True)
     return chosen.assign(kind=np.concatenate([kinds, np.full(len(others), "other oxide")]))
 
 
-def _is_perovskite_row(row: object) -> bool:
-    fractional = np.asarray(row.frac, dtype=np.float64).reshape(-1, 3)
-    lattice = lattice_from_parameters(*row.lattice)
-    return is_perovskite(lattice, fractional, np.asarray(row.species))
+def _read(
+    lattice: np.ndarray, positions: np.ndarray, symbols: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    positions = np.asarray(positions, dtype=np.float64).reshape(-1, 3)
+    return lattice_from_parameters(*lattice), positions, np.asarray(symbols)
+
+
+def _is_ordered(lattice: np.ndarray, positions: np.ndarray, symbols: np.ndarray) -> bool:
+    """Tell whether a crystal is a perovskite with several elements on a site, such as Ba2YTaO6."""
+    crystal = Crystal.from_symbols(lattice, positions, symbols.tolist())
+    return find_roles(crystal).kind == "perovskite"
 
 
 def write_sample(rows: pd.DataFrame, out: Path) -> None:

@@ -32,6 +32,9 @@ def named_files(text: str) -> list[str]:
 
 
 def is_there(name: str) -> bool:
+    """Tell whether there is such a path, or such a file anywhere where the name is no path."""
+    if "/" not in name:
+        return any(PLACES[1].rglob(name))
     return any((place / name).exists() for place in PLACES)
 
 

@@ -13,7 +13,17 @@ import pytest
 
 import xtalgraph
 from xtalgraph import errors
+from xtalgraph.evaluation.baselines import BASELINES
+from xtalgraph.nn import (
+    ACTIVATIONS,
+    CONVOLUTIONS,
+    NETWORKS,
+    NORMALISATIONS,
+    POOLINGS,
+    RADIAL_BASES,
+)
 from xtalgraph.shapes import AXES
+from xtalgraph.structures import FORMATS
 
 SOURCE = Path(xtalgraph.__file__).resolve().parent
 FILES = sorted(SOURCE.rglob("*.py"))
@@ -154,6 +164,56 @@ def test_what_the_rules_allow_is_allowed() -> None:
     )
     assert not list(renaming("text.replace('a', 'b')\nreplace(config, a=1)", "models"))
     assert not list(renaming("os.replace(a, b)", "files.py"))
+
+
+def part_names() -> set[str]:
+    """The names of parts, networks, formats and baselines; `none` is a word of other settings."""
+    registries = (
+        *(POOLINGS, ACTIVATIONS, NORMALISATIONS, RADIAL_BASES, CONVOLUTIONS, NETWORKS),
+        *(FORMATS, BASELINES),
+    )
+    return {name for registry in registries for name in registry} - {"none"}
+
+
+def compared_names(text: str, names: set[str]) -> Iterator[str]:
+    """Comparisons with one of the names: `==`, `in (…)`, `case`."""
+    for node in ast.walk(ast.parse(text)):
+        values: list[ast.expr] = []
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            values = [one for side in sides for one in getattr(side, "elts", [side])]
+        elif isinstance(node, ast.MatchValue):
+            values = [node.value]
+        for value in values:
+            if isinstance(value, ast.Constant) and value.value in names:
+                yield f"line {value.lineno}: {value.value!r}"
+
+
+def test_no_part_is_compared_by_its_name() -> None:
+    registries = {SOURCE / "nn" / "registry.py", *(SOURCE / "evaluation" / "baselines").iterdir()}
+    found = [
+        f"{path.relative_to(SOURCE)}, {fault}"
+        for path in FILES
+        if path not in registries
+        for fault in compared_names(path.read_text(encoding="utf-8"), part_names())
+    ]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "if config.pooling == 'mean': ...",
+        "if 'mean' != pooling: ...",
+        "if model in ('residual', other): ...",
+        "match name:\n    case 'cif': ...",
+    ],
+)
+def test_a_part_that_is_compared_by_its_name_is_found(text: str) -> None:
+    assert len(list(compared_names(text, part_names()))) == 1
+    assert not list(
+        compared_names("x = {'mean': 1}['mean']\nif name == 'other': ...", part_names())
+    )
 
 
 def test_every_axis_is_used() -> None:

@@ -18,7 +18,7 @@ from xtalgraph.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
-ENERGY = "ionic_energy_per_atom"
+ENERGY = "formation_energy_per_atom"
 
 
 @pytest.mark.parametrize("name", xtalgraph.__all__)
@@ -49,7 +49,7 @@ def test_names_of_a_stub_are_those_that_can_be_loaded(stub: Path) -> None:
 
 @pytest.fixture(scope="module")
 def dataset() -> xtalgraph.Dataset:
-    return xtalgraph.make_ionic_dataset()
+    return xtalgraph.read_sample_dataset()
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from xtalgraph import Crystal, CrystalStore, GraphConfig, build_graphs
 from xtalgraph.nn import paper_vectors
 
 SHORT = bool(os.environ.get("XTALGRAPH_COURSE_SHORT"))  # one epoch, few crystals: does it all run?
+IONIC = Path(__file__).with_name("ionic.jsonl")  # lattice energies of an ionic model, not DFT
 ELEMENT_VECTORS = paper_vectors().nan_to_num()  # row Z, the 92 components of element Z
 SHELL = GraphConfig(rule="shell", n_neighbours=12, cutoff=8.0)
 
@@ -67,12 +68,12 @@ def read_perovskites(
 ) -> Data:
     """Read about 700 crystals with an energy per atom.
 
-    `source` is `ionic`, which xtalgraph makes itself, or whatever `xtalgraph.read_dataset` reads:
-    a folder of CIFs with `id_prop.csv`, or a table. `per_cell` says that the values are for whole
+    `source` is `ionic`, the table beside this file, or whatever `xtalgraph.read_dataset` reads: a
+    folder of CIFs with `id_prop.csv`, or a table. `per_cell` says that the values are for whole
     cells, and divides them by the number of atoms. Of more than `most`, these are drawn at random.
     """
     if source == "ionic":
-        dataset = xtalgraph.make_ionic_dataset()
+        dataset = xtalgraph.read_dataset(IONIC)
         is_perovskite = dataset.columns["prototype"].str.endswith("perovskite").to_numpy()
         dataset, target = dataset.take(np.flatnonzero(is_perovskite)), "ionic_energy_per_atom"
     else:
@@ -88,15 +89,14 @@ def read_perovskites(
     return Data(dataset.crystals.take(rows), values[rows], quantity, unit, str(source))
 
 
-def read_oxides(source: str | Path = "ionic", *, perovskites: bool | None = None) -> Data:
+def read_oxides(source: str | Path = "mp-sample") -> Data:
     """Read oxides with the classes `other oxide` (0) and `perovskite` (1), as many of each.
 
-    A `source` other than `ionic` is a table that has these two words in the column `is_perovskite`.
+    `source` is `mp-sample`, real crystals that come with xtalgraph, or a table that has these two
+    words in the column `kind`.
     """
-    dataset = (
-        xtalgraph.make_ionic_dataset() if source == "ionic" else xtalgraph.read_dataset(source)
-    )
-    labels = dataset.labels("is_perovskite")
+    dataset = xtalgraph.read_dataset(source)
+    labels = dataset.labels("kind")
     mix, classes = np.random.default_rng(1), ("other oxide", "perovskite")
     rows = [mix.permutation(np.flatnonzero(labels == name)) for name in classes]
     size = 40 if SHORT else min(len(part) for part in rows)

@@ -3,7 +3,6 @@ from .data import (
     Split as Split,
     check_dataset as check_dataset,
     fetch_dataset as fetch_dataset,
-    make_ionic_dataset as make_ionic_dataset,
     make_split as make_split,
     read_dataset as read_dataset,
     read_sample_dataset as read_sample_dataset,

@@ -17,7 +17,6 @@ AXES = {
     "n_elements": "rows of a table of elements",
     "n_components": "components of an element vector (92 in the paper)",
     "n_gaussians": "Gaussians in which a distance is expanded",
-    "n_sites": "sites of one structure before symmetry is applied",
     "n_rows": "rows of anything whose meaning the function does not depend on",
     "n_kept": "rows that remain after rows without a label are left out",
     "n_points": "points of a curve",

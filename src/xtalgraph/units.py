@@ -56,7 +56,6 @@ KNOWN_TARGETS = {
         Target("energy_per_atom", "eV/atom", "atom"),
         Target("energy_above_hull", "eV/atom", "atom"),
         Target("formation_energy", "eV/atom", "atom"),
-        Target("ionic_energy_per_atom", "eV/atom", "atom"),
         Target("total_energy", "eV", "cell"),
         Target("total_magnetization", "μB", "cell"),
         Target("band_gap", "eV"),

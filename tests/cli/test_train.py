@@ -139,7 +139,7 @@ def test_bad_crystals_are_refused_or_left_out_and_listed(
     assert skipping.status == 0
     assert "2 left out:" in skipping.err
     listed = pd.read_csv(tmp_path / "not yet" / "run.rejected.csv")
-    assert listed["id"].tolist() == [first.stem, second.stem]
+    assert sorted(listed["id"]) == [first.stem, second.stem]
     assert third.stem in pd.read_csv(out / "splits.csv")["id"].tolist()
     assert call("evaluate", out, copy, "--skip-bad").status == 0
 

@@ -1,8 +1,10 @@
 """The embedded data set: what it holds, and that it can be trusted to be the same."""
 
 import numpy as np
+import pytest
 
 from xtalgraph.data import EMBEDDED, read_dataset, read_sample_dataset
+from xtalgraph.errors import BadDataset
 
 
 def test_it_is_read_by_its_name() -> None:
@@ -31,7 +33,7 @@ def test_counts_and_ranges_are_those_of_the_data_card() -> None:
     assert -5 < energy.min() < energy.max() < 1.5
     assert 0 <= gap.min() < gap.max() < 12
     np.testing.assert_array_equal(dataset.columns["is_metal"], gap == 0)
-    assert (gap == 0).sum() == 588
+    assert (gap == 0).sum() == 595
 
 
 def test_kind_says_nothing_of_the_anion_and_little_of_the_formula() -> None:
@@ -42,3 +44,8 @@ def test_kind_says_nothing_of_the_anion_and_little_of_the_formula() -> None:
         if kind is not None:
             formulas[kind].add(crystal.reduced_formula)
     assert len(formulas["perovskite"] & formulas["other oxide"]) == 53
+
+
+def test_the_set_of_version_0_1_is_answered_with_what_replaced_it() -> None:
+    with pytest.raises(BadDataset, match=r"'ionic', .* was replaced by 'mp-sample'"):
+        read_dataset("ionic")

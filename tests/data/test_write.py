@@ -10,8 +10,8 @@ import pytest
 from xtalgraph.data import (
     Dataset,
     make_dataset_folder,
-    make_ionic_dataset,
     read_dataset,
+    read_sample_dataset,
     write_parquet,
 )
 from xtalgraph.errors import BadDataset, UnknownName
@@ -70,11 +70,11 @@ def test_one_target_is_enough(tmp_path: Path) -> None:
 
 
 def test_the_embedded_set_as_a_folder(tmp_path: Path) -> None:
-    dataset = make_ionic_dataset().take(np.arange(0, 1600, 40))
-    folder = make_dataset_folder(dataset, tmp_path / "ionic", "ionic_energy_per_atom")
+    dataset = read_sample_dataset().take(np.arange(0, 1600, 40))
+    folder = make_dataset_folder(dataset, tmp_path / "sample", "formation_energy_per_atom")
     back = read_dataset(folder)
     assert back.ids.tolist() == dataset.ids.tolist()
-    assert back.targets["ionic_energy_per_atom"].unit == "eV/atom"
+    assert back.targets["formation_energy_per_atom"].unit == "eV/atom"
     for first, second in zip(dataset.crystals, back.crystals, strict=True):
         assert first.composition == second.composition
         assert first.volume == pytest.approx(second.volume, rel=1e-6)

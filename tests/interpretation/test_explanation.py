@@ -14,7 +14,7 @@ from ase.io import read as read_ase
 
 from tests.interpretation.conftest import MakePredictor
 from tests.zoo import ZOO
-from xtalgraph.data import Dataset, make_ionic_dataset
+from xtalgraph.data import Dataset, read_sample_dataset
 from xtalgraph.errors import BadDataset, Rejected
 from xtalgraph.interpretation import (
     Explanation,
@@ -23,7 +23,7 @@ from xtalgraph.interpretation import (
     explain,
     mean_by_element,
 )
-from xtalgraph.interpretation.colours import find_scale
+from xtalgraph.interpretation.figures import find_scale
 from xtalgraph.structures import Crystal, CrystalStore, read_crystals
 from xtalgraph.units import Target
 
@@ -120,7 +120,7 @@ def test_the_page_needs_nothing_beside_it(explained: Explanation, folder: Path) 
 def test_a_table_of_crystals_has_elements_and_maps(
     make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
-    whole = make_ionic_dataset()
+    whole = read_sample_dataset()
     dataset = whole.take(np.linspace(0, len(whole) - 1, 90).astype(int))
     explain(make_predictor("mean", 1), dataset, tmp_path, n_pictures=0)
     drawn = {path.stem for path in (tmp_path / "figures").glob("*.png")}

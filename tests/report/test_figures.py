@@ -200,7 +200,7 @@ def test_every_axis_says_what_it_is_and_in_which_unit(drawn: dict[str, Figure]) 
 def test_points_crowded_together_are_drawn_as_density(drawn: dict[str, Figure]) -> None:
     assert [axes.get_ylabel() for axes in drawn["parity of few"].axes[1:]] == ["crystals nearby"]
     assert [axes.get_ylabel() for axes in drawn["parity of many"].axes[1:]] == [
-        "crystals a hexagon"
+        "crystals per hexagon"
     ]
     assert len(drawn["parity of three"].axes) == 1
 

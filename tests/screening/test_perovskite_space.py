@@ -1,18 +1,24 @@
 """Perovskites by their number: the same however they are cut, and built as the prototype is."""
 
 import math
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from xtalgraph.data import Dataset, read_dataset
-from xtalgraph.data.ionic.perovskites import CUBIC, octahedral_factor, tolerance_factor
-from xtalgraph.data.shannon import Ion
 from xtalgraph.errors import BadConfig, BadDataset, UnknownName
-from xtalgraph.screening import PerovskiteSpace, learn_cells, list_anions, list_elements
+from xtalgraph.screening import (
+    PerovskiteSpace,
+    learn_cells,
+    list_anions,
+    list_elements,
+    perovskite_sites,
+)
 from xtalgraph.screening.cell_sizes import covalent_radii, find_sites
 from xtalgraph.screening.oxidation_states import METALS, OXIDATION_STATES, can_be_neutral
+from xtalgraph.screening.perovskite_sites import ionic_radius, shannon_radii
 from xtalgraph.screening.perovskite_space import CASTELLI_ANIONS, CASTELLI_METALS
 from xtalgraph.structures import Crystal, CrystalStore
 
@@ -43,21 +49,41 @@ def test_every_composition_comes_once() -> None:
     assert set(ids) == expected
 
 
-def test_cells_and_factors_are_those_of_the_prototype() -> None:
+CUBIC = [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0, 0.5, 0.5], [0.5, 0, 0.5]]
+
+# Charges of A and B, and the radii in Å that Shannon's paper has for A (12), B (6) and X (6).
+KNOWN = {
+    "SrTiO3": ((2, 4), (1.44, 0.605, 1.40)),
+    "LaNiO3": ((3, 3), (1.36, 0.56, 1.40)),
+    "KNiF3": ((1, 2), (1.64, 0.69, 1.33)),
+}
+
+
+def test_cells_and_factors_are_those_of_hard_spheres() -> None:
     made = SMALL.make(0, len(SMALL))
-    for id, charges in (("SrTiO3", (2, 4, -2)), ("LaNiO3", (3, 3, -2)), ("KNiF3", (1, 2, -1))):
+    for id, (charges, (r_a, r_b, r_x)) in KNOWN.items():
         row = made.crystals.ids.tolist().index(id)
         crystal, column = made.crystals[row], made.columns.iloc[row]
-        symbols = (*crystal.symbols[:2], crystal.symbols[2])
-        ions = {role: Ion(s, q) for role, s, q in zip("ABX", symbols, charges, strict=True)}
-        built, _ = CUBIC.build(ions)
-        np.testing.assert_allclose(crystal.lattice, built.lattice)
+        np.testing.assert_allclose(crystal.lattice, 2 * (r_b + r_x) * np.eye(3))
+        symbols = [*re.findall("[A-Z][a-z]?", id)[:2], *3 * [id[-2]]]
         assert sorted(zip(crystal.symbols, crystal.fractional_positions.tolist(), strict=True)) == (
-            sorted(zip(built.symbols, built.fractional_positions.tolist(), strict=True))
+            sorted(zip(symbols, CUBIC, strict=True))
         )
-        assert (column.charge_A, column.charge_B) == charges[:2]
-        assert column.tolerance_factor == pytest.approx(tolerance_factor(ions))
-        assert column.octahedral_factor == pytest.approx(octahedral_factor(ions))
+        assert (column.charge_A, column.charge_B) == charges
+        assert column.tolerance_factor == pytest.approx((r_a + r_x) / 2**0.5 / (r_b + r_x))
+        assert column.octahedral_factor == pytest.approx(r_b / r_x)
+
+
+def test_radii_are_shannons() -> None:
+    assert ionic_radius("O", -2, 6) == 1.40
+    assert ionic_radius("Na", 1, 6) == 1.02
+    assert ionic_radius("Gd", 3, 12) == 1.107  # that of nine neighbours, the most in the table
+    assert ionic_radius("Sn", 2, 6) == ionic_radius("Sn", 4, 6) == 0.69  # no Sn2+ in the table
+    assert ionic_radius("Fe", 3, 6) == 0.645  # high spin
+    assert (ionic_radius("Co", 3, 6), ionic_radius("Ni", 3, 6)) == (0.545, 0.56)  # low spin
+    assert set(shannon_radii("Cu")[2]) == {4, 5, 6}  # the square-planar site is not among them
+    assert ionic_radius("Co", 2, 8) == 0.9
+    assert set(shannon_radii("Eu")) == {2, 3}
 
 
 def test_mixed_anions_have_the_mean_radius_and_the_summed_charge() -> None:
@@ -66,8 +92,8 @@ def test_mixed_anions_have_the_mean_radius_and_the_summed_charge() -> None:
     assert niobium.is_neutral
     assert (niobium.charge_A, niobium.charge_B) == (2, 5)
     assert not titanium.is_neutral
-    mean = (2 * Ion("O", -2).radius(6) + Ion("N", -3).radius(6)) / 3
-    assert niobium.lattice_constant == pytest.approx(2 * (Ion("Nb", 5).radius(6) + mean))
+    mean = (2 * ionic_radius("O", -2, 6) + ionic_radius("N", -3, 6)) / 3
+    assert niobium.lattice_constant == pytest.approx(2 * (ionic_radius("Nb", 5, 6) + mean))
 
 
 def test_filters_leave_out_what_they_say() -> None:
@@ -84,7 +110,14 @@ def test_filters_leave_out_what_they_say() -> None:
     assert min(made.left_out.values()) > 0
 
 
-def test_an_element_without_a_radius_is_listed_and_the_rest_is_made() -> None:
+def test_an_element_without_a_radius_is_listed_and_the_rest_is_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Shannon's table has every metal that is on offer; here gold is taken out of it."""
+    of_others = perovskite_sites.shannon_radii
+    monkeypatch.setattr(
+        perovskite_sites, "shannon_radii", lambda name: {} if name == "Au" else of_others(name)
+    )
     made = PerovskiteSpace(("Sr",), ("Ti", "Au"), ("O3",)).make(0, 2)
     assert made.crystals.ids.tolist() == ["SrTiO3"]
     (rejected,) = made.rejected

@@ -59,8 +59,8 @@ def check(question):
 
 
 # %% [markdown]
-# **The data.** As they stand, the next lines take data that xtalgraph makes itself: perovskites
-# with the lattice energy of a classical ionic model, so that everything runs without a download.
+# **The data.** As they stand, the next lines take the table `ionic.jsonl` beside the notebook:
+# perovskites with the lattice energy of a classical ionic model, so that nothing is downloaded.
 # They behave well and are *not* density functional theory (DFT).
 #
 # For real data, change one line: `DATA` may be a folder of CIF files with a table `id_prop.csv`

@@ -39,9 +39,12 @@ draw_gate(fitted.network, example_crystal, "after training")
 #
 # - **other crystals**: crystals of many other types, here with sulfur in place of oxygen,
 # - **other oxides**: the same other types, as oxides.
+#
+# These crystals are real: a sample of the Materials Project that comes with xtalgraph. A third of
+# the other oxides have the formula ABO₃ too, in another structure.
 
 # %%
-OXIDES = "ionic"  # or a table with `perovskite` and `other oxide` in its column `is_perovskite`
+OXIDES = "mp-sample"  # or a table with `perovskite` and `other oxide` in its column `kind`
 
 oxides = harness.read_oxides(OXIDES)
 is_perovskite = oxides.values == 1
@@ -94,7 +97,7 @@ pd.DataFrame(rows)
 # halides, sulfides and nitrides.
 
 # %%
-ionic = xtalgraph.make_ionic_dataset()
+ionic = xtalgraph.read_dataset(harness.IONIC)
 rows = np.flatnonzero(~ionic.columns["prototype"].str.endswith("perovskite").to_numpy())
 rows = rows[::8] if harness.SHORT else rows
 known = harness.Data(

@@ -23,7 +23,8 @@ def settings(name: Annotated[str | None, default("all")] = None, /, *, json: Jso
     """List the settings of graph, network and training: default, legal values, meaning.
 
     Each can be given as --set NAME=VALUE, or in a TOML file (--config). Settings of the network are
-    listed for each kind of network; --set model.kind=KIND chooses one.
+    listed for each kind of network; --set model.kind=KIND chooses one. The baselines and the
+    formats of structure files follow.
 
     Parameters
     ----------
@@ -35,10 +36,11 @@ def settings(name: Annotated[str | None, default("all")] = None, /, *, json: Jso
     xtalgraph settings
     xtalgraph settings train.learning_rate
     """
-    rows = [(group, row) for group, row in list_settings() if name in (None, row.name, group)]
-    rows = rows or [(group, row) for group, row in list_settings() if _is_in(row.name, name or "")]
+    known = [*list_settings(), *list_names()]
+    rows = [(at, row) for at, row in known if name in (None, row.name, at.split(".")[0])]
+    rows = rows or [(group, row) for group, row in known if name in row.name.split(".")]
     if not rows:
-        raise UnknownName("setting", name or "", dict.fromkeys(r.name for _, r in list_settings()))
+        raise UnknownName("setting", str(name), dict.fromkeys(row.name for _, row in known))
     if json:
         print_json([{"section": group, **asdict(row)} for group, row in rows])
         return
@@ -72,6 +74,13 @@ def list_settings() -> list[tuple[str, Setting]]:
     return rows + [("train", row) for row in describe_settings(TrainConfig, "train")]
 
 
-def _is_in(name: str, asked: str) -> bool:
-    """Tell whether a setting is meant by a section (`model`) or its last word (`pooling`)."""
-    return asked in name.split(".")
+def list_names() -> list[tuple[str, Setting]]:
+    """Give what else is chosen by name and may be extended by other packages."""
+    from xtalgraph.evaluation.baselines import BASELINES
+    from xtalgraph.settings import Setting
+    from xtalgraph.structures import FORMATS
+
+    return [
+        ("--baselines", Setting("baselines", "", " | ".join(BASELINES), "also for --models")),
+        ("files", Setting("formats", "", FORMATS.describe(), "files of structures, also .gz")),
+    ]

@@ -1,5 +1,8 @@
 """The page of one run: data, split, scores beside baselines, figures, settings, how to repeat."""
 
+from __future__ import annotations
+
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,23 +14,26 @@ from xtalgraph.data.splits import read_split
 from xtalgraph.errors import BadCrystal
 from xtalgraph.evaluation.scores import SPLITS, Evaluation, evaluate
 from xtalgraph.manifest import write_command
+from xtalgraph.metrics import calibration_curve
 from xtalgraph.report import figures
 from xtalgraph.report.page import (
     CONFIG,
+    NARROW,
     WIDE,
     Picture,
     Report,
     Section,
-    Table,
     describe_data,
     describe_repeat,
     describe_targets,
     file_name,
     name_source,
     name_task,
+    target_table,
     write_report,
 )
 from xtalgraph.structures.crystal import Crystal
+from xtalgraph.structures.store import CrystalStore
 from xtalgraph.structures.symmetry import CRYSTAL_SYSTEMS, crystal_system, find_space_group
 from xtalgraph.units import Target
 
@@ -49,10 +55,18 @@ def report_run(
     evaluation: Evaluation | None = None,
     out: str | Path | None = None,
 ) -> Path:
-    """Evaluate a run on a part of its data set and write its page; give the path of the page.
+    """Evaluate a run on a part of its data set and write its page.
 
-    An `evaluation` that is there already is taken, whatever its part and baselines. Beside
-    `report.html` lie `report.json`, `tables/` and `figures/`, in the run folder or in `out`.
+    Args:
+        folder: The run folder.
+        dataset: The data set of the run.
+        part: `train`, `validation`, `test` or `all`.
+        baselines: Names in `BASELINES`; the trivial ones if None.
+        evaluation: Of `evaluate`, if there is one; then `part` and `baselines` are not used.
+        out: Where the page goes; the run folder if None.
+
+    Returns:
+        `report.html`, beside which lie `report.json`, `tables/` and `figures/`.
     """
     folder = Path(folder)
     evaluation = evaluation or evaluate(folder, dataset, part=part, baselines=baselines)
@@ -68,38 +82,75 @@ def report_run(
     return write_report(folder if out is None else out, report)
 
 
+CAPTIONS = {
+    "learning_curves": "Training and validation loss, and the validation score; dot: best epoch.",
+    "parity": "Predicted against true values; the line is perfect agreement.",
+    "residuals": "Distribution of the errors.",
+    "elements": "Mean absolute error of crystals with each element; below it how many there are.",
+    "sizes": "Mean absolute error by number of atoms in the cell.",
+    "systems": "Mean absolute error by crystal system.",
+    "confusion": "Crystals of each true class by predicted class.",
+    "roc": "Receiver operating characteristic.",
+    "precision_recall": "Precision against recall.",
+    "reliability": "Observed frequency against predicted probability, and crystals per bin.",
+}
+
+
 def draw_evaluation(
     evaluation: Evaluation, dataset: Dataset, history: pd.DataFrame | None = None
 ) -> list[Picture]:
-    """Draw what an evaluation gives, and the learning curves if there is a history."""
+    """Draw what an evaluation gives, and the learning curves if there is a history.
+
+    Args:
+        evaluation: Of `evaluate`.
+        dataset: The data set that was evaluated.
+        history: Losses and scores by epoch, as `history.csv` has them.
+
+    Returns:
+        For numbers the parity, the residuals and the errors by element, cell size and crystal
+        system of each target; for classes the confusion matrix, and the curves of two classes.
+    """
     pictures = []
     if history is not None and len(history):
-        words = "Loss of both parts and validation score over epochs; the dot marks the best epoch."
-        pictures.append(Picture("learning_curves", figures.learning_curves(history), words, WIDE))
+        pictures.append(_picture("learning_curves", figures.learning_curves(history), width=WIDE))
     if evaluation.task.kind == "classification":
         return pictures + _draw_classes(evaluation)
     crystals = dataset.crystals.take(evaluation.rows)
     for number, target in enumerate(evaluation.task.targets):
-        pictures += _draw_target(evaluation, number, target)
-        errors = evaluation.predicted[:, number] - evaluation.labels[:, number]
-        known = ~np.isnan(errors)
-        if known.sum() < MIN_FOR_ELEMENTS:
-            continue
-        drawn = figures.error_by_element(crystals, errors, unit=target.unit, min_crystals=3)
-        words = "Mean absolute error of the crystals with each element, and their number."
-        pictures.append(Picture(file_name(f"elements_{target.name}"), drawn, words, WIDE))
-        if len(set(crystals.n_atoms[known].tolist())) > 1:
-            drawn = figures.error_by_size(crystals.n_atoms, errors, unit=target.unit)
-            words = "Error by the size of the cell."
-            pictures.append(Picture(file_name(f"sizes_{target.name}"), drawn, words))
-        if len(crystals) <= MANY:
-            systems = [_find_system(crystal) for crystal in crystals]
-            drawn = figures.error_by_group(
-                systems, errors, unit=target.unit, order=[*CRYSTAL_SYSTEMS, NO_SYSTEM]
+        true, predicted = evaluation.labels[:, number], evaluation.predicted[:, number]
+        known = ~np.isnan(true)
+        if known.any():
+            drawn = figures.parity_plot(true, predicted, quantity=target.name, unit=target.unit)
+            pictures.append(_picture("parity", drawn, target))
+            drawn = figures.residual_histogram(
+                true, predicted, quantity=target.name, unit=target.unit
             )
-            pictures.append(
-                Picture(file_name(f"systems_{target.name}"), drawn, "Error by crystal system.")
-            )
+            pictures.append(_picture("residuals", drawn, target))
+        if known.sum() >= MIN_FOR_ELEMENTS:
+            pictures += _draw_groups(crystals, predicted - true, target)
+    return pictures
+
+
+def _picture(
+    kind: str, figure: Figure, target: Target | None = None, width: int = NARROW
+) -> Picture:
+    name = file_name(f"{kind}_{target.name}") if target else kind
+    return Picture(name, figure, CAPTIONS[kind], width)
+
+
+def _draw_groups(crystals: CrystalStore, errors: np.ndarray, target: Target) -> list[Picture]:
+    """Draw the errors by element, by size and, of not too many crystals, by crystal system."""
+    unit = target.unit
+    drawn = figures.error_by_element(crystals, errors, unit=unit, min_crystals=3)
+    pictures = [_picture("elements", drawn, target, WIDE)]
+    if len(set(crystals.n_atoms[~np.isnan(errors)].tolist())) > 1:
+        drawn = figures.error_by_size(crystals.n_atoms, errors, unit=unit)
+        pictures.append(_picture("sizes", drawn, target))
+    if len(crystals) <= MANY:
+        systems = [_find_system(crystal) for crystal in crystals]
+        order = [*CRYSTAL_SYSTEMS, NO_SYSTEM]
+        drawn = figures.error_by_group(systems, errors, unit=unit, order=order)
+        pictures.append(_picture("systems", drawn, target))
     return pictures
 
 
@@ -110,43 +161,21 @@ def _find_system(crystal: Crystal) -> str:
         return NO_SYSTEM
 
 
-def _draw_target(evaluation: Evaluation, number: int, target: Target) -> list[Picture]:
-    true, predicted = evaluation.labels[:, number], evaluation.predicted[:, number]
-    if np.isnan(true).all():
-        return []
-    drawn: list[tuple[str, Figure, str]] = [
-        (
-            "parity",
-            figures.parity_plot(true, predicted, quantity=target.name, unit=target.unit),
-            f"Predicted over true values of the {evaluation.part} part; the line is exact.",
-        ),
-        (
-            "residuals",
-            figures.residual_histogram(true, predicted, quantity=target.name, unit=target.unit),
-            "How the differences are spread.",
-        ),
-    ]
-    return [
-        Picture(file_name(f"{kind}_{target.name}"), figure, words) for kind, figure, words in drawn
-    ]
-
-
 def _draw_classes(evaluation: Evaluation) -> list[Picture]:
     task, true, probabilities = evaluation.task, evaluation.labels, evaluation.predicted
     chosen = probabilities.argmax(axis=1)
-    drawn = figures.confusion_figure(true, chosen, task.classes)
-    pictures = [Picture("confusion", drawn, "Crystals of each true class by predicted class.")]
+    pictures = [_picture("confusion", figures.confusion_figure(true, chosen, task.classes))]
     if len(task.classes) == 2 and len(np.unique(true[true >= 0])) == 2:
-        from xtalgraph.metrics import calibration_curve
-
         score = probabilities[:, 1]
-        name = f"{task.targets[0].name} = {task.classes[1]}"
-        drawn = figures.roc_figure(true, {"this model": score}, positive=name)
-        pictures.append(Picture("roc", drawn, "Receiver operating characteristic."))
-        drawn = figures.precision_recall_figure(true, {"this model": score}, positive=name)
-        pictures.append(Picture("precision_recall", drawn, "Precision over recall."))
-        drawn = figures.reliability_figure(calibration_curve(true, score), positive=name)
-        pictures.append(Picture("reliability", drawn, "Are the probabilities true?"))
+        scores, name = {"this model": score}, f"{task.targets[0].name} = {task.classes[1]}"
+        drawn = {
+            "roc": figures.roc_figure(true, scores, positive=name),
+            "precision_recall": figures.precision_recall_figure(true, scores, positive=name),
+            "reliability": figures.reliability_figure(
+                calibration_curve(true, score), positive=name
+            ),
+        }
+        pictures += [_picture(kind, figure) for kind, figure in drawn.items()]
     return pictures
 
 
@@ -155,7 +184,8 @@ def _describe_result(evaluation: Evaluation) -> Section:
         f"{len(evaluation.rows):,} crystals of the {evaluation.part} part. The baselines were "
         "fitted on the training part and scored on the same crystals."
     )
-    table = Table("scores", evaluation.table(), first_stands_out=len(evaluation.task.targets) == 1)
+    table = target_table("scores", evaluation.table(), evaluation.task)
+    table = replace(table, first_stands_out=len(evaluation.task.targets) == 1)
     return Section("Result", (words,), evaluation.notes, (table,))
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     import pandas
 
+MEAN, SUM = "mean", "sum"  # how the contributions of sites add up to the prediction
 LINEAR = "exact: the head is linear"
 GRADIENTS = "integrated gradients on the way from the zero vector"
 N_STEPS = 256  # points on that way; 64 suffice but for a head that normalises, steep near zero
@@ -52,7 +53,7 @@ class SiteContributions:
     values: Float64[np.ndarray, "n_atoms"]
     predictions: Float64[np.ndarray, "n_crystals"]
     target: Target
-    rule: str  # mean | sum
+    rule: str  # MEAN | SUM
     method: str  # LINEAR | GRADIENTS
     rejected: tuple[Rejected, ...] = ()
 
@@ -60,7 +61,7 @@ class SiteContributions:
     def totals(self) -> Float64[np.ndarray, "n_crystals"]:
         """The mean or the sum of the contributions of each crystal."""
         sums = np.add.reduceat(self.values, self.crystals.offsets[:-1])
-        return sums / self.crystals.n_atoms if self.rule == "mean" else sums
+        return sums / self.crystals.n_atoms if self.rule == MEAN else sums
 
     @property
     def gaps(self) -> Float64[np.ndarray, "n_crystals"]:
@@ -180,7 +181,7 @@ def _explain_batch(
         rest = head(torch.zeros_like(pooled[:1])).item() + offset
         stated = head(pooled) + offset
     n_atoms = torch.bincount(graph.crystal, minlength=graph.n_crystals)[graph.crystal]
-    values = parts * n_atoms + rest if _rule(saved) == "mean" else parts + rest / n_atoms
+    values = parts * n_atoms + rest if _find_pooling(saved).is_mean else parts + rest / n_atoms
     return values, stated
 
 
@@ -216,7 +217,7 @@ def _is_linear(saved: SavedModel) -> bool:
 
 
 def _rule(saved: SavedModel) -> str:
-    return "mean" if _find_pooling(saved).is_mean else "sum"
+    return MEAN if _find_pooling(saved).is_mean else SUM
 
 
 def _find_pooling(saved: SavedModel) -> Pooling:

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float64
 
 from xtalgraph.data import Dataset
 from xtalgraph.errors import BadCrystal, BadDataset, Rejected, summarise
+from xtalgraph.files import write_text
 from xtalgraph.interpretation.contributions import (
     SiteContributions,
     contribution_column,
     explain_sites,
 )
-from xtalgraph.interpretation.element_figure import mean_by_element
 from xtalgraph.interpretation.explanation_page import make_report
+from xtalgraph.interpretation.figures import mean_by_element
 from xtalgraph.interpretation.roles import Roles, find_roles
-from xtalgraph.interpretation.structure_files import (
-    format_contributions_cif,
-    format_contributions_xyz,
-)
 from xtalgraph.prediction import Predictor
 from xtalgraph.report import write_report
+from xtalgraph.structures import Crystal, format_cif
+from xtalgraph.units import Target
 
 SITES, CRYSTALS, ELEMENTS = "contributions.csv", "crystals.csv", "elements.csv"
 DIGITS = "%.9g"
+CIF_COLUMNS = ("_atom_site_xtalgraph_role", "_atom_site_xtalgraph_contribution")
 CIF, XYZ = "contributions.cif", "contributions.extxyz"
 
 
@@ -131,9 +131,9 @@ def _list_crystals(result: SiteContributions, roles: tuple[Roles, ...]) -> pd.Da
 def _write_files(folder: Path, explanation: Explanation) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     result, roles = explanation.contributions, explanation.roles
-    _write(folder / SITES, explanation.sites.to_csv(index=False, float_format=DIGITS))
-    _write(folder / CRYSTALS, explanation.crystals.to_csv(index=False, float_format=DIGITS))
-    _write(folder / ELEMENTS, explanation.elements.to_csv(index=False, float_format=DIGITS))
+    write_text(folder / SITES, explanation.sites.to_csv(index=False, float_format=DIGITS))
+    write_text(folder / CRYSTALS, explanation.crystals.to_csv(index=False, float_format=DIGITS))
+    write_text(folder / ELEMENTS, explanation.elements.to_csv(index=False, float_format=DIGITS))
 
     def join(write: Callable[..., str]) -> str:
         return "".join(
@@ -141,12 +141,57 @@ def _write_files(folder: Path, explanation: Explanation) -> None:
             for row, crystal in enumerate(result.crystals)
         )
 
-    _write(folder / CIF, join(format_contributions_cif))
-    _write(folder / XYZ, join(format_contributions_xyz))
+    write_text(folder / CIF, join(format_contributions_cif))
+    write_text(folder / XYZ, join(format_contributions_xyz))
 
 
-def _write(file: Path, text: str) -> None:
-    """Write a file so that it is never seen half."""
-    unfinished = file.with_name(file.name + ".part")
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, file)
+def format_contributions_cif(
+    crystal: Crystal,
+    values: Float64[np.ndarray, "n_atoms"],
+    roles: Sequence[str],
+    target: Target,
+) -> str:
+    """Give a CIF with the role and the contribution of each atom as further columns.
+
+    The columns are `_atom_site_xtalgraph_role` and `_atom_site_xtalgraph_contribution`; what the
+    contributions are of, and their unit, stand before the cell. Other programs pass over them.
+    """
+    lines = format_cif(crystal).splitlines()
+    head = [
+        f"_xtalgraph_target '{target.name}'",
+        f"_xtalgraph_contribution_unit '{target.unit or '1'}'",
+    ]
+    columns = [f" {name}" for name in CIF_COLUMNS]
+    n_atoms = crystal.n_atoms
+    rows = [
+        f"{line} {role} {value:.9g}"
+        for line, role, value in zip(lines[-n_atoms:], roles, values.tolist(), strict=True)
+    ]
+    return "\n".join([lines[0], *head, *lines[1:-n_atoms], *columns, *rows]) + "\n"
+
+
+def format_contributions_xyz(
+    crystal: Crystal,
+    values: Float64[np.ndarray, "n_atoms"],
+    roles: Sequence[str],
+    target: Target,
+) -> str:
+    """Give a frame of extended xyz with the columns `role` and `contribution`, positions in Å."""
+    lattice = " ".join(f"{value:.16g}" for value in crystal.lattice.ravel())
+    words = {"id": crystal.id, "target": target.name, "unit": target.unit}
+    notes = " ".join(f'{key}="{_unquoted(text)}"' for key, text in words.items() if text)
+    properties = "species:S:1:pos:R:3:role:S:1:contribution:R:1"
+    lines = [str(crystal.n_atoms)]
+    lines.append(f'Lattice="{lattice}" Properties={properties} {notes} pbc="T T T"')
+    sites = zip(
+        crystal.symbols, crystal.cartesian_positions.tolist(), roles, values.tolist(), strict=True
+    )
+    lines += [
+        f"{symbol:<2} {x:21.14f} {y:21.14f} {z:21.14f} {role:<3} {value:16.9g}"
+        for symbol, (x, y, z), role, value in sites
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _unquoted(text: str) -> str:
+    return text.replace('"', "'").replace("\\", "/").replace("\n", " ")

@@ -8,15 +8,19 @@ import numpy as np
 import pandas as pd
 
 from xtalgraph.errors import Rejected, summarise
-from xtalgraph.interpretation.colours import find_scale
 from xtalgraph.interpretation.contributions import (
     SiteContributions,
     contribution_column,
 )
-from xtalgraph.interpretation.element_figure import draw_by_element, mean_by_element
-from xtalgraph.interpretation.maps import draw_crystal_map, draw_element_map
+from xtalgraph.interpretation.figures import (
+    draw_by_element,
+    draw_crystal_map,
+    draw_element_map,
+    draw_structure,
+    find_scale,
+    mean_by_element,
+)
 from xtalgraph.interpretation.roles import PEROVSKITE, Roles
-from xtalgraph.interpretation.structure_figure import draw_structure
 from xtalgraph.prediction import Predictor
 from xtalgraph.report import Picture, Report, Section, Table
 from xtalgraph.report.page import file_name, format_cell
@@ -56,7 +60,7 @@ def make_report(
         "left_out": len(left_out),
         "largest_gap": float(np.abs(result.gaps).max()),
     }
-    title = f"Which site carries the {result.target.name.replace('_', ' ')}?"
+    title = f"Site contributions to {result.target.name.replace('_', ' ')}"
     return Report(title, tuple(sections), numbers)
 
 
@@ -73,18 +77,19 @@ def _describe(
     gap = f"{format_cell(float(np.abs(result.gaps).max()))} {result.target.unit}".strip()
     words = (
         f"The {result.rule} of the contributions of a crystal's sites is its predicted "
-        f"{result.target.column}. Method: {result.method}. The largest gap is {gap}.",
+        f"{result.target.column}. "
+        f"Method: {result.method}. The largest deviation from this sum is {gap}.",
         f"{len(result.crystals):,} crystals, {len(result.values):,} sites; "
         f"{_count_perovskites(roles):,} are perovskites, whose sites are called A, B and X after "
-        "their coordination. In others a site is called by its element, numbered where the element "
-        "is on several orbits.",
-        "A contribution is what the network assigns to a site with the neighbours that it has. It "
-        "explains the prediction; no experiment measures it.",
+        "their coordination. In other structures a site is named by its element, with a number "
+        "where the element is on several orbits.",
+        "A contribution is what the network assigns to a site in its environment. It explains the "
+        "prediction and is not a measurable quantity.",
     )
     notes = (f"{len(left_out)} crystals were left out:\n{summarise(left_out)}",) if left_out else ()
     caption = f"The first {N_ROWS} crystals." if len(crystals) > N_ROWS else ""
     table = Table("first_crystals", crystals.head(N_ROWS), caption)
-    return Section("What was explained", words, notes, (table,))
+    return Section("Summary", words, notes, (table,))
 
 
 def _show_crystals(result: SiteContributions, roles: Sequence[Roles], n_pictures: int) -> Section:
@@ -97,7 +102,7 @@ def _show_crystals(result: SiteContributions, roles: Sequence[Roles], n_pictures
         figure = draw_structure(crystal, result.of_crystal(row), result.target, scale=scale)
         caption = _caption(result, row, crystal, roles[row])
         pictures.append(Picture(f"{row:03d}_{file_name(crystal.id)}", figure, caption, width=360))
-    words = ("All pictures have one scale of colours.",)
+    words = ("All pictures share one colour scale.",)
     return Section("Crystals", words, pictures=tuple(pictures))
 
 
@@ -139,12 +144,12 @@ def _show_elements(
         drawn = means[means["role"].isin(panels) & (means["sites"] >= MIN_SITES)]
         if drawn.empty:
             continue
-        caption = f"Mean contribution of each element in {name}; small: how many sites."
+        caption = f"Mean contribution of each element in {name}; below it the number of sites."
         figure = draw_by_element(means, panels, result.target, min_sites=MIN_SITES)
         pictures.append(Picture(f"elements_{file_name(name)}", figure, caption, 480 * len(panels)))
         tables.append((name, means))
     words = (
-        "A mean over all partners that the table has: it is fair only where every element meets "
+        "Means over all compounds in the data: elements compare fairly only where they occur with "
         "the same partners.",
     )
     return Section(
@@ -156,7 +161,7 @@ def _show_elements(
 
 
 def _show_extremes(name: str, means: pd.DataFrame, result: SiteContributions) -> Table:
-    """Give the lowest and highest elements of each role, enough sites provided."""
+    """Give the lowest and highest elements of each role that have enough sites."""
     rows = []
     for role, found in means[means["sites"] >= MIN_SITES].groupby("role", sort=False):
         ranked = [
@@ -174,19 +179,18 @@ def _show_extremes(name: str, means: pd.DataFrame, result: SiteContributions) ->
 def _show_maps(predictor: Predictor, result: SiteContributions) -> Section:
     fingerprints = predictor.fingerprints(result.crystals).astype(np.float64)
     words = (
-        "The two directions in which the vectors differ most (principal components); near on the "
-        "map is near in these alone. Of several networks it is the first one's.",
+        "The first two principal components of the vectors. Of an ensemble, the first network is "
+        "shown.",
     )
-    pictures = (
+    pictures = [
         Picture(
             "map_of_crystals",
             draw_crystal_map(fingerprints, result.predictions, result.target),
             "The pooled vectors of the crystals, coloured by the prediction.",
-        ),
-        Picture(
-            "map_of_elements",
-            draw_element_map(predictor.saved),
-            "The element vectors with which the network begins, of the elements it was trained on.",
-        ),
-    )
-    return Section("What the network has learned", words, pictures=pictures)
+        )
+    ]
+    if hasattr(predictor.saved.network, "element_vectors"):
+        words_of_map = "The learned element vectors, of the elements in the training data."
+        drawn = draw_element_map(predictor.saved)
+        pictures.append(Picture("map_of_elements", drawn, words_of_map))
+    return Section("What the network has learned", words, pictures=tuple(pictures))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from xtalgraph.data.read import EMBEDDED
+from xtalgraph.data.files import EMBEDDED
 from xtalgraph.errors import BadConfig
 from xtalgraph.files import write_json, write_text
 from xtalgraph.manifest import write_command
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 PACKAGES = ("xtalgraph", "torch", "numpy", "scikit-learn")
 CONFIG = "config.toml"
+LONG_TEXT = 40  # characters of a cell; longer texts are on several lines
 NARROW, MEDIUM, WIDE = 440, 560, 860  # pixels of a picture on the page
 
 
@@ -72,11 +73,17 @@ class Table:
     first_stands_out: bool = False
 
     def _kinds(self) -> list[str]:
-        numeric = (pd.api.types.is_numeric_dtype(kind) for kind in self.frame.dtypes)
-        return ["number" if is_number else "text" for is_number in numeric]
+        return [
+            "number"
+            if pd.api.types.is_numeric_dtype(column)
+            else "long"
+            if column.astype(str).str.len().max() > LONG_TEXT
+            else "text"
+            for _, column in self.frame.items()
+        ]
 
     def columns(self) -> Iterator[tuple[str, str]]:
-        """Give the header of each column, and whether it is of a `number` or of a `text`."""
+        """Give the header of each column and its kind: `number`, `text`, or `long` text."""
         names = (str(name).replace("_", " ") for name in self.frame.columns)
         return zip(names, self._kinds(), strict=True)
 

@@ -1,4 +1,4 @@
-"""The page of a screen: what was asked, the best, distributions, and A against B."""
+"""The page of a screen: the settings, the top candidates, distributions, and A-B maps."""
 
 from __future__ import annotations
 
@@ -63,25 +63,25 @@ def _describe(asked: Asked, result: ScreenResult) -> Section:
     words = [
         _describe_candidates(asked),
         f"Models: {'; '.join(models)}. Predicted: {', '.join(_write(asked.screener.quantities))}.",
-        f"What passes: {where.text if where else 'all that can be predicted'}. "
-        f"Ranked by: {rank_by.text if rank_by else ''}, the smallest first.",
+        f"Filter: {where.text if where else 'none'}. "
+        f"Ranked by: {rank_by.text if rank_by else ''}, smallest first.",
     ]
     filters = []
     if description["exclude"]:
-        filters.append(f"no {', '.join(description['exclude'])}")
+        filters.append(f"without {', '.join(description['exclude'])}")
     if description["charge_balance"] or description["candidates"].get("charge_balance"):
-        filters.append("common oxidation states balance")
+        filters.append("charge-balanced with common oxidation states")
     if description["known"]:
         known = description["known"][:CHECKSUM]
         filters.append(f"compared with known crystals of a table with SHA-256 {known}…")
     if filters:
-        words.append(f"Filters: {'; '.join(filters)}.")
+        words.append(f"Also: {'; '.join(filters)}.")
     if asked.rate:
         words.append(asked.rate)
     funnel = pd.DataFrame({"step": list(result.funnel), "candidates": list(result.funnel.values())})
-    caption = "All candidates, what each filter left out, what was predicted, and what passed"
+    caption = "Candidates in all, removed by each filter, predicted, and passed"
     return Section(
-        "What was screened",
+        "Summary",
         tuple(words),
         tables=(Table("funnel", funnel, caption),),
     )
@@ -98,11 +98,11 @@ def _describe_candidates(asked: Asked) -> str:
             if space[name]
         ]
         cells = f"Cells: {space['cells']['rule']}."
-        return " ".join(["All perovskites ABX3 as cubic cells of five atoms.", *sites, cells,
+        return " ".join(["Perovskites ABX3 as cubic cells of five atoms.", *sites, cells,
                          *windows])  # fmt: skip
     if space["kind"] == "prototype":
         sites = [f"{one['name']}: {_list(one['elements'])}." for one in space["substitutions"]]
-        return " ".join([f"{space['id']} with other elements on its sites.", *sites])
+        return " ".join([f"{space['id']} with substituted elements on its sites.", *sites])
     return f"The crystals of {asked.title}."
 
 
@@ -120,15 +120,15 @@ def _write(names: Sequence[str]) -> list[str]:
 def _show_best(asked: Asked, result: ScreenResult) -> Section:
     tables = [_make_table("best", result.top, asked, "by the score")]
     if result.top_cautious is not None:
-        words = "by the bound: the worst that the score can be within the uncertainties"
+        words = "by the bound: the worst score within the uncertainties"
         tables.append(_make_table("best_cautious", result.top_cautious, asked, words))
     if result.top.empty:
-        return Section("The best", ("None passed.",))
+        return Section("Top candidates", ("None passed.",))
     warning = (
-        "Predictions, not calculations: the best of many are also those whose error is in their "
-        "favour. Compute them before anything is built on them."
+        "These are model predictions. The top of many candidates is biased towards those whose "
+        "error is in their favour: verify them by DFT."
     )
-    return Section("The best", (warning,), tables=tuple(tables))
+    return Section("Top candidates", (warning,), tables=tuple(tables))
 
 
 def _make_table(name: str, frame: pd.DataFrame, asked: Asked, words: str) -> Table:
@@ -142,7 +142,7 @@ def _make_table(name: str, frame: pd.DataFrame, asked: Asked, words: str) -> Tab
     }
     columns = [header for header in frame.columns if header in wanted]
     shown = min(N_ROWS, len(frame))
-    return Table(name, frame[columns].head(N_ROWS), f"The best {shown} {words}")
+    return Table(name, frame[columns].head(N_ROWS), f"Top {shown} {words}")
 
 
 def _headers(quantity: str, asked: Asked) -> tuple[str, str]:
@@ -198,14 +198,14 @@ def _show_maps(asked: Asked, result: ScreenResult, predicted: Sequence[Path]) ->
     text = rows.to_csv(index=False, float_format="%.6g")
     write_text(result.folder / "tables" / "map.csv", text)
     words = [
-        f"Predicted {quantity.replace('_', ' ')} of every pair of elements, which stand group by "
-        "group as in the periodic table. Grey: left out or not predicted."
+        f"Predicted {quantity.replace('_', ' ')} for every pair of elements, sorted by group of "
+        "the periodic table. Grey: filtered out or not predicted."
         + (" Dots: passed." if marks else ""),
-        "All maps have one scale of colours; the numbers are in tables/map.csv.",
+        "All maps share one colour scale; the numbers are in tables/map.csv.",
     ]
     if len(space["X"]) > len(maps):
         words.append(
             f"Of {len(space['X'])} combinations of anions these {len(maps)} (at most {MOST_MAPS}) "
             "have the most candidates that passed."
         )
-    return [Section("A against B", tuple(words), pictures=pictures)]
+    return [Section("Maps of A and B", tuple(words), pictures=pictures)]

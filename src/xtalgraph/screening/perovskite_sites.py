@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from xtalgraph.data.shannon import Ion, find_charges
 from xtalgraph.screening.oxidation_states import ANION_CHARGES, OXIDATION_STATES
 
 _FAR = 1e3  # a step in neutrality counts more than any difference of tolerance factors
 _NO_STATE = 99  # fills the table where an element has fewer states than others
+_NUMERALS = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII", "", "XIV")
+_LOW_SPIN = {("Co", 3, 6), ("Ni", 3, 6)}  # in oxides; elsewhere the high-spin radius is taken
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,16 +46,40 @@ class Cations:
 
 
 def ionic_radius(element: str, charge: int, coordination: int) -> float:
-    """Give Shannon's radius in Å, of the nearest charge of the same sign that is tabulated, or nan.
+    """Give Shannon's effective ionic radius in Å, or nan where none is tabulated.
 
-    >>> ionic_radius("Sr", 2, 12), ionic_radius("Sn", 2, 6), ionic_radius("Au", 1, 12)
+    R. D. Shannon, Acta Cryst. A32, 751 (1976), where O²⁻ with six neighbours measures 1.40 Å. A
+    charge or coordination that is not tabulated takes the radius of the nearest one that is: the
+    lower of two charges, the larger of two coordinations.
+
+    >>> ionic_radius("Sr", 2, 12), ionic_radius("Sn", 2, 6), ionic_radius("He", 1, 12)
     (1.44, 0.69, nan)
     """
-    known = [other for other in find_charges(element) if other * charge > 0]
-    if not known:
+    table = shannon_radii(element)
+    charges = [other for other in table if other * charge > 0]
+    if not charges:
         return math.nan
-    nearest = min(known, key=lambda other: (abs(other - charge), other))
-    return Ion(element, nearest).radius(coordination)
+    radii = table[min(charges, key=lambda other: (abs(other - charge), other))]
+    return radii[min(radii, key=lambda other: (abs(other - coordination), -other))]
+
+
+@cache
+def shannon_radii(element: str) -> Mapping[int, Mapping[int, float]]:
+    """Give the effective ionic radii (Å) of an element by charge and coordination, from pymatgen.
+
+    Square-planar and pyramidal sites are left out.
+    """
+    from pymatgen.core.periodic_table import Element  # it takes most of a second to import
+
+    radii: dict[int, dict[int, float]] = {}
+    for charge, sites in (Element(element).data.get("Shannon radii") or {}).items():
+        for name, spins in sites.items():
+            if charge and name in _NUMERALS:  # one entry of Eu has lost its charge
+                key = element, int(charge), _NUMERALS.index(name) + 1
+                choose = min if key in _LOW_SPIN else max
+                radius = choose(spin["ionic_radius"] for spin in spins.values())
+                radii.setdefault(key[1], {})[key[2]] = radius
+    return radii
 
 
 def choose_charges(
@@ -94,5 +120,7 @@ def choose_charges(
 def anion_sums(anions: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
     """Give the summed charge and the mean radius (Å) of each combination of three anions."""
     charges = [[ANION_CHARGES[symbol] for symbol in three] for three in anions]
-    radii = [[Ion(symbol, ANION_CHARGES[symbol]).radius(6) for symbol in three] for three in anions]
+    radii = [
+        [ionic_radius(symbol, ANION_CHARGES[symbol], 6) for symbol in three] for three in anions
+    ]
     return np.array(charges).sum(axis=1), np.array(radii).mean(axis=1)

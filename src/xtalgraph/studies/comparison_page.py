@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from xtalgraph.studies.results import Comparison
     from xtalgraph.training import RunConfig
 
-BELOW_ALL = "Means over seeds and their deviation; seconds of one run."
+BELOW_ALL = "Mean and standard deviation over seeds; seconds are of one run."
 FITTED = "Baselines, fitted on the training part of the same split."
 LOSSES = ["train_loss", "validation_loss"]
 
@@ -68,8 +68,8 @@ def write_comparison_page(
 def _describe_result(result: Comparison) -> Section:
     ranked = result.rank()
     words = (
-        "Choose by the validation part; the test part then judges what was chosen. Deviations are "
-        "over seeds of the initial weights and batches, on one split."
+        "Select by the validation part, then evaluate the selected setting on the test part. "
+        "Standard deviations are over seeds of the initial weights and batches, on one split."
     )
     best = []
     if len(ranked):

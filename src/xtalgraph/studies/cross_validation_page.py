@@ -54,9 +54,9 @@ def write_cross_validation_page(
     )
     sections = [scored]
     if result.task.kind == "classification":
-        words = "Test predictions of all folds together: every crystal is predicted once."
+        words = "Test predictions of all folds together; each crystal is predicted once."
         pictures = tuple(_draw_classes(result))
-        sections.append(Section("Right and wrong classes", (words,), pictures=pictures))
+        sections.append(Section("Confusion matrices", (words,), pictures=pictures))
     sections += [
         Section("Every fold", tables=(Table("folds", result.scores),)),
         _describe_settings(result, dataset, models, options, config),
@@ -134,7 +134,7 @@ def _draw_classes(result: CrossValidation) -> list[Picture]:
         drawn = figures.roc_figure(true, scores, positive=positive)
         pictures.append(Picture("roc", drawn, "Receiver operating characteristic."))
         drawn = figures.precision_recall_figure(true, scores, positive=positive)
-        pictures.append(Picture("precision_recall", drawn, "Precision over recall."))
+        pictures.append(Picture("precision_recall", drawn, "Precision against recall."))
     return pictures
 
 

@@ -35,14 +35,14 @@ def write_learning_curve_page(
 ) -> None:
     """Write the page, with tables and figures beside it, into the folder of the curve."""
     words = (
-        "All are tested on the same crystals. Small points are seeds, each with its own training "
-        "crystals and weights; lines go through the geometric means. Baselines are fitted on the "
-        "same training crystals."
+        "All models are tested on the same crystals. Small points are seeds, each with its own "
+        "training crystals and initial weights; lines go through the geometric means. Baselines "
+        "are fitted on the same training crystals."
     )
     task = result.problem.task
     factor = options["epoch-factor"]
     epochs = (
-        f"{config.train.epochs} epochs at the largest size; smaller ones have as many steps, but "
+        f"{config.train.epochs} epochs at the largest size; smaller ones take as many steps, but "
         f"at most {factor:g} times the epochs."
         if factor != 1
         else f"{config.train.epochs} epochs at every size."

@@ -19,6 +19,7 @@ from xtalgraph.report.page import (
     describe_settings,
     describe_split,
     describe_targets,
+    format_cell,
     list_failures,
     name_source,
     name_task,
@@ -71,7 +72,11 @@ def _describe_result(result: Tuning, baselines: pd.DataFrame, searched: Problem)
     given = [get_value(result.config, name) for name in result.space]
     best = [get_value(result.best, name) for name in result.space]
     table = pd.DataFrame(
-        {"setting": list(result.space), "as_given": map(str, given), "best": map(str, best)}
+        {
+            "setting": list(result.space),
+            "as_given": map(format_cell, given),
+            "best": map(format_cell, best),
+        }
     )
     lines = (
         f"Best {words}: {result.best_score:.4g} {unit}".rstrip()

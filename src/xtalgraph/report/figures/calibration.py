@@ -1,4 +1,4 @@
-"""The figure of a model card: are stated uncertainties true, and do errors grow with distance."""
+"""The figure of a model card: calibration of uncertainties, and error by distance from training."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -37,7 +37,7 @@ def calibration_figure(
     error_words: str,
     error_unit: str = "",
 ) -> "Figure":
-    """Draw observed over stated frequencies, and the mean error over the distance from training.
+    """Draw observed against stated frequencies, and the mean error by distance from training.
 
     `limits` are the distances from which on a crystal is at the edge of the domain, and out of it;
     NaN is the error of a crystal without a label.
@@ -59,7 +59,7 @@ def calibration_figure(
     left.set_ylabel(label(observed_words))
     left.set_xlim(-0.02, 1.02)
     left.set_ylim(-0.02, 1.02)
-    left.set_title("Is it as sure as it says?")
+    left.set_title("Calibration")
     if len(observed) > 1:
         left.legend(loc="upper left")
     _draw_errors(right, distance, error, limits)
@@ -90,4 +90,4 @@ def _draw_errors(
         )
     axes.set_ylim(bottom=0)
     axes.set_xlabel(label("distance from the training crystals"))
-    axes.set_title("Does the error grow with distance?")
+    axes.set_title("Error by distance")

@@ -1,4 +1,4 @@
-"""Figures of classification: ROC, precision over recall, confusion matrix, reliability."""
+"""Figures of classification: ROC, precision against recall, confusion matrix, reliability."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -45,7 +45,7 @@ def roc_figure(
         _draw_steps(axes, curve.x, curve.y, f"{model}: area {area:.3f}", number)
     axes.set_xlabel("false-positive rate (fraction)")
     axes.set_ylabel("true-positive rate (fraction)")
-    axes.set_title(f"Is it {positive}?")
+    axes.set_title(positive)
     _square(axes)
     axes.legend(loc="lower right")
     return figure
@@ -55,7 +55,7 @@ def roc_figure(
 def precision_recall_figure(
     true: Int[np.ndarray, "n_rows"], scores: Mapping[str, np.ndarray], *, positive: str = "class 1"
 ) -> "Figure":
-    """Draw precision over recall of each model's score for the class `positive`, with its area."""
+    """Draw precision against recall of each model's score for the class `positive`."""
     figure, axes = new_figure(COLUMN_WIDTH, COLUMN_WIDTH)
     share = float((true == 1).sum() / (true >= 0).sum())
     axes.axhline(share, color=COLOURS["grey"], linewidth=0.9)
@@ -66,7 +66,7 @@ def precision_recall_figure(
         _draw_steps(axes, curve.x, curve.y, f"{model}: area {area:.3f}", number)
     axes.set_xlabel("recall (fraction)")
     axes.set_ylabel("precision (fraction)")
-    axes.set_title(f"Is it {positive}?")
+    axes.set_title(positive)
     _square(axes)
     axes.legend(loc="lower left")
     return figure
@@ -125,17 +125,17 @@ def confusion_figure(
 
 @styled
 def reliability_figure(curve: ReliabilityCurve, *, positive: str = "class 1") -> "Figure":
-    """Draw observed frequency over stated probability, and below it how many crystals a bin has."""
+    """Draw observed frequency against predicted probability, and the number of crystals per bin."""
     figure, axes = new_figure(COLUMN_WIDTH, COLUMN_WIDTH + 0.8)
     axes.remove()
     axes, below = figure.subplots(2, 1, height_ratios=[4, 1], sharex=True)
-    axes.plot([0, 1], [0, 1], color=COLOURS["grey"], linewidth=0.9, label="honest")
+    axes.plot([0, 1], [0, 1], color=COLOURS["grey"], linewidth=0.9, label="perfect")
     axes.plot(curve.predicted, curve.observed, "o-", color=COLOURS["blue"], label="this model")
-    axes.set_ylabel(f"fraction that is {positive}")
+    axes.set_ylabel(label(f"fraction of {positive}"))
     axes.legend()
     below.bar(curve.predicted, curve.counts, width=0.05, color=COLOURS["sky"])
     below.set_ylabel("crystals")
-    below.set_xlabel(f"stated probability of {positive}")
+    below.set_xlabel(f"predicted probability of {positive}")
     axes.set_xlim(-0.02, 1.02)
     return figure
 
@@ -144,14 +144,14 @@ def reliability_figure(curve: ReliabilityCurve, *, positive: str = "class 1") ->
 def coverage_figure(
     levels: Float64[np.ndarray, "n_points"], observed: Mapping[str, Float[np.ndarray, "n_points"]]
 ) -> "Figure":
-    """Draw how often intervals hold the true value, over how often they say they do."""
+    """Draw the observed coverage of prediction intervals against the nominal coverage."""
     figure, axes = new_figure(COLUMN_WIDTH, COLUMN_WIDTH)
     axes.plot([0, 1], [0, 1], color=COLOURS["grey"], linewidth=0.9)
     axes.annotate("over-confident", (0.97, 0.04), ha="right", fontsize=8, color="#555555")
-    axes.annotate("too careful", (0.03, 0.93), fontsize=8, color="#555555")
+    axes.annotate("under-confident", (0.03, 0.93), fontsize=8, color="#555555")
     for number, (model, values) in enumerate(observed.items()):
         _draw_steps(axes, levels, values, model, number)
-    axes.set_xlabel(label("stated coverage of the interval", "fraction"))
+    axes.set_xlabel(label("nominal coverage of the interval", "fraction"))
     axes.set_ylabel(label("crystals inside the interval", "fraction"))
     _square(axes)
     if len(observed) > 1:

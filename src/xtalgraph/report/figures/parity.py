@@ -33,7 +33,7 @@ def parity_plot(
     unit: str = "",
     title: str = "",
 ) -> "Figure":
-    """Draw predicted over true values, with density where points overlap and the errors beside.
+    """Draw predicted against true values, with the density where points overlap, and the errors.
 
     Few points are drawn one by one and coloured by how many lie near them; more than 2,000 as
     hexagons, coloured by their count on a logarithmic scale.
@@ -101,7 +101,7 @@ def _draw_hexagons(
         extent=(*limits, *limits),
         linewidths=0.1,
     )
-    _add_bar(axes, hexagons, "crystals a hexagon").formatter = StrMethodFormatter("{x:,.0f}")
+    _add_bar(axes, hexagons, "crystals per hexagon").formatter = StrMethodFormatter("{x:,.0f}")
 
 
 def _add_bar(axes: "Axes", drawn: object, words: str) -> "Colorbar":
@@ -119,7 +119,7 @@ def residual_histogram(
     quantity: str = "value",
     unit: str = "",
 ) -> "Figure":
-    """Draw how the differences predicted − true are spread, with their median and central 90 %."""
+    """Draw the distribution of predicted − true, with its median and central 90 %."""
     true, predicted = keep_labelled(true, predicted)
     residuals = predicted - true
     low, middle, high = np.percentile(residuals, [5, 50, 95])

@@ -24,7 +24,7 @@ PANELS_A_ROW = 4
 FAR = 3.0  # times the median of finished trials: worse scores lie beyond the axis
 MOST_TICKS = 5  # whole numbers that have a tick each
 WIDE = 30  # from this ratio of the ends on, a logarithmic axis has a tick a power of ten
-_MARKS = {"complete": ("o", "blue", "complete"), "pruned": ("x", "grey", "broken off")}
+_MARKS = {"complete": ("o", "blue", "complete"), "pruned": ("x", "grey", "stopped early")}
 
 
 @styled

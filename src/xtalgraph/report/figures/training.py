@@ -51,7 +51,7 @@ def learning_curves(
         rows = history[["epoch", column]].dropna()
         axes.plot(rows["epoch"], rows[column], dash, color=colour, label=name)
     _scale_losses(axes, history)
-    axes.set_xlabel("epoch")
+    _name_epochs(axes)
     axes.set_ylabel("loss (standardised target)" if score and _is_error(score) else "loss")
     axes.legend()
     if title:
@@ -76,7 +76,7 @@ def _draw_score(axes: "Axes", history: pd.DataFrame, score: str) -> None:
     if lower_is_better and (values > 0).all() and _spans(values):
         axes.set_yscale("log")
         _plain_ticks(axes)
-    axes.set_xlabel("epoch")
+    _name_epochs(axes)
     name = header.name.removeprefix("validation_").replace("mae ", "MAE of ")
     axes.set_ylabel(label(f"validation {name}", header.unit))
 
@@ -99,7 +99,7 @@ def compare_losses(histories: Mapping[str, pd.DataFrame], *, title: str = "") ->
                 label=run,
             )
         panel.set_title(name)
-        panel.set_xlabel("epoch")
+        _name_epochs(panel)
     _scale_losses(pair[0], pd.concat(list(histories.values())))
     pair[0].set_ylabel("loss (standardised target)")
     handles, names = pair[0].get_legend_handles_labels()
@@ -115,6 +115,13 @@ def _scale_losses(axes: "Axes", history: pd.DataFrame) -> None:
     if (losses > 0).all() and _spans(losses):
         axes.set_yscale("log")
         _plain_ticks(axes)
+
+
+def _name_epochs(axes: "Axes") -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _spans(values: np.ndarray) -> bool:

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from tests.zoo import BODY_CENTRED, FACE_CENTRED, ZOO, transformed
-from xtalgraph.data.ionic.ewald import COULOMB, ewald_energy, find_pairs
 from xtalgraph.errors import BadCrystal
 from xtalgraph.structures import Crystal
+from xtalgraph.structures.ewald import COULOMB, ewald_energy, find_pairs
 
 FLUORITE = [[0, 0, 0], [0.25, 0.25, 0.25], [0.75, 0.75, 0.75]]
 
