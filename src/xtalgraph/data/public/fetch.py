@@ -62,7 +62,7 @@ def fetch_dataset(
         return table
     dataset = read_published(public, folder / public.name, rejected=rejected)
     write_parquet(dataset, table)
-    write_json(made_from, dict(sorted(checksums.items())))
+    write_json(made_from, checksums)
     return table
 
 
@@ -106,7 +106,7 @@ def _fetch_file(
     }
     if note != known:
         # Read again: the lock is shared by the files of a set.
-        write_json(lock, dict(sorted((_read_json(lock) | {file.name: note}).items())))
+        write_json(lock, _read_json(lock) | {file.name: note})
     return note
 
 
