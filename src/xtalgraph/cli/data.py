@@ -160,7 +160,7 @@ def make(
     xtalgraph data make --out mp_sample.parquet
     """
     from xtalgraph.data import EMBEDDED, make_dataset_folder, read_sample_dataset, write_parquet
-    from xtalgraph.data.sources import TABLE_SUFFIXES
+    from xtalgraph.data.files import TABLE_SUFFIXES
     from xtalgraph.errors import UnknownName
 
     if name != EMBEDDED:
