@@ -36,6 +36,12 @@ class BadCrystal(XtalgraphError):
         where += [f"site {site}"] if site is not None else []
         super().__init__(f"{', '.join(where)}: {problem}." + (f" {remedy}" if remedy else ""))
 
+    @property
+    def reason(self) -> str:
+        """What is wrong without the id and the file, which stand beside it in a list."""
+        where = f"site {self.site}: " if self.site is not None else ""
+        return f"{where}{self.problem}." + (f" {self.remedy}" if self.remedy else "")
+
     def __reduce__(self) -> tuple:
         """Keep the keywords when the error crosses to another process."""
         return _rebuild_bad_crystal, (self.problem, self.id, self.file, self.site, self.remedy)

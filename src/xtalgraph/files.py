@@ -16,8 +16,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from filelock import FileLock, Timeout
-
 from xtalgraph.errors import FolderInUse
 
 LOCK, LOCK_OWNER = ".lock", ".lock-owner"
@@ -149,6 +147,8 @@ def lock_folder(folder: Path | str, work: str) -> Iterator[None]:
     The operating system holds the lock, so that one whose process is gone is free again. Raises
     `FolderInUse` with the work and the process of the other.
     """
+    from filelock import FileLock, Timeout  # which a prediction does not need
+
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     owner = folder / LOCK_OWNER

@@ -14,7 +14,7 @@ import pytest
 from tests.training.tiny import make_tiny
 from xtalgraph.cli.app import run
 from xtalgraph.data import iterate_dataset, pack_dataset, read_dataset, write_parquet
-from xtalgraph.data.sources import PACKED_NAME
+from xtalgraph.data.files import PACKED_NAME
 from xtalgraph.errors import BadConfig, BadDataset, Rejected
 
 ROOT = Path(__file__).resolve().parents[2]

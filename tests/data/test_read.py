@@ -14,7 +14,7 @@ import pytest
 from tests.zoo import ZOO
 from xtalgraph.data import Dataset, join_datasets, read_dataset
 from xtalgraph.data.files import checksum_files
-from xtalgraph.data.json_stream import JsonStream
+from xtalgraph.data.json_rows import iterate_records
 from xtalgraph.errors import BadDataset, Rejected, UnknownName
 from xtalgraph.structures import Crystal, format_cif, read_crystal
 
@@ -121,13 +121,16 @@ def test_matbench_json(tmp_path: Path) -> None:
     assert read_dataset(other).ids.tolist() == ["x", "y", "z"]
 
 
-def test_json_in_small_pieces(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    path = write_table(tmp_path / "data.json", "nested")
-    monkeypatch.setattr("xtalgraph.data.json_stream._PIECE", 7)
+@pytest.mark.parametrize("form", ["nested", "dict"])
+def test_json_in_small_pieces(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, form: str) -> None:
+    path = write_table(tmp_path / "data.json", form)
+    monkeypatch.setattr("xtalgraph.data.json_rows._HEAD", 7)
+    monkeypatch.setattr("xtalgraph.data.tables._ROWS", 2)
     assert_same(read_dataset(path))
-    path.write_text("[1, 23, 456, [7, 8], 90123]")
-    with open(path) as file:
-        assert list(JsonStream(file, "x").items()) == [1, 23, 456, [7, 8], 90123]
+    path.write_text(json.dumps([{"a": 1, "b": 2.5, "c": [1e3, "x"]}] * 2))
+    rows = list(iterate_records(path, "records"))
+    assert rows == [{"a": 1, "b": 2.5, "c": [1000.0, "x"]}] * 2
+    assert [type(value) for value in rows[0].values()] == [int, float, list]
 
 
 def write_folder(folder: Path, table: str) -> Path:

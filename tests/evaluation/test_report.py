@@ -12,7 +12,7 @@ import pytest
 
 from tests.evaluation.test_evaluate import save_untrained
 from xtalgraph.data import Dataset
-from xtalgraph.data.read import EMBEDDED
+from xtalgraph.data.files import EMBEDDED
 from xtalgraph.errors import BadConfig
 from xtalgraph.evaluation import evaluate, report_run
 from xtalgraph.evaluation.run_report import HISTORY

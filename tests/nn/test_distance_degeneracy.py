@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from xtalgraph.nn.cgcnn.distance_degeneracy import EXCESSES, TIE_WIDTHS, USUAL_TIE, find_bond_ties
 
 from xtalgraph.graphs import GraphConfig, build_graphs
 from xtalgraph.nn import CgcnnConfig
-from xtalgraph.nn.cgcnn import Cgcnn
+from xtalgraph.nn.cgcnn import EXCESSES, TIE_WIDTHS, USUAL_TIE, Cgcnn, find_bond_ties
 from xtalgraph.structures import Crystal
 
 

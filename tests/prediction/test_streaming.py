@@ -12,7 +12,7 @@ import pytest
 
 from tests.training.tiny import make_tiny
 from tests.zoo import ZOO
-from xtalgraph.data import folder_index, read_dataset, stream, tables, write_parquet
+from xtalgraph.data import folder, pieces, read_dataset, tables, write_parquet
 from xtalgraph.prediction import load_model, predict_source
 from xtalgraph.structures import write_crystal
 from xtalgraph.structures.formats.extended_xyz import format_extended_xyz
@@ -24,8 +24,10 @@ ROOT = Path(__file__).resolve().parents[2]
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a piece be of seven crystals."""
     monkeypatch.setattr(tables, "_ROWS", 7)
-    monkeypatch.setattr(folder_index, "_ROWS", 7)
-    monkeypatch.setattr(stream, "_FILES_AT_ONCE", 7)
+    monkeypatch.setattr(folder, "_ROWS", 7)
+    monkeypatch.setattr(pieces, "FILES", 7)
+    monkeypatch.setattr(pieces, "FRAMES", 7)
+    monkeypatch.setattr(pieces, "LARGE", 100)
 
 
 @pytest.fixture

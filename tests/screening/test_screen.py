@@ -338,8 +338,12 @@ def test_bad_rows_of_a_table_are_listed(model: str, tmp_path: Path) -> None:
 
 def test_sources_that_are_not_there_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    for name in ("nothing.csv", "empty", "*.cif"):
-        with pytest.raises(BadDataset, match="no structure file"):
+    for name, message in (
+        ("nothing.csv", "there is no such file or folder"),
+        ("empty", "nor a structure file in this folder"),
+        ("*.cif", "no file matches"),
+    ):
+        with pytest.raises(BadDataset, match=message):
             read_candidates(str(tmp_path / name))
     (tmp_path / "broken.parquet").write_bytes(b"PAR1")
     with pytest.raises(BadDataset, match="cannot be read"):

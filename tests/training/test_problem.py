@@ -152,7 +152,7 @@ def test_bad_crystals_are_found_before_training_and_named_together() -> None:
     good = pose_problem(TINY, "energy", split=split)
     refuse_bad_crystals(good, ALL, GraphConfig())
     one = pose_problem(with_crystals({35: LONELY}), "energy", split=split)
-    with pytest.raises(BadCrystal, match=r"'lonely': site 0: no neighbour within 8.0 Å. Raise"):
+    with pytest.raises(BadCrystal, match=r"'lonely', site 0: no neighbour within 8.0 Å. Raise"):
         refuse_bad_crystals(one, ALL, GraphConfig())
     refuse_bad_crystals(one, ALL, GraphConfig(isolated="ignore"))
     two = pose_problem(with_crystals({35: LONELY, 3: CLASH}), "energy", split=split)

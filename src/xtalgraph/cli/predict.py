@@ -19,8 +19,7 @@ from xtalgraph.cli.options import (
     choose_device,
     default,
 )
-from xtalgraph.cli.output import refuse_table, say
-from xtalgraph.cli.streams import DomainWarning, RejectedStream, TableStream
+from xtalgraph.cli.output import DomainWarning, RejectedStream, TableStream, refuse_table, say
 from xtalgraph.errors import BadDataset
 
 
@@ -57,8 +56,8 @@ def predict(
         raise UsageError("nothing to predict. Name structure files, folders, globs or tables.")
     refuse_table(out)
     load_without_what_is_not_used()
+    from xtalgraph.compiling import limit_threads
     from xtalgraph.prediction import load_model, predict_source
-    from xtalgraph.threads import limit_threads
 
     limit_threads(compute.threads)
     predictor = load_model(model, device=choose_device(compute.device))

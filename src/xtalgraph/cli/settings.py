@@ -37,7 +37,7 @@ def settings(name: Annotated[str | None, default("all")] = None, /, *, json: Jso
     xtalgraph settings train.learning_rate
     """
     known = [*list_settings(), *list_names()]
-    rows = [(group, row) for group, row in known if name in (None, row.name, group)]
+    rows = [(at, row) for at, row in known if name in (None, row.name, at.split(".")[0])]
     rows = rows or [(group, row) for group, row in known if name in row.name.split(".")]
     if not rows:
         raise UnknownName("setting", str(name), dict.fromkeys(row.name for _, row in known))

@@ -7,8 +7,15 @@ from .dataset import (
     join_datasets as join_datasets,
     order_classes as order_classes,
 )
+from .files import (
+    EMBEDDED as EMBEDDED,
+)
 from .packed import (
     pack_dataset as pack_dataset,
+)
+from .pieces import (
+    Piece as Piece,
+    Source as Source,
 )
 from .public.fetch import (
     fetch_dataset as fetch_dataset,
@@ -23,14 +30,17 @@ from .public.sets import (
     find_public_set as find_public_set,
 )
 from .read import (
+    iterate_dataset as iterate_dataset,
     read_dataset as read_dataset,
 )
 from .report import (
     CheckReport as CheckReport,
 )
 from .sample import (
-    EMBEDDED as EMBEDDED,
     read_sample_dataset as read_sample_dataset,
+)
+from .source import (
+    open_source as open_source,
 )
 from .splits import (
     Split as Split,
@@ -38,9 +48,6 @@ from .splits import (
     make_split as make_split,
     read_split as read_split,
     write_split as write_split,
-)
-from .stream import (
-    iterate_dataset as iterate_dataset,
 )
 from .symmetry_labels import (
     SYMMETRY_LABELS as SYMMETRY_LABELS,

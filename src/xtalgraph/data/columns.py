@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from xtalgraph.data.column_names import ID_NAMES
+from xtalgraph.data.files import ID_NAMES
 from xtalgraph.errors import BadConfig, BadDataset
 from xtalgraph.units import KNOWN_TARGETS, Target, read_target_header
 
@@ -18,22 +20,25 @@ _INTEGER = re.compile(r"[+-]?\d+")
 _TRUTH = {"true": True, "false": False}
 
 
-def find_id_column(frame: pd.DataFrame) -> str | None:
-    """Give the column of ids: one named so, or else the first column of texts that all differ.
+def list_id_columns(frame: pd.DataFrame) -> Iterator[tuple[str, bool]]:
+    """Give the columns that may hold the ids, the best first, and whether their texts must differ.
 
-    `name` must be without repeats to count; a repeat in `material_id` or `id` is kept for the
-    pre-flight to report. None: the rows have no ids but their numbers.
+    First those that are called so; `name` must be without repeats to count, while a repeat in
+    `material_id` or `id` is kept for the pre-flight check to report. Then columns of texts.
     """
     lower = {str(name).strip().lower(): name for name in reversed(frame.columns)}
     for name in ID_NAMES:
-        if name in lower and (name != "name" or frame[lower[name]].is_unique):
-            return lower[name]
+        if name in lower:
+            yield lower[name], name == "name"
     for name in frame.columns:
-        values = frame[name]
-        is_text = values.map(lambda value: isinstance(value, str) and value.strip() != "").all()
-        if is_text and values.is_unique and _read_numbers(values) is None:
-            return name
-    return None
+        if are_different_texts(frame[name]) and _read_numbers(frame[name]) is None:
+            yield name, True
+
+
+def are_different_texts(values: pd.Series) -> bool:
+    """Tell whether every cell is a text that is not blank, and no two are the same."""
+    is_text = values.map(lambda value: isinstance(value, str) and value.strip() != "").all()
+    return bool(is_text) and values.is_unique
 
 
 def read_ids(values: pd.Series | None, n_rows: int, first: int = 0) -> np.ndarray:
@@ -54,12 +59,15 @@ def read_ids(values: pd.Series | None, n_rows: int, first: int = 0) -> np.ndarra
     return np.array(texts, dtype=np.dtypes.StringDType())
 
 
-def read_columns(frame: pd.DataFrame, *, texts: bool) -> tuple[pd.DataFrame, dict[str, Target]]:
+def read_columns(
+    frame: pd.DataFrame, *, texts: bool, names: dict[str, str] | None = None
+) -> tuple[pd.DataFrame, dict[str, Target]]:
     """Give the columns under their plain names with blanks as missing, and the numeric ones' units.
 
     `texts` says that every cell is a text, as in CSV: columns of numbers and of true/false are then
     recognised. Numbers become float64 (int64 where all are whole and none is missing), true/false
-    `bool` or pandas' `boolean`, texts objects with None for a blank.
+    `bool` or pandas' `boolean`, texts objects with None for a blank. `names` is filled with the
+    plain names by header.
     """
     columns: dict[str, pd.Series] = {}
     targets: dict[str, Target] = {}
@@ -67,7 +75,7 @@ def read_columns(frame: pd.DataFrame, *, texts: bool) -> tuple[pd.DataFrame, dic
         values = frame.iloc[:, position]
         name = str(header).strip()
         if not name or name.startswith("Unnamed:"):
-            if _counts_rows(values):
+            if counts_rows(values):
                 continue  # the row numbers that pandas writes in front of a table
             name = f"column_{position}"
         target = _read_header(name)
@@ -77,9 +85,84 @@ def read_columns(frame: pd.DataFrame, *, texts: bool) -> tuple[pd.DataFrame, dic
             )
         values = _read_texts(values) if texts else _read_typed(values)
         columns[target.name] = values
-        if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
+        if names is not None:
+            names[header] = target.name
+        if _is_numeric(values):
             targets[target.name] = target
     return pd.DataFrame(columns, index=pd.RangeIndex(len(frame))), targets
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Names, types and units of the columns of a source, as its first piece shows them.
+
+    So the columns of all its pieces have the same types, however long it is.
+    """
+
+    names: dict[str, str]  # by header
+    kinds: dict[str, str]  # by name: number, truth, or what the column holds as it is
+    targets: dict[str, Target]
+    texts: bool
+
+    @classmethod
+    def find(cls, frame: pd.DataFrame, *, texts: bool) -> Schema:
+        """Read the types off the cells of the first piece."""
+        names: dict[str, str] = {}
+        columns, targets = read_columns(frame, texts=texts, names=names)
+        kinds = {str(name): _kind_of(columns[name], name in targets) for name in columns.columns}
+        return cls(names, kinds, targets, texts)
+
+    def read(self, frame: pd.DataFrame, ids: np.ndarray) -> pd.DataFrame:
+        """Give the columns of a piece under plain names.
+
+        Raises:
+            BadDataset: A cell is no number where the cells of the first piece are numbers.
+        """
+        columns: dict[str, pd.Series] = {}
+        for header, name in self.names.items():
+            kind = self.kinds[name]
+            if header in frame.columns:
+                columns[name] = self._read(frame[header].reset_index(drop=True), name, kind, ids)
+            else:
+                blank = np.nan if kind == "number" else None
+                columns[name] = pd.Series([blank] * len(frame), dtype=_DTYPES.get(kind, object))
+        later = frame.drop(columns=[header for header in self.names if header in frame.columns])
+        if len(later.columns):  # of JSON, whose rows may have other names further on
+            found, targets = read_columns(later, texts=self.texts)
+            for name in found.columns:
+                if name in self.kinds:
+                    now, then = targets.get(name, Target(name)), self.targets.get(name)
+                    raise BadDataset(
+                        f"{now.column!r}, but the rows before have {(then or now).column!r}. "
+                        "Convert one of them to the unit of the other."
+                    )
+                columns[str(name)] = found[name]
+        return pd.DataFrame(columns, index=pd.RangeIndex(len(frame)))
+
+    def _read(self, values: pd.Series, name: str, kind: str, ids: np.ndarray) -> pd.Series:
+        if kind not in _DTYPES:
+            return pd.Series([_strip(c) if isinstance(c, str) else c for c in values], dtype=object)
+        found = _read_texts(values) if self.texts else _read_typed(values)
+        if found.isna().all():
+            found = pd.Series([None] * len(found), dtype=object)
+        elif _kind_of(found, _is_numeric(found)) != kind:
+            hint = describe_texts(found, ids) if kind == "number" else ""
+            raise BadDataset(
+                f"column {name!r}: not every cell is a {kind}, as in the first rows.{hint} "
+                "Correct these cells, or quote all as texts."
+            )
+        return found.astype("float64" if kind == "number" else "boolean")
+
+
+_DTYPES = {"number": "float64", "truth": "boolean"}
+
+
+def _kind_of(values: pd.Series, is_target: bool) -> str:
+    return "number" if is_target else "truth" if pd.api.types.is_bool_dtype(values) else "other"
+
+
+def _is_numeric(values: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
 
 
 def describe_texts(values: pd.Series, ids: np.ndarray) -> str:
@@ -173,6 +256,7 @@ def _write_id(value: object) -> str:
     return str(value).strip()
 
 
-def _counts_rows(values: pd.Series) -> bool:
+def counts_rows(values: pd.Series) -> bool:
+    """Tell whether a column has the row numbers 0, 1, 2, …, as pandas writes them."""
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     return bool(np.array_equal(numbers, np.arange(len(numbers))))

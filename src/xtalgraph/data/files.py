@@ -1,4 +1,4 @@
-"""The files of a data set: opening them, and their checksum."""
+"""The files of a data set: what their names say, opening them, and their checksum."""
 
 from __future__ import annotations
 
@@ -13,6 +13,67 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from xtalgraph.errors import BadDataset
+from xtalgraph.files import checksum
+
+EMBEDDED = "mp-sample"
+"""The name of the embedded data set, as a source of `read_dataset` and of the commands."""
+
+REPLACED = "ionic"
+"""The name of the embedded set of version 0.1, which is answered with what replaced it."""
+
+TABLE_NAME = "id_prop.csv"
+"""The table of a folder in the layout of 2018."""
+
+PACKED_NAME = "packed.json"
+"""What tells a folder that `pack_dataset` wrote."""
+
+TABLE_SUFFIXES = (".csv", ".csv.gz", ".parquet", ".jsonl", ".jsonl.gz", ".json", ".json.gz")
+"""What the name of a table ends in."""
+
+ID_NAMES = ("material_id", "id", "name", "cif_id", "jid")
+"""Names of the column of ids, in the order in which they are looked for."""
+
+TEXT_NAMES = ("cif", "structure", "cif_text", "cif_string", "poscar", "atoms")
+"""Names of a column that holds whole structures: CIF text, or the JSON of pymatgen or JARVIS."""
+
+LATTICE_NAMES = ("lattice",)
+SPECIES_NAMES = ("species", "symbols", "atomic_numbers")
+POSITION_NAMES = ("frac", "frac_coords", "fractional_positions")
+
+CORRECT = "Correct or remove them, or leave them out (--skip-bad; in Python: rejected=[])."
+
+
+def table_suffix(path: Path) -> str:
+    """Give the suffix that says how a table is written (`.csv.gz`), or nothing."""
+    name = path.name.lower()
+    return next((suffix for suffix in TABLE_SUFFIXES if name.endswith(suffix)), "")
+
+
+def plain_name(path: Path) -> str:
+    """Give the name of a file or folder without what says how it is written."""
+    return path.name[: len(path.name) - len(table_suffix(path))] or path.resolve().name
+
+
+def find_structure_columns(names: Sequence[str]) -> tuple[str, ...]:
+    """Give the one column of whole structures, or the three of lattice, species and positions.
+
+    Nothing where the table has neither. The three win over the one, being cheaper to read.
+
+    >>> find_structure_columns(["id", "CIF", "gap"])
+    ('CIF',)
+    >>> find_structure_columns(["frac", "lattice", "species", "cif"])
+    ('lattice', 'species', 'frac')
+    """
+    three = [_find(names, legal) for legal in (LATTICE_NAMES, SPECIES_NAMES, POSITION_NAMES)]
+    if all(three):
+        return tuple(name for name in three if name)
+    text = _find(names, TEXT_NAMES)
+    return (text,) if text else ()
+
+
+def _find(names: Sequence[str], legal: Sequence[str]) -> str | None:
+    lower = {str(name).strip().lower(): name for name in reversed(names)}
+    return next((lower[name] for name in legal if name in lower), None)
 
 
 def checksum_files(paths: Sequence[Path]) -> str:
@@ -21,8 +82,7 @@ def checksum_files(paths: Sequence[Path]) -> str:
     Several files are ordered by name, so that the order in which a folder lists them is no matter.
     """
     if len(paths) == 1:
-        with open(paths[0], "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return checksum(paths[0])
     total = FilesChecksum()
     for path in sorted(paths, key=lambda path: (path.name, str(path))):
         total.add(path.name, path.read_bytes())
@@ -51,8 +111,17 @@ def checksum_texts(texts: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 
+def read_first_row(path: Path) -> list[str]:
+    """Give the cells of the first row of a CSV file."""
+    with open_text(path) as file:
+        row = next(csv.reader(file), None)
+    if row is None:
+        raise BadDataset(f"{path}: it cannot be read (it is empty). Is the file complete?")
+    return row
+
+
 def refuse_other_separator(path: Path) -> None:
-    """Raise `BadDataset` where the cells of a CSV file are parted by semicolons or tabs."""
+    """Raise `BadDataset` where the cells of a CSV file are separated by semicolons or tabs."""
     with open_text(path) as file:
         first = next((line for line in file if line.strip()), "")
     for separator, word in ((";", "semicolons"), ("\t", "tabs")):

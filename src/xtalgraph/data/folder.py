@@ -2,80 +2,214 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
-
-from xtalgraph.data.columns import read_columns
-from xtalgraph.data.dataset import Dataset
-from xtalgraph.data.files import FilesChecksum, checksum_files
-from xtalgraph.data.folder_index import (
-    FolderIndex,
-    part_rows,
-    read_content,
-    read_index,
-    read_row,
-    tell_missing,
+from xtalgraph.data.files import (
+    ID_NAMES,
+    TABLE_NAME,
+    FilesChecksum,
+    checksum_texts,
+    explain_unreadable,
+    open_text,
+    plain_name,
 )
-from xtalgraph.data.sources import TABLE_NAME, plain_name
-from xtalgraph.data.tables import settle
-from xtalgraph.errors import Rejected
-from xtalgraph.structures import Crystal, CrystalStore, read_crystals
+from xtalgraph.data.pieces import Cells, Contents, Part, Source
+from xtalgraph.errors import BadCrystal, BadDataset, Rejected
+from xtalgraph.structures import CrystalStore
+from xtalgraph.structures.formats import FORMATS
+from xtalgraph.structures.reading import list_by_priority, only_one, read_bytes, read_file
+
+_ROWS = 2048  # read at a time
 
 
-def read_folder(table: Path, rejected: list[Rejected] | None = None) -> Dataset:
-    """Give the data set of a table like `id_prop.csv`, whose structures are files beside it.
+@dataclass(frozen=True, eq=False)
+class FolderIndex:
+    """A table of ids and targets, as texts, and the files beside it by their names."""
 
-    `read_index` says what its columns are called; every one that is not the id is a target or a
-    class. An id without file, and a file that cannot be read, are collected: added to `rejected`,
-    or refused together.
+    names: tuple[str, ...]  # of the columns
+    rows: list[list[str]]  # without the header
+    id_column: int
+    files: dict[str, str]  # names of files, by themselves and without their suffixes
+
+    @property
+    def ids(self) -> list[str]:
+        """The id of each row."""
+        return [row[self.id_column].strip() for row in self.rows]
+
+
+class FolderSource(Source):
+    """A table like `id_prop.csv`, whose structures are files beside it.
+
+    Every column that is not the id is a target or a class. An id without file, and a file that
+    cannot be read, have no crystal.
     """
-    index = read_index(table)
-    ids, names = index.ids, [*index.names]
-    crystals, found, good, checksum = _read_with_checksum(index, table)
-    settle(found, rejected, table, len(ids))
-    kept = [row for row, is_good in zip(index.rows, good.tolist(), strict=True) if is_good]
-    frame = pd.DataFrame(kept, columns=names, dtype=object).drop(columns=names[index.id_column])
-    columns, targets = read_columns(frame, texts=True)
-    name = plain_name(table.parent if table.name == TABLE_NAME else table)
-    store = CrystalStore.from_crystals(crystals)
-    return Dataset(name, store, columns, targets, str(table), checksum, (str(table),))
+
+    def __init__(self, table: Path, title: str) -> None:
+        super().__init__(plain_name(table.parent if table.name == TABLE_NAME else table), title)
+        with explain_unreadable(table):
+            self.index = read_index(table)
+        self.table = table
+        self.n_crystals = len(self.index.rows)
+        self._contents: dict[str, bytes] = {}  # of files, between their checksum and their parts
+
+    def parts(self) -> Iterator[Part]:
+        """Give some thousand rows at a time."""
+        index, folder = self.index, str(self.table.parent)
+        id_column, ids = index.id_column, index.ids
+        names = [name for place, name in enumerate(index.names) if place != id_column]
+        for first in range(0, len(ids), _ROWS):
+            some = ids[first : first + _ROWS]
+            files = [index.files.get(id, "") for id in some]
+            contents = [self._contents.pop(file, None) for file in files]
+            rows = [row[:id_column] + row[id_column + 1 :] for row in index.rows[first:][:_ROWS]]
+            entries = list(zip(some, files, contents, rows, strict=True))
+            yield Part(partial(_read_entries, folder, names, entries))
+
+    def identity(self) -> dict[str, Any]:
+        """Give a checksum of the table, and of the names, sizes and times of its files."""
+        texts = [f"{row}" for row in self.index.rows]
+        for name in sorted({self.index.files.get(id, "") for id in self.index.ids} - {""}):
+            status = (self.table.parent / name).stat()
+            texts.append(f"{name} {status.st_size} {status.st_mtime_ns}")
+        return {"kind": "folder", "checksum": checksum_texts(texts)}
+
+    def checksum(self) -> str:
+        """Give the SHA-256 of the table and of the files that it names.
+
+        What is read for it is kept for the parts, so that each file is read once.
+        """
+        folder, total = self.table.parent, FilesChecksum()
+        files = {self.index.files[id] for id in self.index.ids if id in self.index.files}
+        for name in sorted([*files, self.table.name]):
+            if name == self.table.name:
+                total.add(name, self.table.read_bytes())
+                continue
+            try:
+                content = read_bytes(f"{folder}/{name}")
+            except BadCrystal:
+                continue  # reading it as a crystal says what is wrong
+            self._contents[name] = content
+            total.add(name, content)
+        return total.give()
 
 
-def read_structure_files(
-    files: Sequence[Path], source: str, name: str, rejected: list[Rejected] | None = None
-) -> Dataset:
-    """Give the data set of structure files without targets, as for prediction."""
-    found: list[Rejected] = []
-    store = read_crystals(files, rejected=found)
-    settle(found, rejected, source, len(store) + len(found))
-    columns = pd.DataFrame(index=pd.RangeIndex(len(store)))
-    return Dataset(name, store, columns, {}, source, checksum_files(files), (source,))
-
-
-def _read_with_checksum(
-    index: FolderIndex, table: Path
-) -> tuple[list[Crystal], list[Rejected], np.ndarray, str]:
-    """Give what `read_rows` does, and the checksum of the table and of the files that it names.
-
-    The files are read in the order in which they are summed, so that each is read once.
-    """
-    ids, folder = index.ids, table.parent
-    rows_of: dict[str, list[int]] = {}
-    for row, id in enumerate(ids):
-        rows_of.setdefault(index.files.get(id, ""), []).append(row)
-    read: dict[int, Crystal | Rejected] = {}
-    for row in rows_of.pop("", ()):
-        read[row] = tell_missing(ids[row], folder)
-    checksum = FilesChecksum()
-    for name in sorted([*rows_of, table.name]):
-        if name == table.name:
-            checksum.add(name, table.read_bytes())
+def _read_entries(
+    folder: str,
+    names: Sequence[str],
+    entries: Sequence[tuple[str, str, bytes | None, list[str]]],
+) -> Contents:
+    """Read the structure files of some rows, and keep the cells of those that are good."""
+    crystals, rejected, kept = [], [], []
+    for id, file, content, cells in entries:
+        if not file:
+            rejected.append(Rejected(id, f"no structure file {id}.cif in {folder}"))
             continue
-        content = read_content(folder, name)
-        if content is not None:
-            checksum.add(name, content)
-        for row in rows_of[name]:
-            read[row] = read_row(ids[row], folder, name, content)
-    return *part_rows([read[row] for row in range(len(ids))]), checksum.give()
+        try:
+            crystals.append(only_one(read_file(f"{folder}/{file}", id, content=content), id))
+            kept.append(cells)
+        except BadCrystal as error:
+            rejected.append(Rejected(id, f"{file}: {error.reason}"))
+    return Contents(CrystalStore.from_crystals(crystals), rejected, Cells((names, kept), True))
+
+
+def read_index(table: Path) -> FolderIndex:
+    """Read a table like `id_prop.csv`, and find the structure files beside it.
+
+    With or without header. Without one a single column is called as the file, or `target` in
+    `id_prop.csv`; several are `target_1`, `target_2`, … The id is the column called so, or the
+    first. Refused: rows that are longer than the first, a blank id, a table none of whose ids has
+    a file.
+    """
+    rows = _read_rows_of(table)
+    files = _index_files(table.parent)
+    names, rows = _name_columns(rows, table, files)
+    index = FolderIndex(names, rows, _find_id(names, rows), files)
+    ids = index.ids
+    blank = [row for row, id in enumerate(ids) if not id]
+    if blank:
+        raise BadDataset(
+            f"column {names[index.id_column]!r}: no id in {len(blank)} rows, first in row "
+            f"{blank[0]} (counted from 0). Fill it in, or rename the column so that it is not "
+            "taken for ids."
+        )
+    if not any(id in files for id in ids):
+        raise BadDataset(
+            f"{table}: no structure file for any of its {len(ids)} ids, as {ids[0]}.cif in "
+            f"{table.parent}. Put the files there; or give the table a column 'cif' of CIF text, "
+            "or 'lattice', 'species' and 'frac'."
+        )
+    return index
+
+
+def _index_files(folder: Path) -> dict[str, str]:
+    """Give the names of structure files by themselves, and without their suffixes."""
+    names = list_by_priority(folder)[::-1]
+    return {FORMATS.stem(name): name for name in names} | {name: name for name in names}
+
+
+def _read_rows_of(table: Path) -> list[list[str]]:
+    """Give the cells of a CSV file; short rows are filled up with blanks."""
+    rows: list[list[str]] = []
+    with open_text(table) as file:
+        reader = csv.reader(file, strict=True)
+        for row in reader:
+            if not any(cell.strip() for cell in row):
+                continue
+            if rows and len(row) > len(rows[0]):
+                raise BadDataset(
+                    f"{table}: it cannot be read ({len(row)} cells in line {reader.line_num}, "
+                    f"expected {len(rows[0])}). Is the file complete?"
+                )
+            rows.append(row + [""] * (len(rows[0]) - len(row) if rows else 0))
+    if not rows:
+        raise BadDataset(f"{table}: it cannot be read (it is empty). Is the file complete?")
+    return rows
+
+
+def _name_columns(
+    rows: list[list[str]], table: Path, files: dict[str, str]
+) -> tuple[tuple[str, ...], list[list[str]]]:
+    """Take the header off, if there is one, or give the columns names."""
+    first = [cell.strip() for cell in rows[0]]
+    if _is_header(first, files):
+        if len(rows) == 1:
+            raise BadDataset(f"{table}: a header and no rows. Is it complete?")
+        if len(set(first)) < len(first):
+            raise BadDataset(f"{table}: two columns have one name: {', '.join(first)}. Rename one.")
+        return tuple(first), rows[1:]
+    if len(first) == 2:
+        return ("id", "target" if table.name == TABLE_NAME else plain_name(table)), rows
+    return ("id", *(f"target_{number}" for number in range(1, len(first)))), rows
+
+
+def _is_header(first: Sequence[str], files: dict[str, str]) -> bool:
+    """A header names no file, and has a word where the rows below it have numbers."""
+    if first[0] in files:
+        return False
+    if first[0].lower() in ID_NAMES:
+        return True
+    return any(cell and not _is_number(cell) for cell in first[1:])
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _find_id(names: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """Give the column called as ids are (`name` if it has no repeats), or the first."""
+    lower = [name.lower() for name in names]
+    for word in ID_NAMES:
+        if word in lower:
+            column = lower.index(word)
+            if word != "name" or len({row[column] for row in rows}) == len(rows):
+                return column
+    return 0

@@ -8,10 +8,9 @@ are the ids, the columns and the offsets, some tens of bytes a crystal.
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +20,25 @@ import pyarrow.parquet as pq
 
 from xtalgraph.data.columns import read_columns
 from xtalgraph.data.dataset import Dataset
-from xtalgraph.data.files import checksum_files
-from xtalgraph.data.sources import PACKED_NAME, plain_name, table_suffix
-from xtalgraph.data.tables import MEND, iterate_rows
+from xtalgraph.data.files import (
+    CORRECT,
+    EMBEDDED,
+    PACKED_NAME,
+    checksum_files,
+    plain_name,
+    table_suffix,
+)
+from xtalgraph.data.pieces import Cells, Contents, Part, Source
+from xtalgraph.data.tables import TableSource
 from xtalgraph.errors import BadConfig, BadDataset, Rejected, summarise
+from xtalgraph.files import folder_atomically, write_json
 from xtalgraph.structures import CrystalStore
 from xtalgraph.units import Target
 
 _COLUMNS = "columns.parquet"
 _ID = "material_id"
 _FACTS = {"name", "checksum", "n_crystals", "n_atoms", "targets", "files"}
+_AT_ONCE = 8192  # crystals of a piece
 _ARRAYS: dict[str, tuple[str, tuple[int, ...]]] = {
     "lattices": ("<f8", (3, 3)),
     "fractional_positions": ("<f8", (3,)),
@@ -58,15 +66,10 @@ def pack_dataset(
     folder = Path(folder)
     if folder.exists():
         raise BadConfig(f"{folder} is there already. Choose another folder, or remove this one.")
-    part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
-    part.mkdir(parents=True)
-    try:
+    with folder_atomically(folder) as part:
         bad = _write(paths, part)
         if bad and rejected is None:
-            raise BadDataset(f"{len(bad)} crystals cannot be packed:\n{summarise(bad)}\n{MEND}")
-        os.rename(part, folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+            raise BadDataset(f"{len(bad)} crystals cannot be packed:\n{summarise(bad)}\n{CORRECT}")
     if rejected is not None:
         rejected += bad
     return folder
@@ -95,15 +98,57 @@ def read_packed(folder: Path) -> Dataset:
     return Dataset(facts["name"], store, columns, targets, str(folder), facts["checksum"], paths)
 
 
+class DatasetSource(Source):
+    """A data set that is there as a whole."""
+
+    def __init__(self, dataset: Dataset, title: str, paths: Sequence[str] = ()) -> None:
+        super().__init__(dataset.name, title, paths)
+        self.dataset = dataset
+        self.n_crystals = len(dataset)
+
+    def parts(self) -> Iterator[Part]:
+        """Give some thousand crystals at a time."""
+        for first in range(0, len(self.dataset), _AT_ONCE):
+            rows = np.arange(first, min(first + _AT_ONCE, len(self.dataset)))
+            yield Part(partial(_take, self.dataset, rows))
+
+    def identity(self) -> dict[str, Any]:
+        """Give its checksum."""
+        return {"kind": "dataset", "checksum": self.checksum(), "n_crystals": len(self.dataset)}
+
+    def checksum(self) -> str:
+        """Give the SHA-256 of the files that it was made of."""
+        return self.dataset.checksum
+
+
+def open_embedded() -> DatasetSource:
+    """Give the embedded data set."""
+    from xtalgraph.data.sample import read_sample_dataset
+
+    return DatasetSource(read_sample_dataset(), EMBEDDED)
+
+
+def open_packed(folder: Path, title: str) -> DatasetSource:
+    """Give the data set of a packed folder."""
+    return DatasetSource(read_packed(folder), title)
+
+
+def _take(dataset: Dataset, rows: np.ndarray) -> Contents:
+    some = dataset.take(rows)
+    units = {name: target.column for name, target in dataset.targets.items()}
+    return Contents(some.crystals, [], Cells(some.columns.rename(columns=units), False))
+
+
 def _write(paths: list[Path], part: Path) -> list[Rejected]:
     frames: list[pd.DataFrame] = []
     bad: list[Rejected] = []
     n_crystals, n_atoms = 0, 0
     with ExitStack() as stack:
         files = {name: stack.enter_context(open(part / f"{name}.bin", "wb")) for name in _ARRAYS}
-        for store, frame, rejected in (piece for path in paths for piece in iterate_rows(path)):
+        for store, rejected, cells in _read_parts(paths):
             for name, (kind, _) in _ARRAYS.items():
                 getattr(store, name).astype(kind).tofile(files[name])
+            frame = pd.DataFrame() if cells is None else cells.frame.copy()
             frame.insert(0, _ID, store.ids.tolist())
             frame.insert(1, "n_atoms", store.n_atoms)
             frames.append(frame)
@@ -129,8 +174,14 @@ def _write(paths: list[Path], part: Path) -> list[Rejected]:
     }
     names = [_COLUMNS, *(f"{name}.bin" for name in _ARRAYS)]
     facts["files"] = {name: checksum_files([part / name]) for name in names}
-    (part / PACKED_NAME).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    write_json(part / PACKED_NAME, facts)
     return bad
+
+
+def _read_parts(paths: Sequence[Path]) -> Iterator[Contents]:
+    for path in paths:
+        for part in TableSource(path, str(path)).parts():
+            yield part.read()
 
 
 def _read_facts(folder: Path) -> dict[str, Any]:

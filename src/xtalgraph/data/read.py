@@ -1,150 +1,122 @@
-"""One door to every kind of data set."""
+"""Data sets held whole: the pieces of a source, joined."""
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from xtalgraph.data.column_names import find_structure_columns
-from xtalgraph.data.dataset import Dataset, join_datasets
-from xtalgraph.data.files import explain_unreadable, refuse_other_separator
-from xtalgraph.data.folder import read_folder, read_structure_files
-from xtalgraph.data.sample import EMBEDDED, REPLACED, read_sample_dataset
-from xtalgraph.data.sources import (
-    PACKED_NAME,
-    SPREADSHEETS,
-    TABLE_NAME,
-    TABLE_SUFFIXES,
-    group_sources,
-    is_one_structure,
-    plain_name,
-    require_crystal_files,
-    table_suffix,
-)
-from xtalgraph.data.tables import MEND, iterate_crystals, read_header, read_table
+import pandas as pd
+
+from xtalgraph.data.columns import read_columns
+from xtalgraph.data.dataset import Dataset, join_datasets, join_stores
+from xtalgraph.data.files import CORRECT
+from xtalgraph.data.packed import DatasetSource
+from xtalgraph.data.pieces import SeveralSource, Source
+from xtalgraph.data.source import open_source
 from xtalgraph.errors import BadDataset, Rejected, summarise
 from xtalgraph.structures import CrystalStore
+from xtalgraph.units import Target
 
 
 def read_dataset(
     source: str | Path | Sequence[str | Path], *, rejected: list[Rejected] | None = None
 ) -> Dataset:
-    """Give the data set of a folder, a table, structure files, a glob, or a list of these.
+    """Read a whole data set.
 
-    - A folder with `id_prop.csv`: id and targets a row, with or without header, and a structure
-      file `ID.cif` for each id. Another CSV in such a folder may be named itself.
-    - CSV, parquet, JSON lines or JSON (also `.gz`), with a column `cif` or `structure`, or with
-      `lattice`, `species` and `frac`; matbench's files are of this kind.
-    - A structure file, a folder or a glob (`runs/*/CONTCAR`) of them: crystals without targets.
-    - A folder that `pack_dataset` wrote: its crystals are mapped, not held in memory.
-    - `mp-sample`: the embedded sample of the Materials Project.
+    Args:
+        source: What `open_source` opens: structure files, a folder, a glob, a table, a packed
+            folder, the name of the embedded data set, or a list of these.
+        rejected: A list to which rows and files are added that make no crystal; the others are
+            then read. Without it they are refused together.
 
-    Rows and files that make no crystal are refused together with their ids and reasons, unless a
-    list `rejected` is given to which they are added; the others are then read. Refused in any case
-    is a source of which nothing is left.
+    Returns:
+        The crystals with their ids and columns, in the order of the source.
+
+    Raises:
+        BadDataset: Something cannot be read and `rejected` is not given, or nothing is left.
     """
-    if not isinstance(source, (str, Path)):
-        return _read_several([Path(one) for one in source], rejected)
-    if source == EMBEDDED and not Path(source).exists():
-        return read_sample_dataset()
-    if source == REPLACED and not Path(source).exists():
-        raise BadDataset(
-            f"{source!r}, the embedded set of version 0.1, was replaced by {EMBEDDED!r}: real "
-            "crystals with the columns formation_energy_per_atom, band_gap, is_metal and kind."
-        )
-    path = Path(source).expanduser()
-    if path.is_dir():
-        return _read_folder(path, rejected)
-    if path.is_file():
-        return _read_file(path, rejected)
-    if any(sign in str(source) for sign in "*?["):
-        return _read_glob(str(path), rejected)
-    raise BadDataset(
-        f"{source}: there is no such file or folder. Give a folder with {TABLE_NAME}, a table "
-        f"({', '.join(TABLE_SUFFIXES)}), structure files, or {EMBEDDED!r} for the embedded set."
-    )
-
-
-def _read_folder(folder: Path, rejected: list[Rejected] | None) -> Dataset:
-    if (folder / PACKED_NAME).is_file():
-        from xtalgraph.data.packed import read_packed
-
-        return read_packed(folder)
-    table = folder / TABLE_NAME
-    if table.is_file():
-        return _read_file(table, rejected)
-    files = require_crystal_files(folder)
-    return read_structure_files(files, str(folder), plain_name(folder), rejected)
-
-
-def iterate_table(path: Path) -> Iterator[tuple[CrystalStore, list[Rejected]]]:
-    """Give the crystals of a table piece by piece, as `iterate_crystals` does, with our errors."""
-    with explain_unreadable(path):
-        yield from iterate_crystals(path)
-
-
-def _read_file(path: Path, rejected: list[Rejected] | None) -> Dataset:
-    with explain_unreadable(path):
-        return _read_known(path, rejected)
-
-
-def _read_known(path: Path, rejected: list[Rejected] | None) -> Dataset:
-    suffix = table_suffix(path)
-    if not suffix or is_one_structure(path):
-        if path.suffix.lower() in SPREADSHEETS:
-            raise BadDataset(f"{path}: a spreadsheet is not read. Save it as CSV, in UTF-8.")
-        name = plain_name(path) if suffix else path.stem
-        return read_structure_files([path], str(path), name, rejected)
-    if names_structure_files(path):
-        return read_folder(path, rejected)
-    return read_table(path, rejected)
-
-
-def names_structure_files(table: Path) -> bool:
-    """Tell whether a table has its structures in files beside it, as in the layout of 2018."""
-    if table_suffix(table).removesuffix(".gz") != ".csv":
-        return False
-    refuse_other_separator(table)
-    return table.name == TABLE_NAME or not find_structure_columns(read_header(table))
-
-
-def _read_glob(pattern: str, rejected: list[Rejected] | None) -> Dataset:
-    matches = [Path(match) for match in sorted(glob.glob(pattern, recursive=True))]
-    if not matches:
-        raise BadDataset(f"{pattern}: no file matches. Check the folder and the spelling.")
-    files = [path for path in matches if path.is_file()]
-    if files and all(is_one_structure(path) for path in files):
-        return read_structure_files(files, pattern, "structures", rejected)
-    return _read_several(matches, rejected)
-
-
-def _read_several(sources: Sequence[Path], rejected: list[Rejected] | None) -> Dataset:
-    """Give the data set of several sources; one that is bad as a whole is collected like a row."""
+    opened = open_source(source)
+    if isinstance(opened, SeveralSource):
+        return _read_several(opened, rejected)
     found: list[Rejected] = []
-    parts = []
-    for run in group_sources(sources):
-        n_found = len(found)
-        try:
-            parts.append(_read_run(run, found))
-        except BadDataset as error:
-            if len(found) == n_found:  # or else its rows have told already
-                found.append(Rejected(str(run[0]), str(error)))
+    dataset = _read_one(opened, found)
+    n_rows = len(found) + (0 if dataset is None else len(dataset))
     if rejected is not None:
         rejected += found
-    elif found and parts:
+    elif found:
         raise BadDataset(
-            f"{len(found)} crystals or files cannot be read:\n{summarise(found)}\n{MEND}"
+            f"{opened.title}: {len(found)} of {n_rows} crystals cannot be read:\n"
+            f"{summarise(found)}\n{CORRECT}"
         )
-    if found and not parts:
-        raise BadDataset(f"nothing of what was named can be read:\n{summarise(found)}")
-    return join_datasets(parts)
+    if dataset is None:
+        raise opened.explain_nothing(len(found), found)
+    return dataset
 
 
-def _read_run(run: Sequence[Path], rejected: list[Rejected]) -> Dataset:
-    if len(run) == 1:
-        return read_dataset(run[0], rejected=rejected)
-    source = ", ".join(str(path) for path in run)
-    dataset = read_structure_files(run, source, "structures", rejected)
-    return replace(dataset, paths=tuple(map(str, run)))
+def iterate_dataset(
+    source: str | Path | Sequence[str | Path],
+) -> Iterator[tuple[CrystalStore, list[Rejected]]]:
+    """Give the crystals of a source of `read_dataset` in its order, in pieces that fit any memory.
+
+    Each piece comes with what could not be read in it. `open_source(source).pieces()` gives the
+    columns too.
+
+    Raises:
+        BadDataset: At the end, where nothing of the source can be read.
+    """
+    for piece in open_source(source).pieces():
+        yield piece.crystals, list(piece.rejected)
+
+
+def _read_one(
+    opened: Source, found: list[Rejected], *, keeps_beginning: bool = False
+) -> Dataset | None:
+    if isinstance(opened, DatasetSource):
+        return opened.dataset
+    checksum = opened.checksum()
+    stores, cells = [], []
+    try:
+        for part in opened.parts():
+            crystals, rejected, some = part.read()
+            found += rejected
+            if len(crystals):
+                stores.append(crystals)
+                cells += [] if some is None else [some]
+    except BadDataset as error:
+        if not keeps_beginning:
+            raise
+        found.append(Rejected(opened.paths[0], str(error)))
+    if not stores:
+        return None
+    store = join_stores(stores)
+    columns = pd.DataFrame(index=pd.RangeIndex(len(store)))
+    targets: dict[str, Target] = {}
+    if cells:
+        frame = pd.concat([some.frame for some in cells], ignore_index=True)
+        columns, targets = read_columns(frame, texts=cells[0].texts)
+    return Dataset(opened.name, store, columns, targets, opened.title, checksum, opened.paths)
+
+
+def _read_several(several: SeveralSource, rejected: list[Rejected] | None) -> Dataset:
+    """Give the data set of several sources; one that is bad as a whole is collected like a row."""
+    found: list[Rejected] = []
+    datasets = []
+    for child in several.children():
+        if isinstance(child, Rejected):
+            found.append(child)
+            continue
+        try:
+            dataset = _read_one(child, found, keeps_beginning=True)
+        except BadDataset as error:
+            found.append(Rejected(child.paths[0], str(error)))
+        else:
+            datasets += [] if dataset is None else [dataset]
+    if rejected is not None:
+        rejected += found
+    elif found and datasets:
+        raise BadDataset(
+            f"{len(found)} crystals or files cannot be read:\n{summarise(found)}\n{CORRECT}"
+        )
+    if found and not datasets:
+        raise several.explain_nothing(len(found), found)
+    return join_datasets(datasets)

@@ -9,16 +9,11 @@ import numpy as np
 import pandas as pd
 
 from xtalgraph.data.dataset import Dataset
+from xtalgraph.data.files import EMBEDDED
 from xtalgraph.files import checksum
 from xtalgraph.structures.crystal import lattice_from_parameters
 from xtalgraph.structures.store import CrystalStore
 from xtalgraph.units import KNOWN_TARGETS
-
-EMBEDDED = "mp-sample"
-"""The name of the embedded data set, as a source of `read_dataset` and of the commands."""
-
-REPLACED = "ionic"
-"""The name of the embedded set of version 0.1, which is answered with what replaced it."""
 
 ARCHIVE = files("xtalgraph.data") / "mp_sample.npz"
 """Flat arrays of whole numbers; lengths, angles, positions and labels in millionths."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,81 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Bool, Float64, Int, Int64, UInt8
 
-from xtalgraph.data.flat_crystals import FlatCrystals, describe_problem, drop_rows
 from xtalgraph.errors import BadCrystal
+from xtalgraph.structures.checks import find_overlaps, overlap_error
 from xtalgraph.structures.crystal import Crystal
 from xtalgraph.structures.elements import SYMBOLS, atomic_number
 from xtalgraph.structures.store import CrystalStore
+
+
+@dataclass(frozen=True, eq=False)
+class FlatCrystals:
+    """The crystals of consecutive rows of a table, and why some rows have none.
+
+    The arrays hold the good rows only, in order; `bad` gives the reason for each other row, by its
+    number counted from the first row of this piece. A row's id is not needed here: it may depend on
+    rows that have not been read yet.
+    """
+
+    lattices: Float64[np.ndarray, "n_crystals 3 3"]
+    fractional_positions: Float64[np.ndarray, "n_atoms 3"]
+    atomic_numbers: UInt8[np.ndarray, "n_atoms"]
+    n_atoms: Int64[np.ndarray, "n_crystals"]
+    n_rows: int
+    bad: dict[int, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_store(cls, store: CrystalStore, n_rows: int, bad: dict[int, str]) -> FlatCrystals:
+        """Take over crystals that were read one by one."""
+        return cls(
+            store.lattices,
+            store.fractional_positions,
+            store.atomic_numbers,
+            store.n_atoms,
+            n_rows,
+            bad,
+        )
+
+
+def join_flat(pieces: Sequence[FlatCrystals], ids: np.ndarray) -> CrystalStore:
+    """Give the store of all good rows of consecutive pieces; `ids` are those of the good rows."""
+    counts = np.concatenate([piece.n_atoms for piece in pieces])
+    return CrystalStore(
+        np.concatenate([piece.lattices for piece in pieces]),
+        np.concatenate([piece.fractional_positions for piece in pieces]),
+        np.concatenate([piece.atomic_numbers for piece in pieces]),
+        np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        ids,
+    )
+
+
+def drop_rows(flat: FlatCrystals, reasons: dict[int, str]) -> FlatCrystals:
+    """Give the piece without some of its rows, whose reasons replace those found before."""
+    if not reasons:
+        return flat
+    good_rows = [row for row in range(flat.n_rows) if row not in flat.bad]
+    keep = np.array([row not in reasons for row in good_rows], dtype=bool)
+    atoms = np.repeat(keep, flat.n_atoms)
+    return FlatCrystals(
+        flat.lattices[keep],
+        flat.fractional_positions[atoms],
+        flat.atomic_numbers[atoms],
+        flat.n_atoms[keep],
+        flat.n_rows,
+        dict(sorted((flat.bad | reasons).items())),
+    )
+
+
+def drop_overlaps(flat: FlatCrystals) -> FlatCrystals:
+    """Give the piece without the rows in which two atoms overlap."""
+    nameless = np.full(len(flat.n_atoms), "", dtype=np.dtypes.StringDType())
+    store = join_flat([flat], nameless)
+    good_rows = [row for row in range(flat.n_rows) if row not in flat.bad]
+    reasons = {
+        good_rows[position]: overlap_error(store[position], overlap).reason
+        for position, overlap in find_overlaps(store).items()
+    }
+    return drop_rows(flat, reasons)
 
 
 def lattices_from_parameters(
@@ -108,7 +178,7 @@ def read_each(cells: Sequence[Any], read: Callable[[Any], Crystal]) -> FlatCryst
         try:
             crystals.append(read(cell))
         except BadCrystal as error:
-            bad[row] = describe_problem(error)
+            bad[row] = error.reason
     return FlatCrystals.from_store(CrystalStore.from_crystals(crystals), len(cells), bad)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,205 +16,235 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from xtalgraph.data.column_names import ID_NAMES, find_structure_columns
-from xtalgraph.data.columns import find_id_column, read_columns, read_ids
-from xtalgraph.data.dataset import Dataset
-from xtalgraph.data.files import checksum_files, open_text
-from xtalgraph.data.flat_crystals import (
+from xtalgraph.data.columns import are_different_texts, counts_rows, list_id_columns, read_ids
+from xtalgraph.data.files import (
+    ID_NAMES,
+    checksum_files,
+    explain_unreadable,
+    find_structure_columns,
+    open_text,
+    plain_name,
+    table_suffix,
+)
+from xtalgraph.data.json_rows import INDEX_NAME, count_rows, iterate_records, sniff_json
+from xtalgraph.data.pieces import Cells, Contents, Part, Source
+from xtalgraph.data.structure_columns import (
     FlatCrystals,
     drop_overlaps,
-    join_bad,
     join_flat,
-)
-from xtalgraph.data.json_stream import INDEX_NAME, iterate_records, sniff_json
-from xtalgraph.data.matbench import matbench_ids
-from xtalgraph.data.sources import plain_name, table_suffix
-from xtalgraph.data.structure_columns import (
     read_cells,
     read_each,
     read_flat_columns,
 )
-from xtalgraph.errors import BadCrystal, BadDataset, Rejected, summarise
-from xtalgraph.structures import Crystal, CrystalStore, read_crystal
+from xtalgraph.errors import BadCrystal, BadDataset, Rejected
+from xtalgraph.structures import Crystal, read_crystal
 
 _ROWS = 2048  # rows read at a time: a few MB of structures
+_JSON_ROWS = 512
 _BUFFER = 1 << 20  # bytes; without it a whole row group is read at once, which may be the file
+_MATBENCH = re.compile(r"matbench_(?P<task>\w+)\.json(\.gz)?")
 
-MEND = "Mend or remove them, or leave them out (--skip-bad; in Python: rejected=[])."
-
-
-@dataclass(frozen=True)
-class Piece:
-    """Consecutive rows of a table: their columns, and their crystals."""
-
-    columns: pd.DataFrame
-    crystals: FlatCrystals
+Batch = tuple[pd.DataFrame, list[Any]]
+"""The other columns of some rows, and their cells of structures, a column each."""
 
 
-def read_table(path: Path, rejected: list[Rejected] | None = None) -> Dataset:
-    """Give the data set of one file, CSV, parquet, JSON lines or JSON; also `.gz`.
+class TableSource(Source):
+    """A file of rows with a column of structures, or three of lattice, species and positions.
 
-    Structures stand in one column (CIF text or pymatgen's JSON) or in three: lattice, species and
-    fractional positions. Ids are the column `material_id`, `id` or `name`, or else the first column
-    of texts that all differ, or else the row numbers. Rows that make no crystal are collected: they
-    are added to `rejected`, or refused together.
+    Ids are the column `material_id`, `id`, `name`, `cif_id` or `jid`, or else the first column of
+    texts that all differ, or else the row numbers.
     """
-    texts = table_suffix(path) in (".csv", ".csv.gz")
-    pieces = list(_iterate_pieces(path))
-    if not pieces or not sum(piece.crystals.n_rows for piece in pieces):
-        raise BadDataset(f"{path}: the table has no rows. Is it complete?")
-    frame = pd.concat([piece.columns for piece in pieces], ignore_index=True)
-    id_column, ids = _find_ids(frame, path)
-    crystals = [drop_overlaps(piece.crystals) for piece in pieces]
-    bad = join_bad(crystals)
-    settle([Rejected(str(ids[row]), why) for row, why in bad.items()], rejected, path, len(frame))
-    good = np.ones(len(frame), dtype=bool)
-    good[list(bad)] = False
-    store = join_flat(crystals, ids[good])
-    if id_column is not None and (id_column in ID_NAMES or id_column == INDEX_NAME):
-        frame = frame.drop(columns=id_column)
-    columns, targets = read_columns(frame[good].reset_index(drop=True), texts=texts)
-    checksum = checksum_files([path])
-    return Dataset(plain_name(path), store, columns, targets, str(path), checksum, (str(path),))
 
+    def __init__(self, path: Path, title: str) -> None:
+        super().__init__(plain_name(path), title)
+        self.path = path
+        self.texts = table_suffix(path).startswith(".csv")
 
-def iterate_crystals(path: Path) -> Iterator[tuple[CrystalStore, list[Rejected]]]:
-    """Give the crystals of a table some thousand rows at a time, and the rows that make none.
+    def identity(self) -> dict[str, Any]:
+        """Give size and time of the file: what is cheap to see of one that may be large."""
+        status = self.path.stat()
+        return {"kind": "table", "n_bytes": status.st_size, "changed": status.st_mtime_ns}
 
-    So a table may be larger than the memory. Ids are those of `read_table`, but that texts which
-    all differ are looked for in the first piece alone; the other columns are not kept.
-    """
-    for store, _, rejected in iterate_rows(path):
-        yield store, rejected
+    def checksum(self) -> str:
+        """Give the SHA-256 of the file."""
+        return checksum_files([self.path])
 
+    def parts(self) -> Iterator[Part]:
+        """Give some thousand rows at a time."""
+        with explain_unreadable(self.path):
+            first = 0
+            column: str | None = None
+            official: np.ndarray | None = None
+            batches = self._batches()
+            begun = list(islice(batches, 2))
+            if not begun or not sum(len(frame) for frame, _ in begun):
+                raise BadDataset(f"{self.title}: the table has no rows. Is it complete?")
+            start = begun[0][0]
+            counting = [
+                name for name in start if _is_nameless(str(name)) and counts_rows(start[name])
+            ]
+            column = self._find_id_column(start, is_all=len(begun) == 1)
+            if column is None:
+                official = self._official_ids()
+            for frame, structures in _chain(begun, batches):
+                n_rows = len(frame)
+                if official is not None:
+                    ids = official[first : first + n_rows]
+                elif column is None:
+                    ids = read_ids(None, n_rows, first)
+                else:
+                    blank = pd.Series([None] * n_rows, name=column, dtype=object)
+                    ids = read_ids(frame.get(column, blank), n_rows, first)
+                gone = [column] if column in (*ID_NAMES, INDEX_NAME) else []
+                frame = frame.drop(columns=gone + counting, errors="ignore")
+                yield Part(partial(_read_rows, frame, structures, ids, self.texts))
+                first += n_rows
 
-def iterate_rows(path: Path) -> Iterator[tuple[CrystalStore, pd.DataFrame, list[Rejected]]]:
-    """Give likewise crystals, their other columns as they stand in the file, and what is bad."""
-    first, id_column, official = 0, None, None
-    for piece in _iterate_pieces(path):
-        n_rows = piece.crystals.n_rows
-        if first == 0:
-            id_column = find_id_column(piece.columns)
-            official = None if id_column is not None else _official_ids(path)
-        if official is not None:
-            ids = official[first : first + n_rows]
-        else:
-            values = None if id_column is None else piece.columns.get(id_column)
-            ids = read_ids(values, n_rows, first)
-        crystals = drop_overlaps(piece.crystals)
-        good = np.ones(n_rows, dtype=bool)
-        good[list(crystals.bad)] = False
-        rejected = [Rejected(str(ids[row]), why) for row, why in crystals.bad.items()]
-        frame = piece.columns[good].reset_index(drop=True)
-        if id_column is not None and (id_column in ID_NAMES or id_column == INDEX_NAME):
-            frame = frame.drop(columns=id_column, errors="ignore")
-        yield join_flat([crystals], ids[good]), frame, rejected
-        first += n_rows
-
-
-def settle(
-    found: Sequence[Rejected], rejected: list[Rejected] | None, source: Path | str, n_rows: int
-) -> None:
-    """Hand over what was left out, or refuse it all at once where nobody asked to go on."""
-    if rejected is not None:
-        rejected.extend(found)
-    elif found:
-        raise BadDataset(
-            f"{source}: {len(found)} of {n_rows} crystals cannot be read:\n{summarise(found)}\n"
-            f"{MEND}"
-        )
-    if len(found) == n_rows:
-        raise BadDataset(
-            f"{source}: none of its {n_rows} crystals can be read:\n{summarise(found)}"
-        )
-
-
-def read_header(path: Path) -> list[str]:
-    """Give the first row of a CSV file."""
-    with open_text(path) as file:
-        frame = pd.read_csv(file, header=None, nrows=1, dtype=str, keep_default_na=False)
-    return [str(cell) for cell in frame.iloc[0]]
-
-
-def _official_ids(path: Path) -> np.ndarray | None:
-    """Give the ids of a file of matbench, whose digits need the number of rows; None for others."""
-    if matbench_ids(path.name, 0) is None:
+    def _find_id_column(self, first: pd.DataFrame, *, is_all: bool) -> str | None:
+        """Give the column of ids; where its texts must differ, the whole file is looked through."""
+        candidates = list(list_id_columns(first))
+        for name, must_differ in candidates:
+            if must_differ and not self._differs(name, first, is_all=is_all):
+                continue
+            return name
         return None
-    return matbench_ids(path.name, sum(1 for _ in iterate_records(path, sniff_json(path))))
 
+    def _differs(self, name: str, first: pd.DataFrame, *, is_all: bool) -> bool:
+        if not first[name].is_unique:
+            return False
+        if is_all:
+            return True
+        seen = []
+        for frame in self._column(name):
+            if name != "name" and not are_different_texts(frame):
+                return False
+            seen.append(np.fromiter(map(hash, map(str, frame)), np.int64, len(frame)))
+        hashes = np.concatenate(seen)  # eight bytes a row, where the texts may be a hundred
+        return len(np.unique(hashes)) == len(hashes)
 
-def _find_ids(frame: pd.DataFrame, path: Path) -> tuple[str | None, np.ndarray]:
-    id_column = find_id_column(frame)
-    if id_column is None:
-        official = matbench_ids(path.name, len(frame))
-        if official is not None:
-            return None, official
-    return id_column, read_ids(None if id_column is None else frame[id_column], len(frame))
+    def _column(self, name: str) -> Iterator[pd.Series]:
+        """Give one column, some rows at a time."""
+        suffix = table_suffix(self.path).removesuffix(".gz")
+        if suffix == ".parquet":
+            with pq.ParquetFile(self.path, buffer_size=_BUFFER) as file:
+                for batch in file.iter_batches(batch_size=_ROWS, columns=[name]):
+                    yield batch.to_pandas()[name]
+        elif suffix == ".csv":
+            for frame in _read_csv(self.path, usecols=[name]):
+                yield frame[name]
+        else:
+            records = iterate_records(self.path, self._form())
+            while rows := [record.get(name) for record in islice(records, _ROWS)]:
+                yield pd.Series(rows, dtype=object)
 
+    def _official_ids(self) -> np.ndarray | None:
+        """Give the ids by which matbench's leaderboard calls the rows of its files."""
+        match = _MATBENCH.fullmatch(self.path.name)
+        if match is None:
+            return None
+        return matbench_ids(match["task"], count_rows(self.path, self._form()))
 
-def _iterate_pieces(path: Path) -> Iterator[Piece]:
-    suffix = table_suffix(path).removesuffix(".gz")
-    if suffix == ".parquet":
-        yield from _iterate_parquet(path)
-    elif suffix == ".csv":
-        yield from _iterate_csv(path)
-    else:
-        yield from _iterate_json(path)
+    def _batches(self) -> Iterator[Batch]:
+        suffix = table_suffix(self.path).removesuffix(".gz")
+        if suffix == ".parquet":
+            return self._iterate_parquet()
+        return self._iterate_csv() if suffix == ".csv" else self._iterate_json()
 
+    def _iterate_parquet(self) -> Iterator[Batch]:
+        with pq.ParquetFile(self.path, buffer_size=_BUFFER) as file:
+            structure = self._require_structure(file.schema_arrow.names)
+            for batch in file.iter_batches(batch_size=_ROWS):
+                others = batch.drop_columns(list(structure)).to_pandas()
+                yield others, [batch.column(name) for name in structure]
 
-def _iterate_parquet(path: Path) -> Iterator[Piece]:
-    with pq.ParquetFile(path, buffer_size=_BUFFER) as file:
-        structure = _require_structure(file.schema_arrow.names, path)
-        for batch in file.iter_batches(batch_size=_ROWS):
-            columns = [batch.column(name) for name in structure]
-            if len(columns) == 3 and all(pa.types.is_nested(column.type) for column in columns):
-                crystals = read_flat_columns(*columns)
-            else:
-                crystals = _read_cells([column.to_pylist() for column in columns])
-            others = batch.drop_columns(list(structure))
-            yield Piece(others.to_pandas(), crystals)
-
-
-def _iterate_csv(path: Path) -> Iterator[Piece]:
-    with open_text(path) as file:
-        frames = pd.read_csv(
-            file, dtype=str, keep_default_na=False, na_filter=False, chunksize=_ROWS
-        )
-        for frame in frames:
-            structure = _require_structure(list(frame.columns), path)
+    def _iterate_csv(self) -> Iterator[Batch]:
+        for frame in _read_csv(self.path):
+            structure = self._require_structure(list(frame.columns))
             cells = [frame[name].tolist() for name in structure]
-            if len(cells) == 3:
-                cells = [[_read_list(text) for text in column] for column in cells]
-            yield Piece(frame.drop(columns=list(structure)), _read_cells(cells))
+            yield frame.drop(columns=list(structure)), cells
+
+    def _iterate_json(self) -> Iterator[Batch]:
+        structure: tuple[str, ...] = ()
+        rows = iterate_records(self.path, self._form())
+        while records := list(islice(rows, min(_ROWS, _JSON_ROWS))):
+            names = list(dict.fromkeys(name for record in records for name in record))
+            structure = structure or self._require_structure(names)
+            cells = [[record.pop(name, None) for record in records] for name in structure]
+            yield pd.DataFrame.from_records(records, index=range(len(records))), cells
+
+    def _form(self) -> str:
+        return "lines" if ".jsonl" in self.path.name.lower() else sniff_json(self.path)
+
+    def _require_structure(self, names: Sequence[str]) -> tuple[str, ...]:
+        structure = find_structure_columns(names)
+        if not structure:
+            raise BadDataset(
+                f"{self.title}: no structures in the columns {', '.join(names)}. "
+                "Name the column of CIF text 'cif', or give 'lattice', 'species' and 'frac'."
+            )
+        return structure
 
 
-def _iterate_json(path: Path) -> Iterator[Piece]:
-    form = "lines" if ".jsonl" in path.name.lower() else sniff_json(path)
-    structure: tuple[str, ...] = ()
-    rows = iterate_records(path, form)
-    while records := list(islice(rows, _ROWS // 4)):
-        names = list(dict.fromkeys(name for record in records for name in record))
-        structure = structure or _require_structure(names, path)
-        cells = [[record.pop(name, None) for record in records] for name in structure]
-        yield Piece(pd.DataFrame.from_records(records), _read_cells(cells))
+def matbench_ids(task: str, n_rows: int) -> np.ndarray:
+    """Give the official ids of a task's rows, counted from 1 in as many digits as `n_rows` has.
+
+    >>> matbench_ids("mp_gap", 312)[0]
+    'mb-mp-gap-001'
+    """
+    name, digits = task.replace("_", "-"), len(str(n_rows))
+    ids = [f"mb-{name}-{row:0{digits}d}" for row in range(1, n_rows + 1)]
+    return np.array(ids, dtype=np.dtypes.StringDType())
 
 
-def _require_structure(names: Sequence[str], path: Path) -> tuple[str, ...]:
-    structure = find_structure_columns(names)
-    if not structure:
-        raise BadDataset(
-            f"{path}: no structures in the columns {', '.join(names)}. "
-            "Name the column of CIF text 'cif', or give 'lattice', 'species' and 'frac'."
+def _is_nameless(header: str) -> bool:
+    """Tell whether pandas has written a column in front of a table, or called it so."""
+    return not header.strip() or header.startswith("Unnamed:")
+
+
+def _chain(begun: list[Batch], batches: Iterator[Batch]) -> Iterator[Batch]:
+    while begun:
+        yield begun.pop(0)
+    yield from batches
+
+
+def _read_csv(path: Path, usecols: list[str] | None = None) -> Iterator[pd.DataFrame]:
+    with open_text(path) as file:
+        yield from pd.read_csv(
+            file,
+            dtype=str,
+            keep_default_na=False,
+            na_filter=False,
+            chunksize=_ROWS,
+            usecols=usecols,
         )
-    return structure
 
 
-def _read_cells(cells: list[list[Any]]) -> FlatCrystals:
-    return read_cells(*cells) if len(cells) == 3 else read_each(cells[0], _read_structure)
+def _read_rows(
+    frame: pd.DataFrame, structures: list[Any], ids: np.ndarray, texts: bool
+) -> Contents:
+    """Turn the cells of some rows into crystals, and keep the columns of the good ones."""
+    flat = drop_overlaps(_read_structures(structures, texts))
+    good = np.ones(flat.n_rows, dtype=bool)
+    good[list(flat.bad)] = False
+    rejected = [Rejected(str(ids[row]), why) for row, why in flat.bad.items()]
+    kept = frame[good].reset_index(drop=True)
+    return Contents(join_flat([flat], ids[good]), rejected, Cells(kept, texts))
+
+
+def _read_structures(columns: list[Any], texts: bool) -> FlatCrystals:
+    if isinstance(columns[0], pa.Array):
+        if len(columns) == 3 and all(pa.types.is_nested(column.type) for column in columns):
+            return read_flat_columns(*columns)
+        columns = [column.to_pylist() for column in columns]
+    if len(columns) == 1:
+        return read_each(columns[0], _read_structure)
+    if texts:
+        columns = [[_read_list(text) for text in column] for column in columns]
+    return read_cells(*columns)
 
 
 def _read_structure(cell: Any) -> Crystal:
-    """One cell of a column of structures: pymatgen's dict, or the text of a structure file."""
+    """One cell of a column of structures: a dict, or the text of a structure file."""
     if isinstance(cell, str) and "\n" not in cell and not cell.lstrip().startswith("{"):
         raise BadCrystal(
             f"{cell[:40]!r} is not the text of a structure",

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xtalgraph.data.dataset import Dataset
-from xtalgraph.data.sources import TABLE_NAME
+from xtalgraph.data.files import TABLE_NAME
 from xtalgraph.errors import BadDataset, UnknownName
 from xtalgraph.structures.elements import SYMBOLS
 from xtalgraph.structures.formats.cif import format_cif

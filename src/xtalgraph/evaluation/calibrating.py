@@ -4,7 +4,7 @@ Crystals that no member has learned from, the validation part, are cut in two at
 chooses (how the half-width goes with the spread and the distance; the temperature), the rest gives
 the conformal quantile, so that the quantile has not seen the choice. Of n crystals the quantile is
 as sure as n allows: the coverage of unseen crystals varies about what is stated with a standard
-deviation of some sqrt(0.09 / n), one per cent for 900.
+deviation of about sqrt(0.09 / n), one per cent for 900.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from xtalgraph.prediction.calibration import (
 )
 from xtalgraph.structures import CrystalStore
 
-N_DIRECTIONS = 32  # principal directions kept; with 1,000 centres some 70 kB in float16
+N_DIRECTIONS = 32  # principal directions kept; with 1,000 centres about 70 kB in float16
 N_CENTRES = 1000
 MOST_FITTED = 20_000  # training crystals that the reference is fitted on, drawn at random
 SMALLEST_DEVIATION = 1e-3  # of a direction, relative to the largest: below it is noise

@@ -16,12 +16,17 @@ import pandas as pd
 from jaxtyping import Float64, Int64
 
 from xtalgraph.data import Dataset, read_dataset
-from xtalgraph.data.column_names import find_structure_columns
-from xtalgraph.data.files import checksum_files, open_text
-from xtalgraph.data.sources import find_structure_files, plain_name, table_suffix
+from xtalgraph.data.files import (
+    checksum_files,
+    find_structure_columns,
+    open_text,
+    plain_name,
+    table_suffix,
+)
 from xtalgraph.errors import BadDataset, Rejected, UnknownName, summarise
 from xtalgraph.graphs import GraphConfig, build_graphs
 from xtalgraph.structures import crystal_system
+from xtalgraph.structures.reading import list_structure_names
 from xtalgraph.structures.store import CrystalStore
 from xtalgraph.units import Target
 
@@ -101,7 +106,7 @@ def is_distance_table(path: Path) -> bool:
         rows = [row for _, row in zip(range(2), csv.reader(file), strict=False)]
     if not rows or find_structure_columns(rows[0]) or len(rows[-1]) < 3:
         return False
-    stems = {structure.name.split(".")[0] for structure in find_structure_files(path.parent)}
+    stems = {name.split(".")[0] for name in list_structure_names(path.parent)}
     if any(row and row[0].strip() in stems for row in rows):
         return False
     return bool(_split_cells(rows[-1])) and _read_distances(rows[-1]) is not None

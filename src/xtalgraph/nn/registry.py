@@ -167,7 +167,7 @@ RADIAL_BASES: Registry[RadialBasis] = Registry(
 )
 CONVOLUTIONS: Registry[Convolution] = Registry("convolution", "xtalgraph.convolutions", Convolution)
 
-_TORCH, _NUMPY = "xtalgraph.nn.torch_parts", "xtalgraph.nn.numpy_parts"
+_TORCH, _NUMPY = "xtalgraph.nn.torch_parts", "xtalgraph.nn.numpy_networks"
 _KERNEL, _CGCNN = "xtalgraph.nn.gated_sum.kernel", "xtalgraph.nn.cgcnn"
 
 for _name, _is_linear, _is_extensive, _fractions in (
@@ -218,7 +218,7 @@ CONVOLUTIONS.add(
     "gated",  # its equation 5
     Convolution(
         f"{_CGCNN}:GatedConvolution",
-        "xtalgraph.nn.numpy_networks:GatedConvolutionInNumpy",
+        f"{_NUMPY}:GatedConvolutionInNumpy",
         is_fused=True,
     ),
 )
@@ -462,7 +462,7 @@ NETWORKS.add(
     NetworkKind(
         f"{_CGCNN}:Cgcnn",
         "xtalgraph.nn.configs:CgcnnConfig",
-        "xtalgraph.nn.numpy_networks:CgcnnInNumpy",
+        f"{_NUMPY}:CgcnnInNumpy",
     ),
 )
 NETWORKS.add(
@@ -470,7 +470,7 @@ NETWORKS.add(
     NetworkKind(
         "xtalgraph.nn.residual:ResidualNetwork",
         "xtalgraph.nn.configs:ResidualConfig",
-        "xtalgraph.nn.numpy_networks:ResidualInNumpy",
+        f"{_NUMPY}:ResidualInNumpy",
     ),
 )
 

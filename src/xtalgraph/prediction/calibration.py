@@ -246,7 +246,7 @@ def _judge_elements(
 def count_fewest_neighbours(
     crystals: CrystalStore, graph: GraphConfig
 ) -> Int64[np.ndarray, "n_crystals"]:
-    """Give how many neighbours within the cutoff the loneliest atom of each crystal has.
+    """Count the neighbours within the cutoff of the most isolated atom of each crystal.
 
     Counted up to the number that the graph asks for, whatever its rule.
     """

@@ -48,5 +48,5 @@ def _find_device(device: str) -> str:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise BadConfig(
-            f"device {device!r} cannot be used here ({reason}). Use cpu, or mend the driver."
+            f"device {device!r} cannot be used here ({reason}). Use cpu, or repair the driver."
         ) from error

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from xtalgraph.data.stream import iterate_dataset
+from xtalgraph.data.source import open_source
 from xtalgraph.errors import Rejected
 from xtalgraph.prediction.predictions import Predictions
 from xtalgraph.prediction.predictor import Predictor
@@ -15,13 +15,23 @@ from xtalgraph.prediction.predictor import Predictor
 def predict_source(
     predictor: Predictor, source: str | Path | Sequence[str | Path], *, n_threads: int = 1
 ) -> Iterator[Predictions]:
-    """Predict a folder, a table, structure files or a list of these, piece by piece in their order.
+    """Predict crystals piece by piece, in the order of their source.
 
-    Each piece holds some thousand crystals, and lists what could not be read or predicted in it, so
-    that the memory needed does not grow with their number. Refused at its end is a source of which
-    nothing can be read.
+    Each piece holds some thousand crystals, so that the memory needed does not grow with their
+    number.
+
+    Args:
+        predictor: The model.
+        source: What `open_source` opens: structure files, a folder, a table, or a list of these.
+        n_threads: How many threads build graphs and compute.
+
+    Yields:
+        The predictions of a piece, with what could not be read or predicted in it.
+
+    Raises:
+        BadDataset: At the end, where nothing of the source can be read.
     """
-    for store, unread in iterate_dataset(source):
+    for piece in open_source(source).pieces():
         refused: list[Rejected] = []
-        result = predictor.predict(store, rejected=refused, n_threads=n_threads)
-        yield replace(result, rejected=(*unread, *refused))
+        result = predictor.predict(piece.crystals, rejected=refused, n_threads=n_threads)
+        yield replace(result, rejected=(*piece.rejected, *refused))

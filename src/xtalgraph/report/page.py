@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from xtalgraph.data.read import EMBEDDED
+from xtalgraph.data.files import EMBEDDED
 from xtalgraph.errors import BadConfig
 from xtalgraph.files import write_json, write_text
 from xtalgraph.manifest import write_command

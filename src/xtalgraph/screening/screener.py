@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,8 @@ SCORE, BOUND = "score", "score_bound"
 SITES, PASSED = ("A", "B", "X"), "passed"
 UNCERTAINTY, DOMAIN, REASON = "_uncertainty", "domain", "domain_reason"
 _LEVELS = ("in", "edge", "out")  # of a prediction's domain, the best first
+_COMPUTED = {"formula", "n_atoms", "volume_per_atom", "known", SCORE, BOUND, PASSED}
+_COMPUTED |= {DOMAIN, REASON}
 COUNTS, REJECTED_ROWS = b"xtalgraph.counts", b"xtalgraph.rejected"  # metadata of a part
 
 
@@ -84,14 +86,15 @@ class Screener:
 
     def prepare(self, candidates: Candidates) -> None:
         """Compile both expressions against the columns that such candidates have."""
-        columns = list(self._describe(_take(candidates, np.empty(0, np.int64))).frame.columns)
+        nothing = self._set_aside(_take(candidates, np.empty(0, np.int64)))
+        columns = list(self._describe(nothing).frame.columns)
         if self.spec.where:
             self.where = compile_expression(self.spec.where, columns)
         self.rank_by = compile_expression(self.spec.rank_by or self._first_number(), columns)
 
     def screen(self, chunk: Chunk) -> ChunkResult:
         """Make the candidates of a chunk, filter them, predict them, and keep those that pass."""
-        candidates = chunk.make()
+        candidates = self._set_aside(chunk.make())
         if self.rank_by is None:
             self.prepare(candidates)
         counts = {"candidates": candidates.n_candidates, **candidates.left_out}
@@ -124,6 +127,23 @@ class Screener:
                 site: pa.array(arrays[site], pa.string()).dictionary_encode() for site in SITES
             }
         return pa.table(columns | {PASSED: pa.array(passes)})
+
+    def _set_aside(self, candidates: Candidates) -> Candidates:
+        """Rename the candidates' own columns that have the name of one that is computed."""
+        taken = _COMPUTED | {*self.targets, *self.quantities}
+        names = {
+            name: f"{name}_in_table"
+            for name in map(str, candidates.columns.columns)
+            if name in taken
+        }
+        if not names:
+            return candidates
+        targets = {
+            names.get(name, name): replace(target, name=names.get(name, name))
+            for name, target in candidates.targets.items()
+        }
+        columns = candidates.columns.rename(columns=names)
+        return replace(candidates, columns=columns, targets=targets)
 
     def _filter(self, candidates: Candidates, counts: dict[str, int]) -> Candidates:
         """Leave out excluded elements, and what no common states make neutral."""

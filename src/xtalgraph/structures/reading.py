@@ -7,7 +7,7 @@ import gzip
 import os
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from os.path import basename
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -113,6 +113,16 @@ def list_structure_names(folder: Path) -> list[str]:
         )
 
 
+def list_by_priority(folder: Path) -> list[str]:
+    """Give the names of the structure files of a folder: CIF first, then the other formats."""
+    return sorted(list_structure_names(folder), key=_priority)
+
+
+def _priority(name: str) -> int:
+    found = FORMATS.find(name)
+    return 0 if found is None else found.priority
+
+
 def _expand(source: Source) -> list[Source]:
     """Give the files of a folder or a glob; anything else stands for itself."""
     if isinstance(source, Mapping) or _is_text(source):
@@ -161,12 +171,7 @@ def _read_source(
 
         return [read_structure_dict(dict(source), id or "")]
     if _is_text(source):
-        text = str(source)
-        chosen = FORMATS[format] if format else _sniff(text, id or "")
-        try:
-            return chosen.read(text, id or "", rejected)
-        except (BadCrystal, *READER_ERRORS) as problem:
-            raise _explain(problem, "", id or "") from problem
+        return read_text(str(source), id or "", format, rejected)
     return read_file(Path(source), id, format, rejected)
 
 
@@ -193,20 +198,15 @@ def read_file(
         raise _explain(problem, str(path), id) from problem.__cause__
 
 
-def iterate_file(path: Path, id: str, rejected: list[Rejected]) -> Iterator[Crystal]:
-    """Give the crystals of a file of many frames one by one, without holding it.
-
-    Ids are those of `read_file`; what cannot be read is added to `rejected`.
-    """
-    chosen = FORMATS.find(path.name)
+def read_text(
+    text: str, id: str, format: str | None = None, rejected: list[Rejected] | None = None
+) -> list[Crystal]:
+    """Give the crystals of a text; whatever its reader raises becomes a `BadCrystal`."""
+    chosen = FORMATS[format] if format else _sniff(text, id)
     try:
-        if chosen is None or chosen.iterate is None:
-            yield from read_file(path, id, None, rejected)
-        else:
-            with open(path, encoding="utf-8-sig", errors="replace") as lines:
-                yield from chosen.iterate(lines, id, rejected)
-    except (BadCrystal, OSError, *READER_ERRORS) as problem:
-        rejected.append(Rejected(id, str(_explain(problem, str(path), id))))
+        return chosen.read(text, id, rejected)
+    except (BadCrystal, *READER_ERRORS) as problem:
+        raise _explain(problem, "", id) from problem.__cause__
 
 
 def _explain(problem: Exception, file: str, id: str) -> BadCrystal:

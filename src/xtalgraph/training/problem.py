@@ -17,6 +17,7 @@ from xtalgraph.errors import BadConfig, BadCrystal, BadDataset, Rejected, summar
 from xtalgraph.graphs import GraphConfig, build_graphs
 from xtalgraph.metrics import MISSING_CLASS, class_indices
 from xtalgraph.nn import Normaliser, Task, refuse_unknown_elements
+from xtalgraph.nn.task import try_each
 from xtalgraph.structures import CrystalStore
 from xtalgraph.structures.elements import SYMBOLS
 from xtalgraph.units import Target
@@ -121,18 +122,19 @@ def refuse_bad_crystals(problem: Problem, known_elements: list[int], graph: Grap
         good = refuse_unknown_elements(chunk, known_elements, rejected=[])
         unknown += (first * _CHUNK + np.delete(np.arange(len(chunk)), good)).tolist()
     refuse_unknown_elements(crystals.take(rows[unknown]), known_elements)
-    rejected: list[Rejected] = []
+    errors: list[BadCrystal] = []
     for chunk in _chunks(crystals, rows):
         try:
             build_graphs(chunk, graph)
         except BadCrystal:
-            rejected += _find_bad(chunk, graph)
-    if len(rejected) == 1:
-        raise BadCrystal(rejected[0].reason.rstrip("."), id=rejected[0].id)
-    if rejected:
+            errors += try_each(chunk, lambda one: build_graphs(one, graph))[1]
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        rejected = [Rejected(error.id or "", str(error)) for error in errors]
         raise BadDataset(
             f"{problem.dataset.source}: {len(rejected)} crystals have no usable graph. Leave them "
-            f"out, or mend them:\n{summarise(rejected)}"
+            f"out, or correct them:\n{summarise(rejected)}"
         )
 
 
@@ -188,14 +190,3 @@ def _chunks(crystals: CrystalStore, rows: np.ndarray) -> Iterator[CrystalStore]:
     """Give the crystals of some rows, a few at a time: all of them may be larger than memory."""
     for first in range(0, len(rows), _CHUNK):
         yield crystals.take(rows[first : first + _CHUNK])
-
-
-def _find_bad(crystals: CrystalStore, graph: GraphConfig) -> list[Rejected]:
-    rejected = []
-    for row in range(len(crystals)):
-        try:
-            build_graphs(crystals.take([row]), graph)
-        except BadCrystal as error:
-            where = f"site {error.site}: " if error.site is not None else ""
-            rejected.append(Rejected(error.id or "", f"{where}{error.problem}. {error.remedy}"))
-    return rejected

@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from xtalgraph.data import Dataset, read_dataset
-from xtalgraph.data.read import EMBEDDED
+from xtalgraph.data.files import EMBEDDED
 from xtalgraph.data.splits import checksum_split, write_split
 from xtalgraph.errors import BadConfig, BadDataset, Rejected, summarise
 from xtalgraph.files import write_text

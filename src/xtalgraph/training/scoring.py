@@ -21,6 +21,7 @@ from xtalgraph.metrics import (
     regression_metrics,
 )
 from xtalgraph.nn import Network, Task
+from xtalgraph.nn.task import interpret_outputs
 from xtalgraph.training.problem import Problem
 
 N_CLASSES_OF_ROC = 2
@@ -98,10 +99,7 @@ def restore(
     problem: Problem, outputs: Float[Tensor, "n_rows n_outputs"]
 ) -> Float64[np.ndarray, "n_rows n_outputs"]:
     """Give predicted targets in their units, or the probability of each class."""
-    outputs = outputs.double()
-    if problem.normaliser is None:
-        return outputs.softmax(dim=1).numpy()
-    return problem.normaliser.inverse_transform(outputs.numpy())
+    return interpret_outputs(outputs.numpy(), problem.normaliser)
 
 
 def score_validation(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,18 +43,10 @@ def read_extended_xyz(
     return read_each(pending, rejected)
 
 
-def iterate_extended_xyz(
-    lines: Iterable[str], id: str, rejected: list[Rejected]
-) -> Iterator[Crystal]:
-    """Give the crystals of a file of many frames one by one, with the ids of `read_extended_xyz`.
-
-    Frames that make no crystal go to `rejected`. A file that breaks off is refused where it does.
-    """
-    frames = list(islice(all_frames := _iterate_frames(lines, id), 2))
-    is_alone = len(frames) == 1
-    for number, (comment, rows) in enumerate(chain(frames, all_frames)):
-        name = id if is_alone else f"{id}#{number}"
-        yield from read_each([(name, partial(_read_frame, comment, rows, name))], rejected)
+def split_frames(lines: Iterable[str]) -> Iterator[str]:
+    """Give the text of each frame; a file that breaks off is refused where it does."""
+    for comment, rows in _iterate_frames(lines, ""):
+        yield "\n".join([str(len(rows)), *(line.rstrip("\r\n") for line in (comment, *rows)), ""])
 
 
 def _iterate_frames(lines: Iterable[str], id: str) -> Iterator[tuple[str, list[str]]]:

@@ -6,6 +6,8 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from xtalgraph.errors import BadCrystal
 from xtalgraph.structures.checks import number_ids, read_each, refuse_overlap
 from xtalgraph.structures.crystal import Crystal, lattice_rows
@@ -13,6 +15,9 @@ from xtalgraph.structures.elements import atomic_number
 
 if TYPE_CHECKING:
     from xtalgraph.errors import Rejected
+
+OPTIMADE = ("lattice_vectors", "species_at_sites", "cartesian_site_positions")
+"""What OPTIMADE calls the cell, the elements and the positions in Å."""
 
 _REMEDY = "Give the dict of pymatgen's Structure.as_dict(), a list of them, or one a line."
 
@@ -48,6 +53,8 @@ def read_structure_dict(content: Any, id: str = "") -> Crystal:
 
     Refused: a molecule, a cell that is not periodic in three directions, partial occupancy.
     """
+    if isinstance(content, dict) and "sites" not in content:
+        content = _translate(content)
     kind = content.get("@class", "Structure") if isinstance(content, dict) else "no dict"
     if kind not in ("Structure", "IStructure") or not {"lattice", "sites"} <= set(content):
         problem = f"the JSON is no periodic structure (@class {kind})"
@@ -91,6 +98,28 @@ def format_structure_json(crystal: Crystal) -> str:
         "sites": sites,
     }
     return json.dumps(structure) + "\n"
+
+
+def _translate(content: dict[str, Any]) -> dict[str, Any]:
+    """Give the dict of JARVIS's `Atoms` or of OPTIMADE as pymatgen writes it."""
+    if {"lattice_mat", "coords", "elements"} <= set(content):
+        rows, symbols, positions = (content[k] for k in ("lattice_mat", "elements", "coords"))
+        is_cartesian = bool(content.get("cartesian"))
+    elif set(OPTIMADE) <= set(content):
+        rows, symbols, positions = (content[name] for name in OPTIMADE)
+        is_cartesian = True
+    else:
+        return content
+    try:
+        if is_cartesian:
+            positions = np.linalg.solve(np.array(rows, float).T, np.array(positions, float).T).T
+        sites = [
+            {"species": [{"element": symbol.strip()}], "abc": position}
+            for symbol, position in zip(symbols, positions, strict=True)
+        ]
+    except (TypeError, ValueError, AttributeError, np.linalg.LinAlgError):
+        return content
+    return {"lattice": {"matrix": rows}, "sites": sites}
 
 
 def _rows_of(lattice: dict[str, Any]) -> Any:

@@ -33,8 +33,8 @@ class Format:
             called `id#0`, `id#1`, …) and a list for crystals that are refused among several, or
             None, with which the first refusal is raised as `BadCrystal`.
         write: Gives the text of one crystal; None where the format is only read.
-        iterate: Gives the crystals of a text line by line, for files of many frames that may be
-            larger than memory; its arguments are as for `read`. None: a file is read whole.
+        split: Gives the texts of single crystals from the lines of a file, for files of many
+            frames that may be larger than memory. None: a file is read whole.
         sniff: Tells whether a text of unknown name is of this format.
         suffixes: What the names of its files end in, in small letters and with the point.
         file_names: What the names of its files begin with where they have no suffix, such as
@@ -50,7 +50,7 @@ class Format:
     suffixes: tuple[str, ...] = ()
     file_names: tuple[str, ...] = ()
     write: Callable[[Crystal], str] | None = None
-    iterate: Callable[[Iterable[str], str, list[Rejected]], Iterator[Crystal]] | None = None
+    split: Callable[[Iterable[str]], Iterator[str]] | None = None
     sniff: Callable[[str], bool] | None = None
     not_names: tuple[str, ...] = ()
     is_often_other: bool = False
@@ -183,7 +183,7 @@ for _entry in (
         _load_later("extended_xyz", "read_extended_xyz"),
         suffixes=(".xyz", ".extxyz"),
         write=_load_later("extended_xyz", "format_extended_xyz"),
-        iterate=_load_later("extended_xyz", "iterate_extended_xyz"),
+        split=_load_later("extended_xyz", "split_frames"),
         sniff=_begins_with_count,
         priority=30,
     ),

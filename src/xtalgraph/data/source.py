@@ -1,0 +1,174 @@
+"""What a path is: the one place that tells structure files, tables, folders and globs apart.
+
+What reads tables is loaded only where there is one: one CIF is predicted without pandas.
+"""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from xtalgraph.data.files import (
+    EMBEDDED,
+    PACKED_NAME,
+    REPLACED,
+    TABLE_NAME,
+    TABLE_SUFFIXES,
+    explain_unreadable,
+    find_structure_columns,
+    plain_name,
+    read_first_row,
+    refuse_other_separator,
+    table_suffix,
+)
+from xtalgraph.data.pieces import FileSource, SeveralSource, Source
+from xtalgraph.errors import BadDataset
+from xtalgraph.structures.formats import FORMATS
+from xtalgraph.structures.reading import list_by_priority
+
+SPREADSHEETS = (".xlsx", ".xls", ".ods")
+"""What the name of a table ends in that is not read."""
+
+
+def open_source(source: str | Path | Sequence[str | Path]) -> Source:
+    """Open crystals, whatever holds them; what they are is read when their pieces are.
+
+    Args:
+        source: One of these, or a list of them:
+
+            - a structure file, a folder or a glob (`runs/*/CONTCAR`) of structure files;
+            - a folder with `id_prop.csv`: id and targets a row, with or without header, and a
+              structure file `ID.cif` for each id; another CSV in such a folder may be named itself;
+            - a table: CSV, parquet, JSON lines or JSON (also `.gz`), with a column `cif` or
+              `structure`, or with `lattice`, `species` and `frac`; files of matbench, of JARVIS and
+              pages of OPTIMADE are of this kind;
+            - a folder that `pack_dataset` wrote: its crystals are mapped, not held in memory;
+            - the name of the embedded data set.
+
+    Returns:
+        The source. `pieces()` gives its crystals, columns and rejections, some thousand at a time,
+        with the same ids, types and order however it is read.
+
+    Raises:
+        BadDataset: There is no such file, or none of the files is a structure or a table.
+    """
+    if not isinstance(source, (str, Path)):
+        return SeveralSource(list(_group([str(path) for path in source])), _open_run)
+    path, title = Path(source).expanduser(), str(source)
+    if title == EMBEDDED and not path.exists():
+        from xtalgraph.data.packed import open_embedded
+
+        return open_embedded()
+    if title == REPLACED and not path.exists():
+        raise BadDataset(
+            f"{title!r}, the embedded set of version 0.1, was replaced by {EMBEDDED!r}: real "
+            "crystals with the columns formation_energy_per_atom, band_gap, is_metal and kind."
+        )
+    if path.is_dir():
+        return _open_folder(path, title)
+    if path.is_file():
+        return _open_file(path, title)
+    if any(sign in title for sign in "*?["):
+        return _open_glob(path, title)
+    raise BadDataset(
+        f"{source}: there is no such file or folder. Give a folder with {TABLE_NAME}, a table "
+        f"({', '.join(TABLE_SUFFIXES)}), structure files ({FORMATS.describe()}), or {EMBEDDED!r} "
+        "for the embedded data set."
+    )
+
+
+def _group(paths: Sequence[str]) -> Iterator[list[str]]:
+    """Give structure files that follow each other together, to be read at once; others alone."""
+    for are_structures, run in groupby(paths, _is_structure_there):
+        files = list(run)
+        yield from [files] if are_structures else [[path] for path in files]
+
+
+def _open_run(paths: Sequence[str]) -> Source:
+    if len(paths) == 1:
+        return open_source(paths[0])
+    files = [Path(path).expanduser() for path in paths]
+    return FileSource(files, ", ".join(paths), "structures", paths)
+
+
+def _open_folder(folder: Path, title: str) -> Source:
+    if (folder / PACKED_NAME).is_file():
+        from xtalgraph.data.packed import open_packed
+
+        return open_packed(folder, title)
+    table = folder / TABLE_NAME
+    if table.is_file():
+        return _open_file(table, str(table))
+    names = list_by_priority(folder)
+    names = [name for name in names if not _is_often_other(name)] or names
+    if not names:
+        tables = sorted(path.name for path in folder.iterdir() if table_suffix(path))
+        hint = f" It has tables: {', '.join(tables[:5])}; name one of them." if tables else ""
+        raise BadDataset(
+            f"{title}: neither {TABLE_NAME} nor a structure file in this folder. Structure files "
+            f"are {FORMATS.describe()}.{hint}"
+        )
+    return FileSource([folder / name for name in names], title, plain_name(folder))
+
+
+def _is_often_other(name: str) -> bool:
+    """Tell whether a file is more often a note about structures than one, as JSON is."""
+    found = FORMATS.find(name)
+    return found is not None and found.is_often_other
+
+
+def _open_file(path: Path, title: str) -> Source:
+    with explain_unreadable(path):
+        suffix = table_suffix(path)
+        if not suffix or is_one_structure(path):
+            if path.suffix.lower() in SPREADSHEETS:
+                raise BadDataset(f"{title}: a spreadsheet is not read. Save it as CSV, in UTF-8.")
+            return FileSource([path], title, plain_name(path) if suffix else path.stem)
+        if _names_structure_files(path):
+            from xtalgraph.data.folder import FolderSource
+
+            return FolderSource(path, title)
+        from xtalgraph.data.tables import TableSource
+
+        return TableSource(path, title)
+
+
+def _names_structure_files(table: Path) -> bool:
+    """Tell whether a table has its structures in files beside it, as in the layout of 2018."""
+    if not table_suffix(table).startswith(".csv"):
+        return False
+    refuse_other_separator(table)
+    return table.name == TABLE_NAME or not find_structure_columns(read_first_row(table))
+
+
+def _open_glob(pattern: Path, title: str) -> Source:
+    matches = [Path(match) for match in sorted(glob.glob(str(pattern), recursive=True))]
+    if not matches:
+        raise BadDataset(f"{title}: no file matches. Check the folder and the spelling.")
+    files = [path for path in matches if path.is_file()]
+    if files and all(is_one_structure(path) for path in files):
+        return FileSource(files, title, "structures")
+    return open_source(matches)
+
+
+def is_one_structure(path: Path) -> bool:
+    """Tell by name, and for JSON by content, whether a file is a structure and no table."""
+    suffix = table_suffix(path)
+    if suffix in (".json", ".json.gz"):
+        from xtalgraph.data.json_rows import sniff_json
+
+        return sniff_json(path) == "structure"
+    return not suffix and FORMATS.find(path.name) is not None
+
+
+def _is_structure_there(name: str) -> bool:
+    path = Path(name).expanduser()
+    if not path.is_file():
+        return False
+    try:
+        with explain_unreadable(path):
+            return is_one_structure(path)
+    except BadDataset:
+        return False  # opening it says what is wrong

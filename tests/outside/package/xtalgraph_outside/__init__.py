@@ -1,0 +1,1 @@
+"""Parts for xtalgraph: two poolings, two activations, a network, a format and a baseline."""
