@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from xtalgraph.data.dataset import Dataset
 from xtalgraph.data.files import TABLE_NAME
 from xtalgraph.errors import BadDataset, UnknownName
+from xtalgraph.files import open_atomically
 from xtalgraph.structures.elements import SYMBOLS
 from xtalgraph.structures.formats.cif import format_cif
 
@@ -57,7 +58,8 @@ def write_parquet(dataset: Dataset, path: str | Path) -> Path:
     path = Path(path)
     table = as_table(dataset)
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, path)
+    with open_atomically(path, "wb") as file:
+        pq.write_table(table, file)
     return path
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from xtalgraph.data.public.sets import PublicFile
 from xtalgraph.errors import BadDataset
+from xtalgraph.files import publish
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes that are there, and the bytes in all if the server says how many."""
@@ -46,7 +47,7 @@ def download(
     if _size(part) == 0:
         part.unlink(missing_ok=True)
         raise BadDataset(f"{url}: the server sent an empty file. {_by_hand(url, path)}")
-    part.replace(path)
+    publish(part, path)
     _tag_path(part).unlink(missing_ok=True)
 
 
@@ -77,7 +78,7 @@ def verify(path: Path, expected: PublicFile, first_sha256: str = "") -> str:
     else:
         return sha256
     wrong = path.with_name(path.name + ".wrong")
-    path.replace(wrong)
+    publish(path, wrong)
     raise BadDataset(
         f"{path}: not the published file ({problem}; {size:,} bytes). It was set aside as "
         f"{wrong.name}. Fetch again; if the same comes back, look into that file (an error page in "
