@@ -7,7 +7,6 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
-from xtalgraph.studies.cross_validation import cross_validate
 
 from tests.evaluation.conftest import make_dataset
 from xtalgraph import metrics
@@ -23,6 +22,7 @@ from xtalgraph.nn.cgcnn import Cgcnn
 from xtalgraph.prediction import load_model
 from xtalgraph.structures.crystal import Crystal
 from xtalgraph.structures.store import CrystalStore
+from xtalgraph.studies import cross_validate
 from xtalgraph.units import Target
 
 
