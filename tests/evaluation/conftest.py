@@ -6,8 +6,7 @@ import pytest
 
 from xtalgraph.data import Dataset
 from xtalgraph.nn import element_table
-from xtalgraph.structures.crystal import Crystal
-from xtalgraph.structures.store import CrystalStore
+from xtalgraph.structures.crystal import Crystal, CrystalStore
 from xtalgraph.units import Target
 
 CATIONS = [3, 11, 12, 19, 20, 26, 29, 30, 38, 56]

@@ -20,8 +20,7 @@ from xtalgraph.evaluation.baselines import (
 )
 from xtalgraph.evaluation.distance_table import pad_distances, shortest_distances
 from xtalgraph.evaluation.labels import choose_task, read_labels
-from xtalgraph.structures.crystal import Crystal
-from xtalgraph.structures.store import CrystalStore
+from xtalgraph.structures.crystal import Crystal, CrystalStore
 
 TRAIN, TEST = np.arange(0, 80), np.arange(80, 120)
 NUMBERS = ["mean", "median", "composition_forest", "composition_boosting", "distance_mlp"]

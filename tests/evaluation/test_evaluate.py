@@ -20,8 +20,7 @@ from xtalgraph.graphs import GraphConfig
 from xtalgraph.nn import CgcnnConfig, Normaliser, SavedModel, Task, save_model
 from xtalgraph.nn.cgcnn import Cgcnn
 from xtalgraph.prediction import load_model
-from xtalgraph.structures.crystal import Crystal
-from xtalgraph.structures.store import CrystalStore
+from xtalgraph.structures.crystal import Crystal, CrystalStore
 from xtalgraph.studies import cross_validate
 from xtalgraph.units import Target
 

@@ -21,8 +21,7 @@ from xtalgraph.report.figures import style
 from xtalgraph.report.figures.errors_by import LARGEST_NUMBER, table_position
 from xtalgraph.report.figures.parity import count_near
 from xtalgraph.report.figures.style import new_figure
-from xtalgraph.structures.crystal import Crystal
-from xtalgraph.structures.store import CrystalStore
+from xtalgraph.structures.crystal import Crystal, CrystalStore
 
 SYSTEMS = ["cubic", "hexagonal", "monoclinic", "orthorhombic", "tetragonal", "triclinic"]
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Bool, Int64
 
+from xtalgraph.structures.crystal import CrystalStore
 from xtalgraph.structures.elements import FORMULA_ORDER, SYMBOLS, atomic_number
-from xtalgraph.structures.store import CrystalStore
 
 _RANK = np.array([len(SYMBOLS) - 1, *map(FORMULA_ORDER.index, SYMBOLS[1:])])  # by atomic number
 

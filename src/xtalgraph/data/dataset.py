@@ -14,7 +14,7 @@ from jaxtyping import Float64, Int
 from xtalgraph.data.columns import describe_texts
 from xtalgraph.data.files import checksum_texts
 from xtalgraph.errors import BadConfig, BadCrystal, BadDataset, Rejected, UnknownName
-from xtalgraph.structures.store import CrystalStore
+from xtalgraph.structures.crystal import CrystalStore
 from xtalgraph.structures.symmetry import crystal_system, find_space_group
 from xtalgraph.tolerances import SYMMETRY
 from xtalgraph.units import Target

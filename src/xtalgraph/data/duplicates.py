@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
 from xtalgraph.data.composition import reduced_formulas
+from xtalgraph.structures.crystal import CrystalStore
 from xtalgraph.structures.elements import SYMBOLS
-from xtalgraph.structures.store import CrystalStore
 from xtalgraph.tolerances import EQUAL_DISTANCES
 
 NearestDistances = Callable[[CrystalStore, int], np.ndarray]

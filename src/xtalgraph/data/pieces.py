@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from xtalgraph.data.files import checksum_files, checksum_texts
 from xtalgraph.errors import BadCrystal, BadDataset, Rejected, summarise
 from xtalgraph.structures.checks import number_ids
+from xtalgraph.structures.crystal import CrystalStore
 from xtalgraph.structures.formats import FORMATS
 from xtalgraph.structures.reading import name_sources, read_file, read_text
-from xtalgraph.structures.store import CrystalStore
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,8 +11,7 @@ import pandas as pd
 from xtalgraph.data.dataset import Dataset
 from xtalgraph.data.files import EMBEDDED
 from xtalgraph.files import checksum
-from xtalgraph.structures.crystal import lattice_from_parameters
-from xtalgraph.structures.store import CrystalStore
+from xtalgraph.structures.crystal import CrystalStore, lattice_from_parameters
 from xtalgraph.units import KNOWN_TARGETS
 
 ARCHIVE = files("xtalgraph.data") / "mp_sample.npz"

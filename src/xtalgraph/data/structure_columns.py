@@ -13,9 +13,8 @@ from jaxtyping import Bool, Float64, Int, Int64, UInt8
 
 from xtalgraph.errors import BadCrystal
 from xtalgraph.structures.checks import find_overlaps, overlap_error
-from xtalgraph.structures.crystal import Crystal
+from xtalgraph.structures.crystal import Crystal, CrystalStore
 from xtalgraph.structures.elements import SYMBOLS, atomic_number
-from xtalgraph.structures.store import CrystalStore
 
 
 @dataclass(frozen=True, eq=False)

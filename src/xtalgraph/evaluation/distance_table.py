@@ -26,8 +26,8 @@ from xtalgraph.data.files import (
 from xtalgraph.errors import BadDataset, Rejected, UnknownName, summarise
 from xtalgraph.graphs import GraphConfig, build_graphs
 from xtalgraph.structures import crystal_system
+from xtalgraph.structures.crystal import CrystalStore
 from xtalgraph.structures.reading import list_structure_names
-from xtalgraph.structures.store import CrystalStore
 from xtalgraph.units import Target
 
 N_DISTANCES = 64  # of a crystal that are looked at

@@ -32,8 +32,7 @@ from xtalgraph.report.page import (
     target_table,
     write_report,
 )
-from xtalgraph.structures.crystal import Crystal
-from xtalgraph.structures.store import CrystalStore
+from xtalgraph.structures.crystal import Crystal, CrystalStore
 from xtalgraph.structures.symmetry import CRYSTAL_SYSTEMS, crystal_system, find_space_group
 from xtalgraph.units import Target
 

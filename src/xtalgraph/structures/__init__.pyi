@@ -3,7 +3,9 @@ from .checks import (
 )
 from .crystal import (
     Crystal as Crystal,
+    CrystalStore as CrystalStore,
     lattice_from_parameters as lattice_from_parameters,
+    pack as pack,
 )
 from .formats.cif import (
     format_cif as format_cif,
@@ -16,10 +18,6 @@ from .reading import (
     read_crystal as read_crystal,
     read_crystals as read_crystals,
     write_crystal as write_crystal,
-)
-from .store import (
-    CrystalStore as CrystalStore,
-    pack as pack,
 )
 from .symmetry import (
     crystal_system as crystal_system,

@@ -14,8 +14,7 @@ from xtalgraph.tolerances import OVERLAP
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from xtalgraph.structures.crystal import Crystal
-    from xtalgraph.structures.store import CrystalStore
+    from xtalgraph.structures.crystal import Crystal, CrystalStore
 
 READER_ERRORS = (
     ArithmeticError,

@@ -14,9 +14,8 @@ from typing import Any, TypeGuard
 
 from xtalgraph.errors import BadCrystal, Rejected, summarise
 from xtalgraph.structures.checks import READER_ERRORS
-from xtalgraph.structures.crystal import Crystal
+from xtalgraph.structures.crystal import Crystal, CrystalStore
 from xtalgraph.structures.formats.registry import FORMATS, Format
-from xtalgraph.structures.store import CrystalStore
 
 Source = str | Path | Mapping[str, Any]
 

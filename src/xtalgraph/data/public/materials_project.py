@@ -13,8 +13,7 @@ import pandas as pd
 from xtalgraph.data.dataset import Dataset
 from xtalgraph.data.write import write_parquet
 from xtalgraph.errors import BadCrystal, BadDataset, MissingExtra, Rejected, UnknownName, summarise
-from xtalgraph.structures.crystal import Crystal
-from xtalgraph.structures.store import CrystalStore
+from xtalgraph.structures.crystal import Crystal, CrystalStore
 from xtalgraph.units import KNOWN_TARGETS
 
 # Our name: field of the summary documents, and the key within it where it holds several numbers.

@@ -11,8 +11,8 @@ from xtalgraph.evaluation.distance_table import Labelled
 from xtalgraph.evaluation.labels import read_labels, refuse_unlabelled_targets
 from xtalgraph.metrics import MISSING_CLASS
 from xtalgraph.nn import Task, element_table
+from xtalgraph.structures.crystal import CrystalStore
 from xtalgraph.structures.elements import SYMBOLS
-from xtalgraph.structures.store import CrystalStore
 
 BLOCKS = ("s", "p", "d", "f")
 NORMS = (2, 3, 5, 7, 10)

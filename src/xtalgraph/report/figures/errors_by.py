@@ -18,8 +18,8 @@ from xtalgraph.report.figures.style import (
     new_figure,
     styled,
 )
+from xtalgraph.structures.crystal import CrystalStore
 from xtalgraph.structures.elements import SYMBOLS
-from xtalgraph.structures.store import CrystalStore
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
