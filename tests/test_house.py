@@ -30,8 +30,6 @@ FILES = sorted(SOURCE.rglob("*.py"))
 LONGEST_FILE = 500
 KNOTS = {"utils", "common", "helpers", "base", "core", "manager"}
 PRINTING_ROOMS = {"cli", "web"}
-# rooms that are still to be brought to files.py
-STILL_RENAMING = {"data", "interpretation", "nn", "prediction", "screening", "studies", "training"}
 DTYPES = {name for name in dir(jaxtyping) if isinstance(getattr(jaxtyping, name), type)}
 
 Rule = Callable[[str, str], Iterator[str]]
@@ -145,7 +143,6 @@ def test_the_package_keeps_the_rule(rule: Rule) -> None:
         f"{path.relative_to(SOURCE)}, {fault}"
         for path in FILES
         for fault in rule(path.read_text(encoding="utf-8"), room_of(path))
-        if not (rule is renaming and room_of(path) in STILL_RENAMING)
     ]
     assert not found, "\n".join(found)
 

@@ -126,7 +126,14 @@ def explained(config: type[Config]) -> type[Config]:
     return config
 
 
-_TYPES: dict[Any, str] = {bool: "true | false", int: "a whole number", float: "a number"}
+_TYPES: dict[Any, str] = {
+    bool: "true | false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    int | str: "a whole number or a text",
+    tuple[int, ...]: "a list of whole numbers",
+}
 
 
 def _rules(config: type) -> list[tuple[Field, _Rule]]:

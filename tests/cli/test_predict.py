@@ -202,7 +202,7 @@ def test_what_is_no_model_is_refused(
         (files, "has no model.json and no model.safetensors"),
         (pickled, "can be a pickle, which may run code when it is read, and is not read"),
         (text, "is no model. Give a run folder, model.json or model.safetensors"),
-        (other_model(trained, tmp_path), "format 3, expected 1 or 2"),
+        (other_model(trained, tmp_path), "expected one of 1, 2, 3"),
         (broken, "is broken"),
     ):
         outcome = call("predict", model, files)

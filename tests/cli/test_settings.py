@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import pytest
 
 from tests.cli.conftest import Call
 from xtalgraph.cli.settings import list_settings
+from xtalgraph.graphs import GraphConfig
+from xtalgraph.nn import NETWORKS
 from xtalgraph.settings import describe_settings, setting
-from xtalgraph.training import apply_overrides, preset
+from xtalgraph.training import TrainConfig, apply_overrides, preset
 
 
 @dataclass(frozen=True)
@@ -61,3 +63,26 @@ def test_every_setting_that_is_listed_can_be_set_to_its_default() -> None:
         words = [f"model.kind={kind}"] if kind else []
         assert apply_overrides(preset("default"), [*words, f"{row.name}={row.default}"])
     assert describe_settings(Example, "graph")[0].name == "graph.rate"
+
+
+CONFIGS = [(GraphConfig, "graph"), (TrainConfig, "train")]
+CONFIGS += [(network.config_class, "model") for network in NETWORKS.values()]
+
+
+@pytest.mark.parametrize(("config", "section"), CONFIGS, ids=lambda one: str(one))
+def test_the_help_of_a_config_class_says_the_same(config: type, section: str) -> None:
+    described = describe_settings(config, section)
+    assert [row.name for row in described] == [f"{section}.{one.name}" for one in fields(config)]
+    for row in described:
+        assert row.meaning in " ".join((config.__doc__ or "").split()), row.name
+
+
+def test_a_name_that_is_mistyped_is_answered_with_the_nearest(call: Call) -> None:
+    outcome = call("train", "mp-sample", "--target", "band_gap", "--set", "model.poolng=max")
+    assert outcome.status == 1
+    assert "Did you mean 'pooling'?" in outcome.err
+
+
+def test_what_else_is_chosen_by_name_is_listed(call: Call) -> None:
+    assert "composition_forest" in call("settings", "baselines").out
+    assert ".cif" in call("settings", "formats").out

@@ -10,7 +10,7 @@ from tests.data.test_splits import make_dataset
 from tests.zoo import ZOO, supercell, transformed
 from xtalgraph.data import CheckReport, Dataset, check_dataset, read_dataset
 from xtalgraph.data.duplicates import find_duplicates, iterate_chunks, mean_distances
-from xtalgraph.data.target_summary import find_outliers
+from xtalgraph.data.report import find_outliers
 from xtalgraph.errors import UnknownName
 from xtalgraph.graphs import GraphConfig, build_graphs
 from xtalgraph.structures import Crystal, CrystalStore

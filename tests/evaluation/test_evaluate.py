@@ -7,7 +7,6 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
-from xtalgraph.studies.cross_validation import cross_validate
 
 from tests.evaluation.conftest import make_dataset
 from xtalgraph import metrics
@@ -23,6 +22,7 @@ from xtalgraph.nn.cgcnn import Cgcnn
 from xtalgraph.prediction import load_model
 from xtalgraph.structures.crystal import Crystal
 from xtalgraph.structures.store import CrystalStore
+from xtalgraph.studies import cross_validate
 from xtalgraph.units import Target
 
 
@@ -203,7 +203,7 @@ def test_what_cannot_be_scored_is_refused_with_a_reason(
     with pytest.raises(UnknownName, match=r"unknown part 'tests'\. Did you mean 'test'"):
         evaluate(folder, dataset, part="tests")
     wrong = replace(dataset, targets=dataset.targets | {"gap": Target("gap", "J")})
-    with pytest.raises(BadDataset, match="'gap' is in J, and the model speaks of eV"):
+    with pytest.raises(BadDataset, match="'gap' is in J, and the model predicts eV"):
         evaluate(folder, wrong)
     columns = dataset.columns.copy()
     columns[["gap", "contrast"]] = np.nan

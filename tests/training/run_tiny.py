@@ -1,9 +1,9 @@
 """Trains the tiny data set in a process of its own: `python -m tests.training.run_tiny OUT …`.
 
-The arguments after the folder are settings. Two environment variables make it fail or tell:
-KILL_AT=n kills the process by SIGKILL in the middle of step n, KILL_AT=write in the middle of the
-second write of a checkpoint, only that of rank KILL_RANK where it is set; ROWS=FOLDER writes what
-each process trained and validated on.
+The arguments after the folder are settings. Environment variables make it fail or tell: KILL_AT=n
+kills the process by SIGKILL in the middle of step n, KILL_AT=write in the middle of the second
+write of a checkpoint, KILL_RANK=n only that of this rank; STOP_AT=n waits for ever before step n;
+RESUME=1 resumes; ROWS=FOLDER writes what each process trained and validated on.
 """
 
 import json
@@ -22,6 +22,19 @@ from xtalgraph.training.loop import TrainingBatch, TrainingLoop
 
 def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def stop_at(moment: int) -> None:
+    """Let the process wait, for ever, before a step."""
+    step = TrainingLoop.train_step
+
+    def step_or_stop(self: TrainingLoop, batch: TrainingBatch) -> None:
+        if self.step == moment:
+            print("stopped", flush=True)
+            signal.pause()
+        step(self, batch)
+
+    TrainingLoop.train_step = step_or_stop
 
 
 def kill_at(moment: str) -> None:
@@ -72,6 +85,8 @@ def main(out: str, *assignments: str) -> None:
     rank = os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))
     if os.environ.get("KILL_AT") and os.environ.get("KILL_RANK", rank) == rank:
         kill_at(os.environ["KILL_AT"])
+    if os.environ.get("STOP_AT"):
+        stop_at(int(os.environ["STOP_AT"]))
     if os.environ.get("ROWS"):
         note_rows(Path(os.environ["ROWS"]))
     torch.set_num_threads(1)
@@ -81,6 +96,7 @@ def main(out: str, *assignments: str) -> None:
         ["energy", "gap"],
         out=out,
         config=small_config(*assignments),
+        resume="RESUME" in os.environ,
         on_progress=lambda progress: print(f"{os.getpid()} epoch {progress.epoch}"),
     )
     # one write, so that lines of two processes do not mix

@@ -16,7 +16,7 @@ import torch
 
 from tests.training.tiny import make_tiny, small_config
 from xtalgraph.data import read_dataset
-from xtalgraph.errors import BadCheckpoint, BadConfig, BadDataset
+from xtalgraph.errors import BadCheckpoint, BadConfig, BadDataset, FolderInUse
 from xtalgraph.structures import write_crystal
 from xtalgraph.training import TrainedRun, read_run, read_run_dataset, resume_run, train
 from xtalgraph.training.loop import TrainingBatch, TrainingLoop
@@ -84,6 +84,28 @@ def test_a_killed_run_ends_in_the_same_result(
     assert not run.was_finished
     left = {path.name for path in (tmp_path / "a").iterdir()} - {".lock"}
     assert left == {path.name for path in unbroken.folder.iterdir()} - {".lock"}
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(tmp_path: Path) -> None:
+    """A second one is refused by name; one that was killed leaves the folder free."""
+    command = [sys.executable, "-m", "tests.training.run_tiny", str(tmp_path / "a")]
+    environment = os.environ | {"STOP_AT": "9", "OMP_NUM_THREADS": "1"}
+    first = subprocess.Popen(
+        [*command, *SETTINGS], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        for line in first.stdout:
+            if "stopped" in line:
+                break
+        in_use = rf"is in use: training \(process {first.pid}\) is running here"
+        with pytest.raises(FolderInUse, match=in_use):
+            resume_run(tmp_path / "a", dataset=TINY)
+        with pytest.raises(FolderInUse, match=in_use):
+            train(TINY, "energy", out=tmp_path / "a", config=small_config())
+    finally:
+        first.kill()
+        first.communicate()
+    assert len(resume_run(tmp_path / "a", dataset=TINY).history) == 5
 
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, at_step: int, error: type[BaseException]) -> None:
@@ -215,6 +237,9 @@ def test_a_broken_or_dangerous_checkpoint_is_refused(tmp_path: Path, monkeypatch
         resume_run(tmp_path / "a", dataset=TINY)
     torch.save({"epoch": 1, "object": Path("/")}, file)  # any pickled object stands for a bad one
     with pytest.raises(BadCheckpoint, match="UnpicklingError"):
+        resume_run(tmp_path / "a", dataset=TINY)
+    torch.save({"epoch": 1, "pytorch-lightning_version": "2.6", "state_dict": {}}, file)
+    with pytest.raises(BadCheckpoint, match=r"another version of xtalgraph \(0\.1"):
         resume_run(tmp_path / "a", dataset=TINY)
     file.unlink()
     assert len(resume_run(tmp_path / "a", dataset=TINY).history) == 5

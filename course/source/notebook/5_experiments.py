@@ -7,7 +7,7 @@
 #
 # ## 5.1 Which convolution?
 #
-# Twice: for the energy, and for the classes of section 4.2, where the structure alone decides.
+# Twice: for the energy, and for the classes of section 4.2, where the structure decides.
 
 # %%
 kinds = {name: {"convolution": name} for name in ("none", "shared", "gated")}

@@ -59,7 +59,7 @@ def compare(
         baselines=runs.baseline_names,
         on_trial=say_result,
     )
-    print_table(result.summary, json=study.json)
+    print_table(result.summary, as_json=study.json)
     say(f"report: {out / 'report.html'}")
     return 1 if result.n_failed else 0
 

@@ -78,7 +78,7 @@ def cross_validate(
         jobs=jobs,
         on_trial=say_result,
     )
-    print_table(result.summary(), json=study.json)
+    print_table(result.summary(), as_json=study.json)
     say(f"report: {out / 'report.html'}")
     return 1 if result.failures else 0
 

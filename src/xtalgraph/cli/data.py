@@ -9,9 +9,8 @@ from typing import Annotated, Any, TypeAlias
 from cyclopts import App, Parameter
 
 from xtalgraph.cli.options import Data, SkipBad, UsageError, default, split_words
-from xtalgraph.cli.output import print_columns, print_lines, say
+from xtalgraph.cli.output import print_columns, print_lines, report_rejected, say
 from xtalgraph.cli.progress import describe_download, progress_bar
-from xtalgraph.cli.streams import report_rejected
 from xtalgraph.errors import BadConfig, Rejected
 
 PublicName: TypeAlias = Annotated[str, Parameter(help="A name that `data list` shows.")]

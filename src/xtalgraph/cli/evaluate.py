@@ -6,8 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 from xtalgraph.cli.options import Data, Json, Model, SkipBad, default
-from xtalgraph.cli.output import print_json, print_table, refuse_table, say
-from xtalgraph.cli.streams import TableStream, report_rejected
+from xtalgraph.cli.output import (
+    TableStream,
+    print_json,
+    print_table,
+    refuse_table,
+    report_rejected,
+    say,
+)
 from xtalgraph.errors import Rejected
 
 

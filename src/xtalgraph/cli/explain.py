@@ -17,8 +17,7 @@ from xtalgraph.cli.options import (
     choose_device,
     default,
 )
-from xtalgraph.cli.output import print_table, say
-from xtalgraph.cli.streams import report_rejected
+from xtalgraph.cli.output import print_table, report_rejected, say
 from xtalgraph.errors import Rejected
 
 MOST_ROWS = 60  # sites that are printed one by one; of more, the means of elements are

@@ -74,7 +74,7 @@ def learning_curve(
         jobs=runs.jobs,
         on_trial=say_result,
     )
-    print_table(result.summary, json=study.json)
+    print_table(result.summary, as_json=study.json)
     if not study.json:
         print_table(result.slopes)
     say(f"report: {out / 'report.html'}")

@@ -66,7 +66,7 @@ def matbench(
         jobs=jobs,
         on_trial=say_result,
     )
-    print_table(result.validation.summary(), json=json)
+    print_table(result.validation.summary(), as_json=json)
     say(*result.notes, f"page: {result.file.parent / 'report.html'}")
     print_lines([str(result.file)])
     return 0

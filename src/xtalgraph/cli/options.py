@@ -47,8 +47,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from xtalgraph.cli.output import say
-from xtalgraph.cli.streams import report_rejected
+from xtalgraph.cli.output import report_rejected, say
 from xtalgraph.errors import BadConfig
 
 if TYPE_CHECKING:

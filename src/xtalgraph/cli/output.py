@@ -1,22 +1,27 @@
-"""What the commands print: results to stdout, remarks to stderr."""
+"""What the commands print and write: results to stdout or a file, remarks to stderr."""
 
 from __future__ import annotations
 
+import csv
+import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from xtalgraph.errors import BadConfig
-from xtalgraph.files import format_json
+from xtalgraph.errors import BadConfig, Rejected, summarise
+from xtalgraph.files import format_json, plain, publish, temporary_name
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas
 
 TABLE_FORMATS = (".csv", ".parquet", ".json")
+_SHOWN = 10  # reasons that are told; the others are in the list
 
 
 def say(*lines: str) -> None:
@@ -36,9 +41,9 @@ def print_lines(lines: Iterable[str]) -> None:
     sys.stdout.writelines(line + "\n" for line in lines)
 
 
-def print_table(table: pandas.DataFrame, *, json: bool = False) -> None:
+def print_table(table: pandas.DataFrame, *, as_json: bool = False) -> None:
     """Write the rows of a table to stdout, for a person or as JSON records for a program."""
-    if json:
+    if as_json:
         print_json(table.to_dict(orient="records"))
     else:
         print_lines(table.to_string(index=False).split("\n"))
@@ -73,3 +78,147 @@ def refuse_table(path: Path | None) -> None:
 def rejected_path(out: Path) -> Path:
     """Give the place of the list of what was left out, beside the result."""
     return out.with_name(out.name + ".rejected.csv")
+
+
+class TableStream:
+    """A table that grows by pieces: a file of the suffix's format, or CSV to stdout.
+
+    Leaving its context puts the file in its place; after an error nothing is left of it.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.format = ".csv" if path is None else path.suffix.lower()
+        self.part = None if path is None else temporary_name(path)
+        self.file: Any = sys.stdout if path is None else None
+        self.n_rows = 0
+
+    def __enter__(self) -> TableStream:
+        return self
+
+    def write(self, columns: Mapping[str, np.ndarray]) -> None:
+        """Append rows; the columns are the same each time."""
+        n_rows = len(next(iter(columns.values())))
+        if not n_rows:
+            return
+        if self.format == ".parquet":
+            self._write_parquet(columns)
+        else:
+            if self.file is None and self.part is not None:
+                self.file = open(self.part, "w", newline="", encoding="utf-8")  # noqa: SIM115
+            rows = zip(*(values.tolist() for values in columns.values()), strict=True)
+            if self.format == ".csv":
+                writer = csv.writer(self.file, lineterminator="\n")
+                if not self.n_rows:
+                    writer.writerow(columns)
+                # as pandas does it, no number is an empty cell
+                writer.writerows(["" if cell != cell else cell for cell in row] for row in rows)
+            else:
+                _write_records(self.file, list(columns), rows, is_first=not self.n_rows)
+        self.n_rows += n_rows
+
+    def _write_parquet(self, columns: Mapping[str, np.ndarray]) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        table = pa.table(dict(columns))
+        if self.file is None:
+            self.file = pq.ParquetWriter(self.part, table.schema)
+        self.file.write_table(table)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        if self.path is None or self.part is None or self.file is None:
+            return
+        if self.format == ".json" and error is None:
+            self.file.write("\n]\n")
+        self.file.close()
+        if error is None:
+            publish(self.part, self.path)
+        else:
+            self.part.unlink(missing_ok=True)
+
+
+class RejectedStream:
+    """What was left out: its number, the first reasons, and the whole list beside the result."""
+
+    def __init__(self, out: Path | None) -> None:
+        self.table = TableStream(None if out is None else rejected_path(out))
+        self.n_rows = 0
+        self.first: list[Rejected] = []
+
+    def add(self, rejected: Sequence[Rejected]) -> None:
+        """Count rows, and append them to the list."""
+        import numpy as np
+
+        self.n_rows += len(rejected)
+        self.first = (self.first + list(rejected))[:_SHOWN]
+        if self.table.path is not None:
+            texts = np.array([(row.id, row.reason) for row in rejected], dtype=object)
+            texts = texts.reshape(-1, 2)
+            self.table.write({"id": texts[:, 0], "reason": texts[:, 1]})
+
+    def __enter__(self) -> RejectedStream:
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        self.table.__exit__(kind, error, traceback)
+        path = self.table.path
+        if error is None and not self.n_rows and path is not None and path.is_file():
+            path.unlink()  # it would be of an earlier table
+
+    def tell(self) -> None:
+        """Say how many were left out and why, and where the list is."""
+        if self.n_rows:
+            say(f"{self.n_rows} left out:", self.summary())
+            if self.table.path is not None:
+                say(f"the list is in {self.table.path}")
+
+    def summary(self) -> str:
+        """Give the first reasons, one a line, and how many more there are."""
+        return _summarise(self.first, self.n_rows)
+
+
+def report_rejected(rejected: Sequence[Rejected], out: Path | None) -> None:
+    """Say which rows were left out and why, and list them beside the result."""
+    if rejected and out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    with RejectedStream(out) as stream:
+        stream.add(rejected)
+    stream.tell()
+
+
+class DomainWarning:
+    """Which crystals are nothing like those that the model has learned from."""
+
+    def __init__(self) -> None:
+        self.n_out = 0
+        self.first: list[Rejected] = []
+
+    def add(self, ids: Sequence[str], levels: Sequence[str], reasons: Sequence[str]) -> None:
+        """Count those that are out of the domain."""
+        rows = zip(ids, levels, reasons, strict=False)
+        out = [Rejected(id, reason) for id, level, reason in rows if level == "out"]
+        self.n_out += len(out)
+        self.first = (self.first + out)[:_SHOWN]
+
+    def tell(self, n_crystals: int) -> None:
+        """Say how many they are, and the first of them."""
+        if self.n_out:
+            say(f"warning: {self.n_out} of {n_crystals} out of the model's domain:")
+            say(_summarise(self.first, self.n_out))
+
+
+def _summarise(first: Sequence[Rejected], n_rows: int) -> str:
+    text = summarise(first)
+    return text if n_rows <= len(first) else f"{text}\n  … and {n_rows - len(first)} more"
+
+
+def _write_records(file: IO[str], names: list[str], rows: Any, *, is_first: bool) -> None:
+    """Append JSON records, one a line, to an array that is closed in the end."""
+    for row in rows:
+        record = plain(dict(zip(names, row, strict=True)))
+        text = json.dumps(record, ensure_ascii=False, allow_nan=False)
+        file.write(("[\n " if is_first else ",\n ") + text)
+        is_first = False

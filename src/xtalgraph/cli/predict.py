@@ -19,8 +19,7 @@ from xtalgraph.cli.options import (
     choose_device,
     default,
 )
-from xtalgraph.cli.output import refuse_table, say
-from xtalgraph.cli.streams import DomainWarning, RejectedStream, TableStream
+from xtalgraph.cli.output import DomainWarning, RejectedStream, TableStream, refuse_table, say
 from xtalgraph.errors import BadDataset
 
 

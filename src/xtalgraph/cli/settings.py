@@ -67,7 +67,9 @@ def list_settings() -> list[tuple[str, Setting]]:
 
     kind = preset("default").model_kind
     rows = [("graph", row) for row in describe_settings(GraphConfig, "graph")]
-    rows += [("model", Setting("model.kind", f'"{kind}"', " | ".join(NETWORKS), "kind of network"))]
+    rows += [
+        ("model", Setting("model.kind", f'"{kind}"', " | ".join(NETWORKS), "Kind of network."))
+    ]
     for name, network in NETWORKS.items():
         described = describe_settings(network.config_class, "model")
         rows += [(f"model.kind = {name}", row) for row in described]
@@ -81,6 +83,17 @@ def list_names() -> list[tuple[str, Setting]]:
     from xtalgraph.structures import FORMATS
 
     return [
-        ("--baselines", Setting("baselines", "", " | ".join(BASELINES), "also for --models")),
-        ("files", Setting("formats", "", FORMATS.describe(), "files of structures, also .gz")),
+        (
+            "--baselines",
+            Setting(
+                "baselines",
+                "",
+                " | ".join(BASELINES),
+                "Models to compare with: --baselines, --models.",
+            ),
+        ),
+        (
+            "files",
+            Setting("formats", "", FORMATS.describe(), "Files of structures, also with .gz."),
+        ),
     ]

@@ -22,9 +22,8 @@ from xtalgraph.cli.options import (
     UsageError,
     default,
 )
-from xtalgraph.cli.output import print_lines, print_table, say
+from xtalgraph.cli.output import print_lines, print_table, report_rejected, say
 from xtalgraph.cli.progress import training_bar
-from xtalgraph.cli.streams import report_rejected
 from xtalgraph.errors import Rejected
 
 if TYPE_CHECKING:

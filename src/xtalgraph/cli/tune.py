@@ -72,7 +72,7 @@ def tune(
         on_trial=_say_trial,
     )
     print_table(
-        result.trials if study.json else result.trials.sort_values("score"), json=study.json
+        result.trials if study.json else result.trials.sort_values("score"), as_json=study.json
     )
     say(f"best settings: {out / BEST}", f"report: {out / 'report.html'}")
     return 0

@@ -2,8 +2,11 @@ from .check import (
     check_dataset as check_dataset,
 )
 from .dataset import (
+    SYMMETRY_LABELS as SYMMETRY_LABELS,
     Dataset as Dataset,
+    SymmetryLabels as SymmetryLabels,
     draw_sample as draw_sample,
+    find_symmetry_labels as find_symmetry_labels,
     join_datasets as join_datasets,
     order_classes as order_classes,
 )
@@ -48,11 +51,6 @@ from .splits import (
     make_split as make_split,
     read_split as read_split,
     write_split as write_split,
-)
-from .symmetry_labels import (
-    SYMMETRY_LABELS as SYMMETRY_LABELS,
-    SymmetryLabels as SymmetryLabels,
-    find_symmetry_labels as find_symmetry_labels,
 )
 from .write import (
     make_dataset_folder as make_dataset_folder,

@@ -17,26 +17,26 @@ from xtalgraph.data.duplicates import (
     mean_distances,
 )
 from xtalgraph.data.read import read_dataset
-from xtalgraph.data.report import CheckReport, shorten
-from xtalgraph.data.splits import DEFAULT_SPLIT, PARTS, make_split
-from xtalgraph.data.target_summary import (
+from xtalgraph.data.report import (
     OUTLIER_WIDTH,
+    CheckReport,
     TargetSummary,
+    shorten,
     summarise_classes,
     summarise_numbers,
 )
+from xtalgraph.data.splits import DEFAULT_SPLIT, PARTS, make_split
 from xtalgraph.errors import BadConfig, BadDataset, Rejected, UnknownName, XtalgraphError, summarise
 from xtalgraph.structures.elements import SYMBOLS
+from xtalgraph.tolerances import OVERLAP, SAME_SHELL
 
 RARE = 5
-"""An element or a class in fewer crystals than this is hardly learnt."""
+"""An element or a class in fewer crystals than this is hardly learned."""
 
 LAST_KNOWN_ELEMENT = 100
 """The element vectors of the paper end with fermium."""
 
 _FEW = 50  # labelled crystals
-_SHORTEST_BOND = 0.5  # Å
-_TIE = 1e-3  # Å
 _TASKS = ("regression", "classification")
 
 
@@ -222,8 +222,8 @@ def _check_distances(
         crystal = first + np.repeat(np.arange(len(store)), store.n_atoms)
         nearest, last, beyond = distances[:, [0, n_neighbours - 1, n_neighbours]].T
         isolated.append(np.unique(crystal[np.isinf(nearest)]))
-        overlapping.append(np.unique(crystal[nearest < _SHORTEST_BOND]))
-        tied.append(np.unique(crystal[np.isfinite(beyond) & (last > beyond - _TIE)]))
+        overlapping.append(np.unique(crystal[nearest < OVERLAP]))
+        tied.append(np.unique(crystal[np.isfinite(beyond) & (last > beyond - SAME_SHELL)]))
         shortest = min(shortest, float(nearest.min()))
         fingerprints += mean_distances(store, distances[:, :N_DISTANCES])
     report.shortest_distance = shortest if np.isfinite(shortest) else None
@@ -231,7 +231,7 @@ def _check_distances(
     report.n_ties = len(report.ties)
     for rows, reason in (
         (np.concatenate(isolated), "a site without any neighbour within the cutoff"),
-        (np.concatenate(overlapping), f"two atoms nearer than {_SHORTEST_BOND} Å"),
+        (np.concatenate(overlapping), f"two atoms nearer than {OVERLAP} Å"),
     ):
         ids = [str(id) for id in dataset.ids[rows]]
         report.rejected += [{"id": id, "reason": reason} for id in ids]

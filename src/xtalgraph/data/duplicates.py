@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float32, Float64
 from xtalgraph.data.composition import reduced_formulas
 from xtalgraph.structures.elements import SYMBOLS
 from xtalgraph.structures.store import CrystalStore
+from xtalgraph.tolerances import EQUAL_DISTANCES
 
 NearestDistances = Callable[[CrystalStore, int], np.ndarray]
 """Gives the k smallest distances of each atom to others and to images, in Å and ascending: an array
@@ -18,7 +19,6 @@ n_atoms × k, with inf where fewer lie within the cutoff."""
 N_DISTANCES = 24
 """Distances of each atom in the fingerprint; cubic and hexagonal stackings differ from the 17th."""
 
-DISTANCE_TOLERANCE = 0.01  # Å, for each mean distance
 VOLUME_TOLERANCE = 0.005  # of the volume an atom: about as much as 0.01 Å in a 6 Å cell edge
 _BEYOND = 99.0  # Å; stands for no neighbour within the cutoff
 _ATOMS_AT_ONCE = 200_000
@@ -98,4 +98,4 @@ def _group_same(
 
 
 def _all_near(vectors: np.ndarray, vector: np.ndarray) -> Bool[np.ndarray, "n_rows"]:
-    return (np.abs(vectors - vector) <= DISTANCE_TOLERANCE).all(axis=1)
+    return (np.abs(vectors - vector) <= EQUAL_DISTANCES).all(axis=1)

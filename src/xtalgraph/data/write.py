@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from xtalgraph.data.dataset import Dataset
 from xtalgraph.data.files import TABLE_NAME
 from xtalgraph.errors import BadDataset, UnknownName
+from xtalgraph.files import open_atomically
 from xtalgraph.structures.elements import SYMBOLS
 from xtalgraph.structures.formats.cif import format_cif
 
@@ -39,10 +40,10 @@ def make_dataset_folder(
             f"{folder / TABLE_NAME} is there already. Choose another folder, or remove this one."
         )
     folder.mkdir(parents=True, exist_ok=True)
-    for crystal in dataset.crystals:
+    for crystal in dataset.crystals:  # the table comes last: without it the folder is no data set
         (folder / f"{crystal.id}.cif").write_text(format_cif(crystal), encoding="utf-8")
     columns = [_write_cells(dataset.columns[name]) for name in headers]
-    with open(folder / TABLE_NAME, "w", newline="", encoding="utf-8") as file:
+    with open_atomically(folder / TABLE_NAME) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["id", *headers.values()])
         writer.writerows(zip(ids, *columns, strict=True))
@@ -57,7 +58,8 @@ def write_parquet(dataset: Dataset, path: str | Path) -> Path:
     path = Path(path)
     table = as_table(dataset)
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, path)
+    with open_atomically(path, "wb") as file:
+        pq.write_table(table, file)
     return path
 
 

@@ -140,7 +140,7 @@ def read_distances(path: str | Path, *, rejected: list[Rejected] | None = None) 
     if found and rejected is None:
         raise BadDataset(
             f"{path}: {len(found)} of {len(rows)} rows cannot be read:\n{summarise(found)}\n"
-            "Mend them, or leave them out (--skip-bad)."
+            "Correct them, or leave them out (--skip-bad)."
         )
     if rejected is not None:
         rejected += found

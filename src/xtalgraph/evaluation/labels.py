@@ -28,7 +28,7 @@ def read_labels(
         if found is not None and found.unit != target.unit:
             raise BadDataset(
                 f"{dataset.source}: the column {target.name!r} is in {found.unit or 'no unit'}, "
-                f"and the model speaks of {target.unit or 'no unit'}. Convert the column, and say "
+                f"and the model predicts {target.unit or 'no unit'}. Convert the column, and say "
                 f"so in its header: {target.column!r}."
             )
     return dataset.values([target.name for target in task.targets])[rows]

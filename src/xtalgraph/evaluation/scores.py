@@ -84,16 +84,30 @@ def evaluate(
     criterion: str = CRITERION,
     rejected: list[Rejected] | None = None,
 ) -> Evaluation:
-    """Score a model on a part of a data set: `train`, `validation`, `test` or `all`; or on `rows`.
+    """Score a model on a part of a data set, beside baselines.
 
-    `model` is a run folder, a model file or a loaded predictor. The split is the one given, or that
-    of the run folder. The baselines (the trivial ones if no names are given) are fitted on its
-    training part, never on the rows that are scored; where there is no split, the mean of the
-    model's own training labels stands alone. Rows without any label are left out. A crystal that
-    the model cannot take is refused, or appended to `rejected` and left out of all scores.
+    The baselines are fitted on the training part, never on the rows that are scored; without a
+    split the only one is the mean of the model's own training labels. Rows without any label are
+    left out.
 
-    For two classes the threshold that is best on the validation part (by `criterion`: f1, accuracy
-    or youden) is scored too; all metrics but those beside it say the likelier class, as from 0.5.
+    Args:
+        model: A run folder, a model file or a loaded predictor.
+        dataset: Crystals with labels, in the units of the model.
+        part: `train`, `validation`, `test` or `all`.
+        rows: Rows to score instead of a part.
+        split: The split; that of the run folder if None.
+        baselines: Names in `BASELINES`; the trivial ones if None.
+        seed: Of the baselines.
+        criterion: `f1`, `accuracy` or `youden`: what the threshold of two classes is chosen by, on
+            the validation part. All other metrics take the likelier class, as a threshold of 0.5.
+        rejected: Takes the crystals that the model cannot predict, which are left out.
+
+    Returns:
+        Metrics in the units of the targets, with the labels and predictions behind them.
+
+    Raises:
+        BadDataset: No row has a label, the part is unknown, or a unit differs.
+        BadCrystal: A crystal cannot be predicted, and `rejected` is None.
     """
     predictor = model if isinstance(model, Predictor) else load_model(model)
     refuse_repeated_ids(dataset)
@@ -171,12 +185,9 @@ def score(
         return {task.targets[0].name: classification_metrics(labels, predicted)}
     return {
         target.name: regression_metrics(labels[:, number], predicted[:, number])
-        for number, target in enumerate(task.targets)
         if not np.isnan(labels[:, number]).all()
-    } | {
-        target.name: {"n_scored": 0, "n_missing": len(labels)}
+        else {"n_scored": 0, "n_missing": len(labels)}
         for number, target in enumerate(task.targets)
-        if np.isnan(labels[:, number]).all()
     }
 
 
@@ -261,5 +272,5 @@ def _find_notes(
     elif predictor.saved.provenance.get("data_checksum") == dataset.checksum:
         notes.append("The model was trained on crystals of this very data set.")
     else:
-        notes.append("No split is known: only the mean of the training labels stands beside.")
+        notes.append("No split is known: the only baseline is the mean of the training labels.")
     return tuple(notes)

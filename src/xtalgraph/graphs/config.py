@@ -36,14 +36,16 @@ class GraphConfig:
     exactly `n_neighbours`, as the code of 2018 does; `radius` takes all within `cutoff`.
     """
 
-    rule: str = setting("shell", "which atoms are neighbours", choices=RULES, kind="neighbour rule")
-    n_neighbours: int = setting(
-        12, "how many; 12 in the paper; not used by the rule radius", at_least=1
+    rule: str = setting(
+        "shell", "Which atoms are neighbours.", choices=RULES, kind="neighbour rule"
     )
-    cutoff: float = setting(8.0, "no edge is longer", above=0, at_most=100, unit="Å")
+    n_neighbours: int = setting(
+        12, "Number of neighbours, as in the paper; not used by the rule radius.", at_least=1
+    )
+    cutoff: float = setting(8.0, "Longest edge.", above=0, at_most=100, unit="Å")
     isolated: str = setting(
         "error",
-        "what a site without any neighbour within the cutoff leads to",
+        "What a site without a neighbour within the cutoff leads to.",
         choices=ISOLATED_POLICIES,
         kind="policy for isolated sites",
     )

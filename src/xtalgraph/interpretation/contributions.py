@@ -113,9 +113,20 @@ def explain_sites(
 ) -> SiteContributions:
     """Give the contribution of every site to the prediction of each crystal.
 
-    `target` names one of the model's targets, or one of its classes; without it the first target
-    or the last class is explained. Crystals that the model cannot take are refused, or with a list
-    `rejected` appended there and left out. Ids must be different.
+    Args:
+        predictor: A model whose pooling says what fraction of each atom it takes.
+        crystals: One or several, with different ids.
+        target: One of the targets of the model, or one of its classes; the first target or the
+            last class if None.
+        rejected: Takes the crystals that the model cannot predict, which are left out.
+
+    Returns:
+        One number an atom, in the unit of the target.
+
+    Raises:
+        BadCrystal: A crystal cannot be predicted, and `rejected` is None.
+        BadConfig: The model cannot be explained by sites.
+        MissingExtra: The head is not linear, and captum is not installed.
     """
     store = pack(crystals)
     output = _choose_output(predictor.task, target)
@@ -124,7 +135,7 @@ def explain_sites(
     if bad and rejected is None:
         raise BadCrystal(
             f"{len(bad)} of {len(store)} crystals cannot be explained:\n{summarise(bad)}",
-            remedy="Mend them or leave them out (--skip-bad; in Python: rejected=[]).",
+            remedy="Correct them or leave them out (--skip-bad; in Python: rejected=[]).",
         )
     if rejected is not None:
         rejected += bad

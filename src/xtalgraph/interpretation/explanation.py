@@ -60,11 +60,24 @@ def explain(
     """Write the contribution of every site of every crystal into a folder, and give them.
 
     `contributions.csv` has a row a site, `crystals.csv` a row a crystal, `elements.csv` a row for
-    each element at each role; `contributions.cif` and
-    `contributions.extxyz` hold the structures with the values at their atoms, and `report.html`
-    pictures of the first `n_pictures` crystals, and of 20 crystals or more the mean of each element
-    at each role and a map. Crystals that cannot be explained are refused, or with a list `rejected`
-    appended there.
+    each element at each role; `contributions.cif` and `contributions.extxyz` hold the structures
+    with the values at their atoms, and `report.html` shows them, of 20 crystals or more also the
+    mean of each element at each role and a map.
+
+    Args:
+        predictor: A model whose pooling says what fraction of each atom it takes.
+        dataset: The crystals to explain; no labels are needed.
+        folder: Where the files go.
+        target: One of the targets of the model, or one of its classes; the first target or the
+            last class if None.
+        n_pictures: How many crystals are drawn.
+        rejected: Takes the crystals that cannot be explained, which are left out.
+
+    Returns:
+        The contributions, in the unit of the target, and the path of the page.
+
+    Raises:
+        BadDataset: A crystal cannot be explained and `rejected` is None, or none can.
     """
     bad: list[Rejected] = []
     dataset = dataset.with_unique_ids()

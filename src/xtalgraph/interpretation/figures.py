@@ -26,6 +26,7 @@ from xtalgraph.report.figures.style import (
     COLUMN_WIDTH,
     DENSITY_MAP,
     label,
+    name_bar,
     new_figure,
     styled,
 )
@@ -135,8 +136,7 @@ def draw_structure(
     axes.set_axis_off()
     axes.autoscale_view()
     bar = figure.colorbar(scale.mappable(), ax=axes, shrink=0.72, extend=scale.extend(values))
-    bar.set_label(label(f"contribution to {target.name}", target.unit), fontsize=8)
-    bar.outline.set_visible(False)
+    name_bar(bar, label(f"contribution to {target.name}", target.unit))
     return figure
 
 
@@ -286,8 +286,7 @@ def draw_by_element(
     bar = figure.colorbar(
         scale.mappable(), cax=place, orientation="horizontal", extend=scale.extend(shown)
     )
-    bar.set_label(label(f"mean contribution to {target.name}", target.unit), fontsize=8)
-    bar.outline.set_visible(False)
+    name_bar(bar, label(f"mean contribution to {target.name}", target.unit))
     return figure
 
 
@@ -329,8 +328,7 @@ def draw_crystal_map(
     points = axes.scatter(places[:, 0], places[:, 1], s=size, c=values, cmap=DENSITY_MAP,
                           linewidth=0, rasterized=True)  # fmt: skip
     bar = figure.colorbar(points, ax=axes)
-    bar.set_label(label(f"predicted {target.name}", target.unit))
-    bar.outline.set_visible(False)
+    name_bar(bar, label(f"predicted {target.name}", target.unit))
     _name_axes(axes, shares)
     return figure
 

@@ -15,11 +15,11 @@ from xtalgraph.nn.registry import (
 )
 from xtalgraph.settings import check_settings, explained, setting
 
-_ELEMENTS = '"paper" (92 components), "learned", or the path of an atom_init.json'
+_ELEMENTS = 'Element vectors: "paper" (92 components), "learned", or a path of atom_init.json.'
 _BACKEND = (
-    "how the gated sum is computed: auto is compiled loops on a CPU and plain torch on an "
+    "How the gated sum is computed: auto is compiled loops on a CPU and plain torch on an "
     "accelerator; torch is plain torch everywhere; triton is Triton's kernels on a CUDA device, "
-    "compared with plain torch on the first batch"
+    "compared with plain torch on the first batch."
 )
 
 
@@ -32,45 +32,51 @@ class CgcnnConfig:
     """
 
     convolution: str = setting(
-        "gated", "none, shared (the paper's eq. 4) or gated (eq. 5)", choices=CONVOLUTIONS
+        "gated",
+        "Convolution: none, shared (the paper's eq. 4) or gated (eq. 5).",
+        choices=CONVOLUTIONS,
     )
-    n_convolutions: int = setting(4, "as the networks shipped in 2018", at_least=1)
-    atom_width: int = setting(64, "components of an atom vector", at_least=1)
+    n_convolutions: int = setting(
+        4, "Number of convolutions, as in the networks shipped in 2018.", at_least=1
+    )
+    atom_width: int = setting(64, "Components of an atom vector.", at_least=1)
     element_vectors: str = setting("paper", _ELEMENTS)
     radial_basis: str = setting(
-        "gaussian", "functions in which a distance is expanded", choices=RADIAL_BASES
+        "gaussian", "Functions in which a distance is expanded.", choices=RADIAL_BASES
     )
-    n_gaussians: int = setting(41, "functions of the radial basis: at 0, 0.2, …, 8 Å", at_least=2)
-    gaussian_start: float = setting(0.0, "centre of the first one", at_least=0, unit="Å")
+    n_gaussians: int = setting(41, "Number of radial functions: at 0, 0.2, …, 8 Å.", at_least=2)
+    gaussian_start: float = setting(
+        0.0, "Centre of the first radial function.", at_least=0, unit="Å"
+    )
     gaussian_stop: float = setting(
-        8.0, "centre of the last one; as the graph's default cutoff", above=0, unit="Å"
+        8.0, "Centre of the last radial function; as the graph's default cutoff.", above=0, unit="Å"
     )
     distance_degeneracy: bool = setting(
-        False, "bond vectors also count equally long bonds of the atom; slower"
+        False, "Bond vectors also count the equally long bonds of the atom; slower."
     )
     activation: str = setting(
         "silu",
-        "g of the paper; as smooth as softplus, that of 2018, and learns better",
+        "Activation g of the paper; learns better than softplus, that of 2018.",
         choices=ACTIVATIONS,
     )
     normalisation: str = setting(
         "layer",
-        "of the gate's argument and of the sum; in 2018 it was batch",
+        "Normalisation of the gate's argument and of the sum; in 2018 batch.",
         choices=NORMALISATIONS,
     )
     activate_residual: bool = setting(
-        False, "g after v + Σ…, as in the code of 2018, though not in its paper"
+        False, "Apply g after v + Σ…, as in the 2018 code, though not in its paper."
     )
     pooling: str = setting(
-        "mean", "from atoms to the crystal; mean suits targets counted per atom", choices=POOLINGS
+        "mean", "From atoms to the crystal; mean suits targets per atom.", choices=POOLINGS
     )
-    hidden_width: int = setting(128, "width after pooling", at_least=1)
+    hidden_width: int = setting(128, "Width of the layers after pooling.", at_least=1)
     n_hidden: int = setting(
-        1, "layers after pooling; 0 makes the output linear in the atom vectors", at_least=0
+        1, "Layers after pooling; 0 makes the output linear in the atom vectors.", at_least=0
     )
     dropout: float = setting(
         0.0,
-        "probability, after the first hidden layer; 2018: 0.5 to classify",
+        "Dropout after the first hidden layer; in 2018 0.5 to classify.",
         at_least=0,
         below=1,
     )
@@ -99,24 +105,24 @@ SUFFIX_OF_2018 = ".pth.tar"
 class ResidualConfig:
     """Settings of a residual network of gated sums; it is meant for graphs of the rule `smooth`."""
 
-    n_blocks: int = setting(4, "each takes up the neighbours once", at_least=1)
-    atom_width: int = setting(96, "components of an atom vector", at_least=1)
+    n_blocks: int = setting(4, "Number of blocks, each with one sum over neighbours.", at_least=1)
+    atom_width: int = setting(96, "Components of an atom vector.", at_least=1)
     element_vectors: str = setting("paper", _ELEMENTS)
     radial_basis: str = setting(
-        "gaussian", "functions in which a distance is expanded", choices=RADIAL_BASES
+        "gaussian", "Functions in which a distance is expanded.", choices=RADIAL_BASES
     )
-    n_gaussians: int = setting(41, "functions of the radial basis: at 0, 0.2, …, 8 Å", at_least=8)
+    n_gaussians: int = setting(41, "Number of radial functions: at 0, 0.2, …, 8 Å.", at_least=8)
     gaussian_stop: float = setting(
-        8.0, "centre of the last one; as the graph's default cutoff", above=0, unit="Å"
+        8.0, "Centre of the last radial function; as the graph's default cutoff.", above=0, unit="Å"
     )
     pooling: str = setting(
-        "mean", "from atoms to the crystal; mean suits targets counted per atom", choices=POOLINGS
+        "mean", "From atoms to the crystal; mean suits targets per atom.", choices=POOLINGS
     )
-    hidden_width: int = setting(128, "width after pooling", at_least=1)
+    hidden_width: int = setting(128, "Width of the layers after pooling.", at_least=1)
     n_hidden: int = setting(
-        1, "layers after pooling; 0 makes the output linear in the atom vectors", at_least=0
+        1, "Layers after pooling; 0 makes the output linear in the atom vectors.", at_least=0
     )
-    dropout: float = setting(0.0, "probability, of each block's update", at_least=0, below=1)
+    dropout: float = setting(0.0, "Dropout of each block's update.", at_least=0, below=1)
     backend: str = setting("auto", _BACKEND, choices=BACKENDS, changes_results=False)
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ from xtalgraph.report.figures.style import (
     COLUMN_WIDTH,
     DENSITY_MAP,
     label,
+    name_bar,
     new_figure,
     styled,
 )
@@ -42,6 +43,7 @@ def draw_distribution(
         words = "limit of --where" if not number else None
         axes.axvline(limit, color=COLOURS["black"], linestyle="--", linewidth=1, label=words)
     axes.set_yscale("log")
+    axes.locator_params(axis="x", nbins=6)
     axes.set_ylim(bottom=0.7)
     axes.set_xlabel(label(f"predicted {target.name}", target.unit))
     axes.set_ylabel("candidates")
@@ -90,8 +92,7 @@ def draw_site_map(
     _name_axes(axes, site_map)
     place = ((left + cell * n_a + 0.15) / width, below / height, 0.13 / width, cell * n_b / height)
     bar = figure.colorbar(drawn, cax=figure.add_axes(place), extend="both")
-    bar.set_label(label(f"predicted {target.name}", target.unit), fontsize=8)
-    bar.outline.set_visible(False)
+    name_bar(bar, label(f"predicted {target.name}", target.unit))
     return figure
 
 

@@ -77,7 +77,7 @@ def ewald_energy(
     if abs(charges.sum()) > 1e-8:
         raise BadCrystal(
             f"the charges sum to {charges.sum():g} e",
-            remedy="Ewald's sum needs a neutral cell; mend the oxidation states.",
+            remedy="Ewald's sum needs a neutral cell; correct the oxidation states.",
         )
     width = math.sqrt(-math.log(tolerance))  # erfc and the Gaussian are both exp(-width²) there
     volume = abs(float(np.linalg.det(lattice)))

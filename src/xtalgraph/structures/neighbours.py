@@ -18,10 +18,10 @@ import math
 import numpy as np
 
 from xtalgraph.compiling import compiled
+from xtalgraph.tolerances import SAME_SHELL
 
 NEAREST, SHELL, RADIUS = 0, 1, 2
 
-TIE = 1e-3  # Å; neighbours this close in distance are one shell
 FEW = 40  # atoms; in cells of up to this many, all pairs are looked at
 FIRST_ROOM = 128  # candidates of an atom; there is made more room where it is needed
 DEGENERATE = 0.2  # Å; a lattice vector below this has so many images that none are searched for
@@ -299,7 +299,7 @@ def count_kept(rule, lengths, n_found, n_neighbours):
         return n_found
     n_kept = n_neighbours
     if rule == SHELL:
-        reach = lengths[n_neighbours - 1] + TIE
+        reach = lengths[n_neighbours - 1] + SAME_SHELL
         while n_kept < n_found and lengths[n_kept] <= reach:
             n_kept += 1
     return n_kept
@@ -383,7 +383,7 @@ def find_neighbours(lattices, fractional, offsets, first, last, rule, n_neighbou
                 restore_images(centre, n_found, is_reduced, forward, cells, found)
                 sort_candidates(squares, found, n_found, lengths, order)
                 if rule == SHELL and n_found >= n_neighbours and radius < furthest:
-                    reach = lengths[n_neighbours - 1] + TIE
+                    reach = lengths[n_neighbours - 1] + SAME_SHELL
                     if reach > radius:  # the last shell may go on outside the sphere
                         radius = min(reach, furthest)
                         continue

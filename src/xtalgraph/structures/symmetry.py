@@ -9,6 +9,7 @@ import numpy as np
 
 from xtalgraph.errors import BadConfig, BadCrystal
 from xtalgraph.structures.crystal import Crystal
+from xtalgraph.tolerances import SYMMETRY
 
 if TYPE_CHECKING:
     from moyopy import MoyoDataset
@@ -26,7 +27,7 @@ CRYSTAL_SYSTEMS = tuple(_LAST_NUMBERS)
 """The seven crystal systems, from lowest to highest symmetry."""
 
 
-def find_space_group(crystal: Crystal, tolerance: float = 0.01) -> int:
+def find_space_group(crystal: Crystal, tolerance: float = SYMMETRY) -> int:
     """Give the number of the space group, 1 to 230.
 
     `tolerance` is how far, in Å, an atom may be from where an operation brings another. Costs
@@ -47,7 +48,7 @@ def crystal_system(space_group_number: int) -> str:
     raise BadConfig(f"space group number {space_group_number}; it must lie in 1 to 230.")
 
 
-def find_orbits(crystal: Crystal, tolerance: float = 0.01) -> list[int]:
+def find_orbits(crystal: Crystal, tolerance: float = SYMMETRY) -> list[int]:
     """Give for each atom the first of the atoms that the space group makes of it.
 
     Atoms with the same number are one orbit; `tolerance` is as for `find_space_group`.
@@ -59,7 +60,7 @@ def find_orbits(crystal: Crystal, tolerance: float = 0.01) -> list[int]:
     return [int(first) for first in _analyse(crystal, tolerance).orbits]
 
 
-def primitive_cell(crystal: Crystal, tolerance: float = 0.01) -> Crystal:
+def primitive_cell(crystal: Crystal, tolerance: float = SYMMETRY) -> Crystal:
     """Give the standardised primitive cell: the same material with the fewest atoms.
 
     The cell is turned to moyo's standard setting, atoms are moved by less than about `tolerance`

@@ -19,11 +19,9 @@ from xtalgraph.studies.tables import (
     tabulate_results,
 )
 from xtalgraph.studies.trials import (
-    RUNS,
     OnTrial,
     Study,
     Trial,
-    name_folder,
     run_trials,
     split_parts,
 )
@@ -184,5 +182,5 @@ def make_grid(
                 made = apply_overrides(config, [*assignments, f"train.seed={seed}"])
             except (BadConfig, UnknownName) as refused:
                 error = str(refused)
-            trials.append(Trial(f"{RUNS}/{name_folder(labels)}", labels, parts, made, error=error))
+            trials.append(Trial(labels, parts, made, error=error))
     return trials

@@ -149,16 +149,16 @@ def _make_trial(
 
     A network gets a validation part from the training rows, a baseline trains on all of them.
     """
-    path = f"{model}/fold_{number}"
+    place = f"{model}/fold_{number}"
     labels: dict[str, str | int] = {"model": model, "fold": number}
     if model in BASELINES:
         parts = {"train": fold.train, "validation": fold.train[:0], "test": fold.test}
-        return Trial(path, labels, parts, baseline=model, seed=seed)
+        return Trial(labels, parts, baseline=model, seed=seed, place=place)
     learned, validation = cut_validation(fold, seed=seed, groups=groups, classes=classes)
     parts = {"train": np.sort(learned), "validation": np.sort(validation)}
     if model != settings.model_kind:
         settings = replace(settings, model=NETWORKS[model].config_class())
-    return Trial(path, labels, parts | {"test": np.sort(fold.test)}, settings)
+    return Trial(labels, parts | {"test": np.sort(fold.test)}, settings, place=place)
 
 
 def _refuse_unknown_models(models: Sequence[str], task: Task, dataset: Labelled) -> None:

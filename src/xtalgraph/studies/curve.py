@@ -22,11 +22,9 @@ from xtalgraph.studies.tables import (
     tabulate_results,
 )
 from xtalgraph.studies.trials import (
-    RUNS,
     OnTrial,
     Study,
     Trial,
-    name_folder,
     run_trials,
     split_parts,
 )
@@ -113,14 +111,12 @@ def learning_curve(
             settings = [f"train.epochs={epochs}", f"train.seed={seed}"]
             settings += [f"model.convolution={model}"] if convolutions else []
             labels: dict[str, str | int] = {MODEL: model, SIZE: size, SEED: seed}
-            path, chosen = f"{RUNS}/{name_folder(labels)}", apply_overrides(config, settings)
-            networks.append(Trial(path, labels, parts[size, seed], chosen))
-    beside = []
-    for size, seed in parts:
-        for name in names:
-            labels = {MODEL: name, SIZE: size, SEED: seed}
-            path = f"{RUNS}/{name_folder(labels)}"
-            beside.append(Trial(path, labels, parts[size, seed], baseline=name, seed=seed))
+            networks.append(Trial(labels, parts[size, seed], apply_overrides(config, settings)))
+    beside = [
+        Trial({MODEL: name, SIZE: size, SEED: seed}, rows, baseline=name, seed=seed)
+        for (size, seed), rows in parts.items()
+        for name in names
+    ]
     study = Study(Path(out), WORK, dataset, problem.task, [split_parts(problem.split)], jobs=jobs)
     with study.open([*networks, *beside]):
         results = [*run_trials(study, networks, on_trial), *run_trials(study, beside)]

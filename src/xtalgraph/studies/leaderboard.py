@@ -115,7 +115,9 @@ def matbench(
         raise BadDataset(f"{task} needs all folds. {' '.join(result.failures)}")
     notes = _find_notes(task, dataset)
     record = make_record(task, result, model, _describe_settings(model, settings, seed), notes)
-    return MatbenchResult(task, result, write_record(record, Path(out) / RESULTS), notes)
+    file = Path(out) / RESULTS
+    write_bytes(file, gzip.compress(json.dumps(record).encode(), mtime=0))
+    return MatbenchResult(task, result, file, notes)
 
 
 def official_name(name: str) -> str:
@@ -199,7 +201,6 @@ def make_record(
     model: str,
     settings: dict[str, Any],
     notes: tuple[str, ...] = (),
-    made: datetime | None = None,
 ) -> dict[str, Any]:
     """Give the benchmark as matbench 0.6 writes it: every prediction by id, with the scores."""
     table = result.predictions(model)
@@ -220,7 +221,7 @@ def make_record(
         "@class": "MatbenchBenchmark",
         "version": FORMAT_VERSION,
         "benchmark_name": BENCHMARK,
-        "datestamp": (made or datetime.now(UTC)).strftime("%Y.%m.%d %H:%M.%S"),
+        "datestamp": datetime.now(UTC).strftime("%Y.%m.%d %H:%M.%S"),
         "user_metadata": {"program": f"xtalgraph {version('xtalgraph')}", "notes": list(notes)},
         "tasks": {
             task: {
@@ -239,12 +240,6 @@ def hash_record(record: dict[str, Any]) -> str:
     """Give the SHA-256 by which matbench knows a record that was not changed since."""
     text = json.dumps(record, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def write_record(record: dict[str, Any], path: Path) -> Path:
-    """Write a record as compressed JSON; the same record gives the same bytes."""
-    write_bytes(path, gzip.compress(json.dumps(record).encode(), mtime=0))
-    return path
 
 
 def _read_answers(

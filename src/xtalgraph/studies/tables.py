@@ -9,7 +9,7 @@ import pandas as pd
 
 from xtalgraph.evaluation.baselines import trivial_baselines
 from xtalgraph.nn import Task
-from xtalgraph.studies.trials import RUNS, Trial, TrialResult, name_folder, split_parts
+from xtalgraph.studies.trials import Trial, TrialResult, split_parts
 from xtalgraph.training.problem import Problem
 
 SEED = "seed"
@@ -75,15 +75,9 @@ def summarise_seeds(runs: pd.DataFrame, settings: Sequence[str]) -> pd.DataFrame
 
 def list_baselines(problem: Problem, names: Sequence[str] | None = None) -> list[Trial]:
     """Give a trial for each baseline on the split of a problem; the trivial ones without names."""
-    return [
-        Trial(
-            f"{RUNS}/{name_folder({'baseline': name})}",
-            {"baseline": name},
-            split_parts(problem.split),
-            baseline=name,
-        )
-        for name in (trivial_baselines(problem.task) if names is None else names)
-    ]
+    parts = split_parts(problem.split)
+    chosen = trivial_baselines(problem.task) if names is None else names
+    return [Trial({"baseline": name}, parts, baseline=name) for name in chosen]
 
 
 def tabulate_baselines(results: Sequence[TrialResult], task: Task) -> pd.DataFrame:

@@ -59,22 +59,27 @@ class Trial:
     """A model to fit and to score.
 
     Attributes:
-        path: Its folder, relative to that of the study.
         labels: The columns of tables that say what it is, such as `{"pooling": "mean", "seed": 0}`.
         parts: Row numbers of the data set by part (`train`, `validation`, `test`); the model is
             fitted on the first and scored on the others.
         config: All settings of a network; None for a baseline.
         baseline: The name of a baseline, fitted with `seed`.
         error: Why the settings are impossible; such a trial is reported and not run.
+        place: Its folder, relative to that of the study; named by the labels if left out.
     """
 
-    path: str
     labels: Mapping[str, str | int | float]
     parts: Mapping[str, np.ndarray]
     config: RunConfig | None = None
     baseline: str = ""
     seed: int = 0
     error: str = ""
+    place: str = ""
+
+    @cached_property
+    def path(self) -> str:
+        """Its folder, relative to that of the study."""
+        return self.place or f"{RUNS}/{name_folder(self.labels)}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -333,7 +338,7 @@ def split_parts(split: Split) -> dict[str, np.ndarray]:
     return {part: np.sort(split.part(part)) for part in PARTS}
 
 
-def name_folder(labels: Mapping[str, str | int]) -> str:
+def name_folder(labels: Mapping[str, str | int | float]) -> str:
     """Give a folder name that says what a trial is, and that every file system takes.
 
     What had to be changed or cut for it is told apart by the beginning of a checksum.

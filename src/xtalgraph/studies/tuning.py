@@ -6,7 +6,8 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -158,42 +159,21 @@ class _Stopped(Exception):
         super().__init__()
 
 
+@dataclass(eq=False)
 class Search:
     """The trials that Optuna proposes in the folder of a study, and its record of them."""
 
-    def __init__(
-        self,
-        study: Study,
-        problem: Problem,
-        config: RunConfig,
-        space: Space,
-        seed: int,
-        deadline: float | None,
-    ) -> None:
-        self.study, self.problem, self.config, self.space = study, problem, config, space
-        self.seed, self.deadline = seed, deadline
-        self.has_stopped = False  # for lack of time, within a trial
-        self.record = self._open_record()
+    study: Study
+    problem: Problem  # without its test part
+    config: RunConfig
+    space: Space
+    seed: int
+    deadline: float | None
+    has_stopped: bool = False  # for lack of time, within a trial
 
-    def run(self, n_trials: int, on_trial: OnRow | None) -> tuple[pd.DataFrame, RunConfig]:
-        """Do trials until there are enough or the time is over; give all of them, and the best."""
-        table = self.tabulate()
-        while len(table) < n_trials and not (self.has_stopped or self._is_over()):
-            number = self._run_trial()
-            table = self.tabulate()
-            if on_trial is not None and number in table["trial"].tolist():
-                row = table[table["trial"] == number].to_dict(orient="records")[0]
-                on_trial({str(name): value for name, value in row.items()}, len(table), n_trials)
-        if "complete" not in table["state"].tolist():
-            errors = [str(text) for text in table["error"] if text]
-            why = f" The first failed: {errors[0]}" if errors else ""
-            raise BadConfig(
-                f"{self.study.folder}: no trial was completed.{why} Allow more time or trials "
-                "(--minutes, --trials), or fewer epochs; interrupted trials are resumed."
-            )
-        return table, set_values(self.config, self.record.best_trial.params)
-
-    def _open_record(self) -> optuna.Study:
+    @cached_property
+    def record(self) -> optuna.Study:
+        """What Optuna knows; a trial in which the process was killed is put first in the queue."""
         import optuna
         from optuna.storages.journal import JournalFileBackend, JournalStorage
 
@@ -218,6 +198,24 @@ class Search:
                 record.enqueue_trial(trial.params, user_attrs={CONTINUES: trial.number})
         return record
 
+    def run(self, n_trials: int, on_trial: OnRow | None) -> tuple[pd.DataFrame, RunConfig]:
+        """Do trials until there are enough or the time is over; give all of them, and the best."""
+        table = self.tabulate()
+        while len(table) < n_trials and not (self.has_stopped or self._is_over()):
+            number = self._run_trial()
+            table = self.tabulate()
+            if on_trial is not None and number in table["trial"].tolist():
+                row = table[table["trial"] == number].to_dict(orient="records")[0]
+                on_trial({str(name): value for name, value in row.items()}, len(table), n_trials)
+        if "complete" not in table["state"].tolist():
+            errors = [str(text) for text in table["error"] if text]
+            why = f" The first failed: {errors[0]}" if errors else ""
+            raise BadConfig(
+                f"{self.study.folder}: no trial was completed.{why} Allow more time or trials "
+                "(--minutes, --trials), or fewer epochs; interrupted trials are resumed."
+            )
+        return table, set_values(self.config, self.record.best_trial.params)
+
     def _is_over(self, seconds_needed: float = 0.0) -> bool:
         return self.deadline is not None and time.monotonic() + seconds_needed > self.deadline
 
@@ -231,7 +229,8 @@ class Search:
         asked = self.record.ask({name: entry.distribution for name, entry in self.space.items()})
         config = set_values(self.config, asked.params)
         name = "trial-" + hashlib.sha256(format_config(config).encode()).hexdigest()[:8]
-        trial = Trial(f"{RUNS}/{name}", asked.params, split_parts(self.problem.split), config)
+        parts, place = split_parts(self.problem.split), f"{RUNS}/{name}"
+        trial = Trial(asked.params, parts, config, place=place)
         asked.set_user_attr("folder", trial.path)
         history = self.study.folder / trial.path / HISTORY
         try:

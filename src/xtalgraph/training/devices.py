@@ -259,12 +259,10 @@ def _find_dead(seconds: float) -> str:
         for rank, process in enumerate(_others, start=1):
             code = process.poll()
             if code is not None:
-                how = (
-                    f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-                )
+                how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
                 return (
                     f"process {rank} (of 0 to {len(_others)}, process id {process.pid}) of this "
-                    f"training {how}; what it printed says why"
+                    f"training has ended: {how}; what it printed says why"
                 )
         time.sleep(0.05)
     return ""
@@ -272,10 +270,9 @@ def _find_dead(seconds: float) -> str:
 
 def _find_broken(error: RuntimeError) -> str:
     words = "onnection closed", "onnection reset", "roken pipe"
-    is_broken = isinstance(error, distributed.DistError) or any(
-        word in str(error) for word in words
-    )
-    return "another process of this training ended; what it printed says why" if is_broken else ""
+    if isinstance(error, distributed.DistError) or any(word in str(error) for word in words):
+        return "another process of this training has ended; what it printed says why"
+    return ""
 
 
 def _disconnect() -> None:

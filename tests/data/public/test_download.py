@@ -53,7 +53,7 @@ def test_a_cut_connection_is_continued(publisher: Publisher, tmp_path: Path) -> 
 
 def test_a_broken_download_goes_on_in_the_next_call(publisher: Publisher, tmp_path: Path) -> None:
     publisher.cuts["/a.bin"] = [HALF, 0]
-    with pytest.raises(BadDataset, match=r"broke off after 512,000 bytes, which are kept.*go on"):
+    with pytest.raises(BadDataset, match=r"was lost after 512,000 bytes, which are kept.*resume"):
         download(publisher.url("/a.bin"), tmp_path / "a.bin")
     assert not (tmp_path / "a.bin").exists()
     publisher.requests.clear()
@@ -75,12 +75,12 @@ def test_a_server_that_cannot_continue_begins_anew(publisher: Publisher, tmp_pat
 def test_a_server_that_always_breaks_is_given_up(publisher: Publisher, tmp_path: Path) -> None:
     publisher.ranges = False
     publisher.cuts["/a.bin"] = [HALF] * 50
-    with pytest.raises(BadDataset, match="broke off after 512,000 bytes"):
+    with pytest.raises(BadDataset, match="was lost after 512,000 bytes"):
         download(publisher.url("/a.bin"), tmp_path / "a.bin")
     publisher.ranges = True
     publisher.cuts["/a.bin"] = [1000] * 50
     publisher.requests.clear()
-    with pytest.raises(BadDataset, match="broke off after"):
+    with pytest.raises(BadDataset, match="was lost after"):
         download(publisher.url("/a.bin"), tmp_path / "a.bin")
     assert len(publisher.requests) == 20
 
@@ -170,7 +170,7 @@ def test_a_server_that_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/a.bin"
-        with pytest.raises(BadDataset, match="broke off after 0 bytes"):
+        with pytest.raises(BadDataset, match="was lost after 0 bytes"):
             download(url, tmp_path / "a.bin", timeout=0.05)
 
 

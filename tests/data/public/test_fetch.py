@@ -201,7 +201,7 @@ def test_a_broken_download_is_continued(publisher: Publisher, tmp_path: Path) ->
     path = next(path for path in publisher.files if path.endswith("train.csv"))
     publisher.cuts[path] = [700, 0]
     seen: list[tuple[int, int | None]] = []
-    with pytest.raises(BadDataset, match="broke off after 700 bytes"):
+    with pytest.raises(BadDataset, match="was lost after 700 bytes"):
         fetch_dataset(public, tmp_path, mirrors=mirrors(publisher))
     table = fetch_dataset(
         public, tmp_path, mirrors=mirrors(publisher), progress=lambda *step: seen.append(step)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from xtalgraph.data.public.sets import PublicFile
 from xtalgraph.errors import BadDataset
+from xtalgraph.files import publish
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes that are there, and the bytes in all if the server says how many."""
@@ -25,11 +26,11 @@ def download(
 ) -> None:
     """Fetch `url` to `path`; what has arrived of a broken transfer is kept and continued.
 
-    The bytes grow in `PATH.part` and get their name when they are complete. A broken connection is
-    taken up again as long as each attempt changes something. What is left over is continued by the
-    next call if the server can and its file is still the same (by ETag or date), otherwise fetched
-    anew. Only http and https, through the proxies of the environment. Nothing is checked here but
-    the length; see `verify`.
+    The bytes grow in `PATH.part`, which the next call finds again, and get their name when they
+    are complete. A broken connection is taken up again as long as each attempt changes something.
+    What is left over is continued by the next call if the server can and its file is still the same
+    (by ETag or date), otherwise fetched anew. Only http and https, through the proxies of
+    the environment. Nothing is checked here but the length; see `verify`.
     """
     if not url.lower().startswith(("http://", "https://")):
         raise BadDataset(f"{url}: only http and https addresses are fetched.")
@@ -46,7 +47,7 @@ def download(
     if _size(part) == 0:
         part.unlink(missing_ok=True)
         raise BadDataset(f"{url}: the server sent an empty file. {_by_hand(url, path)}")
-    part.replace(path)
+    publish(part, path)
     _tag_path(part).unlink(missing_ok=True)
 
 
@@ -77,7 +78,7 @@ def verify(path: Path, expected: PublicFile, first_sha256: str = "") -> str:
     else:
         return sha256
     wrong = path.with_name(path.name + ".wrong")
-    path.replace(wrong)
+    publish(path, wrong)
     raise BadDataset(
         f"{path}: not the published file ({problem}; {size:,} bytes). It was set aside as "
         f"{wrong.name}. Fetch again; if the same comes back, look into that file (an error page in "
@@ -165,8 +166,8 @@ def _explain(error: urllib.error.HTTPError) -> str:
 
 def _broken(url: str, path: Path, part: Path) -> BadDataset:
     return BadDataset(
-        f"{url}: the connection broke off after {_size(part):,} bytes, which are kept in {part}. "
-        f"Run the same again to go on. {_by_hand(url, path)}"
+        f"{url}: the connection was lost after {_size(part):,} bytes, which are kept in {part}. "
+        f"Rerun the command to resume. {_by_hand(url, path)}"
     )
 
 

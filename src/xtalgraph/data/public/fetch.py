@@ -16,6 +16,7 @@ from xtalgraph.data.public.sets import PublicFile, PublicSet, find_public_set
 from xtalgraph.data.read import read_dataset
 from xtalgraph.data.write import write_parquet
 from xtalgraph.errors import BadDataset, Rejected
+from xtalgraph.files import write_json
 
 LOCK_NAME = "fetched.json"
 
@@ -60,10 +61,8 @@ def fetch_dataset(
     if table.exists() and rejected is None and _read_json(made_from) == checksums:
         return table
     dataset = read_published(public, folder / public.name, rejected=rejected)
-    part = table.with_name(table.name + ".part")
-    write_parquet(dataset, part)
-    part.replace(table)  # a table that is there is a whole one
-    _write_json(made_from, checksums)
+    write_parquet(dataset, table)
+    write_json(made_from, checksums)
     return table
 
 
@@ -107,7 +106,7 @@ def _fetch_file(
     }
     if note != known:
         # Read again: the lock is shared by the files of a set.
-        _write_json(lock, _read_json(lock) | {file.name: note})
+        write_json(lock, _read_json(lock) | {file.name: note})
     return note
 
 
@@ -144,9 +143,3 @@ def _read_json(path: Path) -> dict[str, Any]:
         return json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise BadDataset(f"{path}: not JSON ({error}). Remove it and fetch again.") from error
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    part.replace(path)

@@ -1,8 +1,6 @@
-from .calibration import (
-    calibration_figure as calibration_figure,
-)
 from .classes import (
     CROWDED as CROWDED,
+    calibration_figure as calibration_figure,
     confusion_figure as confusion_figure,
     coverage_figure as coverage_figure,
     precision_recall_figure as precision_recall_figure,
@@ -15,17 +13,15 @@ from .errors_by import (
     error_by_size as error_by_size,
     error_of_elements as error_of_elements,
 )
-from .folds import (
-    DFT_AGAINST_EXPERIMENT as DFT_AGAINST_EXPERIMENT,
-    error_against_size as error_against_size,
-    scores_over_folds as scores_over_folds,
-)
 from .parity import (
     parity_plot as parity_plot,
     residual_histogram as residual_histogram,
 )
-from .search import (
+from .runs import (
+    DFT_AGAINST_EXPERIMENT as DFT_AGAINST_EXPERIMENT,
+    error_against_size as error_against_size,
     scores_of_trials as scores_of_trials,
+    scores_over_folds as scores_over_folds,
     scores_over_settings as scores_over_settings,
 )
 from .style import (

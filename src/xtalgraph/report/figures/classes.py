@@ -1,4 +1,4 @@
-"""Figures of classification: ROC, precision against recall, confusion matrix, reliability."""
+"""Figures of classes and of calibration: ROC, precision against recall, confusion, reliability."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -17,11 +17,12 @@ from xtalgraph.metrics import (
 from xtalgraph.report.figures.style import (
     COLOURS,
     COLUMN_WIDTH,
-    DASHES,
+    MARKERS,
     PAGE_WIDTH,
-    SERIES,
     label,
+    name_bar,
     new_figure,
+    series,
     styled,
 )
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+N_BINS = 10  # of equally many crystals, from the nearest to the farthest
 CROWDED = 15  # classes of a confusion matrix above which no number is legible
 
 
@@ -73,13 +75,7 @@ def precision_recall_figure(
 
 
 def _draw_steps(axes: "Axes", x: np.ndarray, y: np.ndarray, name: str, number: int) -> None:
-    axes.plot(
-        x,
-        y,
-        color=SERIES[number % len(SERIES)],
-        linestyle=DASHES[number % len(DASHES)],
-        label=name.replace("_", " "),
-    )
+    axes.plot(x, y, label=name.replace("_", " "), **series(number))
 
 
 def _square(axes: "Axes") -> None:
@@ -118,8 +114,7 @@ def confusion_figure(
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     bar = figure.colorbar(image, ax=axes, shrink=0.75, pad=0.02)
-    bar.set_label("fraction of the true class", fontsize=8)
-    bar.outline.set_visible(False)
+    name_bar(bar, "fraction of the true class")
     return figure
 
 
@@ -157,3 +152,66 @@ def coverage_figure(
     if len(observed) > 1:
         figure.legend(loc="outside lower center", ncols=2)
     return figure
+
+
+@styled
+def calibration_figure(
+    stated: Float64[np.ndarray, "n_points"],
+    observed: Mapping[str, Float[np.ndarray, "n_points"]],
+    distance: Float[np.ndarray, "n_rows"],
+    error: Float[np.ndarray, "n_rows"],
+    limits: tuple[float, float],
+    *,
+    stated_words: str,
+    observed_words: str,
+    error_words: str,
+    error_unit: str = "",
+) -> "Figure":
+    """Draw observed against stated frequencies, and the mean error by distance from training.
+
+    `limits` are the distances from which on a crystal is at the edge of the domain, and out of it;
+    NaN is the error of a crystal without a label.
+    """
+    figure, axes = new_figure(PAGE_WIDTH, 3.1)
+    axes.remove()
+    left, right = figure.subplots(1, 2)
+    left.plot([0, 1], [0, 1], color=COLOURS["grey"], linewidth=0.9)
+    for number, (name, values) in enumerate(observed.items()):
+        marker = MARKERS[number % len(MARKERS)]
+        left.plot(stated, values, marker=marker, label=name.replace("_", " "), **series(number))
+    left.set_xlabel(label(stated_words))
+    left.set_ylabel(label(observed_words))
+    left.set_xlim(-0.02, 1.02)
+    left.set_ylim(-0.02, 1.02)
+    left.set_title("Calibration")
+    if len(observed) > 1:
+        left.legend(loc="upper left")
+    _draw_errors(right, distance, error, limits)
+    right.set_ylabel(label(error_words, error_unit))
+    return figure
+
+
+def _draw_errors(
+    axes: "Axes", distance: np.ndarray, error: np.ndarray, limits: tuple[float, float]
+) -> None:
+    known = ~np.isnan(error)
+    order = np.argsort(distance[known], kind="stable")
+    bins = [rows for rows in np.array_split(order, N_BINS) if len(rows)]
+    places = [float(distance[known][rows].mean()) for rows in bins]
+    means = [float(error[known][rows].mean()) for rows in bins]
+    doubts = [float(error[known][rows].std() / np.sqrt(len(rows))) for rows in bins]
+    axes.errorbar(places, means, yerr=doubts, color=COLOURS["blue"], marker="o", capsize=2)
+    for limit, word, colour in zip(limits, ("edge", "out"), ("gold", "orange"), strict=True):
+        axes.axvline(limit, color=COLOURS[colour], linewidth=1.0, linestyle="--")
+        axes.annotate(
+            word,
+            (limit, 0.02),
+            xycoords=("data", "axes fraction"),
+            rotation=90,
+            ha="right",
+            va="bottom",
+            fontsize=8,
+        )
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel(label("distance from the training crystals"))
+    axes.set_title("Error by distance")

@@ -14,6 +14,7 @@ from xtalgraph.report.figures.style import (
     ERROR_MAP,
     PAGE_WIDTH,
     label,
+    name_bar,
     new_figure,
     styled,
 )
@@ -102,8 +103,7 @@ def error_by_element(
     bar = figure.colorbar(
         ScalarMappable(scale, colours), cax=place, orientation="horizontal", extend="max"
     )
-    bar.set_label(label("mean absolute error of crystals with the element", unit), fontsize=8)
-    bar.outline.set_visible(False)
+    name_bar(bar, label("mean absolute error of crystals with the element", unit))
     return figure
 
 

@@ -12,6 +12,7 @@ from xtalgraph.report.figures.style import (
     COLUMN_WIDTH,
     DENSITY_MAP,
     label,
+    name_bar,
     new_figure,
     styled,
 )
@@ -106,8 +107,7 @@ def _draw_hexagons(
 
 def _add_bar(axes: "Axes", drawn: object, words: str) -> "Colorbar":
     bar = axes.figure.colorbar(drawn, ax=axes, shrink=0.75, pad=0.02)  # type: ignore[arg-type]
-    bar.set_label(words, fontsize=8)
-    bar.outline.set_visible(False)
+    name_bar(bar, words)
     return bar
 
 

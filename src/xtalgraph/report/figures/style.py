@@ -12,6 +12,8 @@ import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.colorbar import Colorbar
     from matplotlib.figure import Figure
 
 Parameters = ParamSpec("Parameters")
@@ -96,6 +98,31 @@ def new_figure(width: float = COLUMN_WIDTH, height: float = 3.0) -> "tuple[Figur
 
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.add_subplot()
+
+
+def series(number: int) -> dict[str, Any]:
+    """Give the colour and the dashes of a line that is the so-many-eth of its figure."""
+    return {"color": SERIES[number % len(SERIES)], "linestyle": DASHES[number % len(DASHES)]}
+
+
+def name_bar(bar: "Colorbar", words: str) -> None:
+    """Write what the colours of a bar stand for, and take its outline away."""
+    bar.set_label(words, fontsize=8)
+    bar.outline.set_visible(False)
+
+
+def plain_log_ticks(
+    axis: "Axis",
+    form: str = "{x:g}",
+    steps: tuple[float, ...] = (1.0, 2.0, 5.0),
+    numticks: int | None = None,
+) -> None:
+    """Label a logarithmic axis with numbers instead of powers of ten."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    axis.set_major_locator(LogLocator(subs=steps, numticks=numticks))
+    axis.set_major_formatter(StrMethodFormatter(form))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def label(quantity: str, unit: str = "") -> str:

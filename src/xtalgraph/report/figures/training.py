@@ -14,6 +14,8 @@ from xtalgraph.report.figures.style import (
     SERIES,
     label,
     new_figure,
+    plain_log_ticks,
+    series,
     styled,
 )
 from xtalgraph.units import read_target_header
@@ -75,7 +77,7 @@ def _draw_score(axes: "Axes", history: pd.DataFrame, score: str) -> None:
     axes.set_title(f"{best_value}, epoch {epochs[best]:.0f}", fontweight="normal")
     if lower_is_better and (values > 0).all() and _spans(values):
         axes.set_yscale("log")
-        _plain_ticks(axes)
+        plain_log_ticks(axes.yaxis)
     _name_epochs(axes)
     name = header.name.removeprefix("validation_").replace("mae ", "MAE of ")
     axes.set_ylabel(label(f"validation {name}", header.unit))
@@ -91,13 +93,7 @@ def compare_losses(histories: Mapping[str, pd.DataFrame], *, title: str = "") ->
         for number, (run, history) in enumerate(histories.items()):
             _refuse_without(history, ("epoch", *LOSSES))
             rows = history[["epoch", column]].dropna()
-            panel.plot(
-                rows["epoch"],
-                rows[column],
-                linestyle=DASHES[number % len(DASHES)],
-                color=SERIES[number % len(SERIES)],
-                label=run,
-            )
+            panel.plot(rows["epoch"], rows[column], label=run, **series(number))
         panel.set_title(name)
         _name_epochs(panel)
     _scale_losses(pair[0], pd.concat(list(histories.values())))
@@ -114,27 +110,19 @@ def _scale_losses(axes: "Axes", history: pd.DataFrame) -> None:
     losses = losses[~np.isnan(losses)]
     if (losses > 0).all() and _spans(losses):
         axes.set_yscale("log")
-        _plain_ticks(axes)
+        plain_log_ticks(axes.yaxis)
 
 
 def _name_epochs(axes: "Axes") -> None:
     from matplotlib.ticker import MaxNLocator
 
     axes.set_xlabel("epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
 
 
 def _spans(values: np.ndarray) -> bool:
     """Whether a logarithmic axis shows more than a linear one."""
     return bool(values.max() > 4 * values.min())
-
-
-def _plain_ticks(axes: "Axes") -> None:
-    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
-
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _refuse_without(history: pd.DataFrame, columns: tuple[str, ...]) -> None:
