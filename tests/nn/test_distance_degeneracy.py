@@ -6,7 +6,7 @@ import torch
 
 from xtalgraph.graphs import GraphConfig, build_graphs
 from xtalgraph.nn import CgcnnConfig
-from xtalgraph.nn.cgcnn import EXCESSES, TIE_WIDTHS, USUAL_TIE, Cgcnn, find_bond_ties
+from xtalgraph.nn.cgcnn import EXCESSES, TIE_WIDTHS, USUAL_TIE, Cgcnn, bond_width, find_bond_ties
 from xtalgraph.structures import Crystal
 
 
@@ -49,5 +49,5 @@ def test_a_network_sees_a_small_distortion_with_them_and_hardly_without() -> Non
 
 
 def test_settings_of_both_give_the_width() -> None:
-    assert CgcnnConfig(n_gaussians=20).bond_width == 20
-    assert CgcnnConfig(n_gaussians=20, distance_degeneracy=True).bond_width == 33
+    assert bond_width(CgcnnConfig(n_gaussians=20)) == 20
+    assert bond_width(CgcnnConfig(n_gaussians=20, distance_degeneracy=True)) == 33

@@ -35,6 +35,7 @@ FORMATS_OF_0_1 = (1, 2)
 DESCRIPTION, WEIGHTS = "model.json", "model.safetensors"
 ADDED_SETTINGS = {"radial_basis": "gaussian"}  # with what files of 0.1, which lack them, mean
 RENAMED_SETTINGS = {"bond_ties": "distance_degeneracy"}  # as files of 0.1 spell them
+HARMLESS = 1024  # a setting up to this allocates little, whatever it is of
 PICKLES = {".pt", ".pth", ".tar", ".ckpt", ".pkl", ".pickle", ".bin", ".joblib"}
 BLOCKS = {
     "calibration": 1,
@@ -285,7 +286,8 @@ def _rebuild(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
 
 def _refuse_excess(settings: Mapping[str, Any], state: Mapping[str, np.ndarray]) -> None:
     """Refuse widths and counts that the stored arrays cannot have, before anything is allocated."""
-    largest = max([len(state), *(size for value in state.values() for size in value.shape)])
+    sizes = (size for value in state.values() for size in value.shape)
+    largest = max([HARMLESS, len(state), *sizes])  # a width that is not used has no array
     for name, value in settings.items():
         if isinstance(value, int) and value > largest:
             raise BadCheckpoint(
