@@ -10,7 +10,7 @@ from recipes.total_energy import add_output, count_shares, find_references
 
 from tests.zoo import ZOO
 from xtalgraph.graphs import GraphConfig, build_graphs
-from xtalgraph.nn import Normaliser, SavedModel, Task
+from xtalgraph.nn import NETWORKS, Normaliser, SavedModel, Task
 from xtalgraph.structures import pack
 from xtalgraph.units import Target
 
@@ -34,7 +34,7 @@ def test_references_are_found_and_a_sum_that_is_none_is_refused() -> None:
 
 
 def test_the_second_output_is_the_first_and_the_references() -> None:
-    kind = KINDS["residual"]
+    kind = NETWORKS["residual"]
     config = kind.config_class(atom_width=8, hidden_width=6)
     network = kind.build(config, 1).eval()
     torch.nn.init.normal_(network.composition.weight)
