@@ -7,7 +7,7 @@ import torch
 from torch.optim.swa_utils import AveragedModel
 
 from xtalgraph.training import TrainConfig, preset
-from xtalgraph.training.optimisation import average_weights, make_optimiser, make_schedule
+from xtalgraph.training.loop import average_weights, make_optimiser, make_schedule
 
 
 def rates(config: TrainConfig, steps_per_epoch: int) -> list[float]:

@@ -120,10 +120,12 @@ class Settings:
 
         Where a model to start from is named, the settings of network and graph are its own.
         """
-        from xtalgraph.training import apply_overrides, preset, read_config, start_from as start
+        from xtalgraph.training import apply_overrides, preset, read_config
 
         config = preset(self.preset or "default")
         if start_from is not None:
+            from xtalgraph.training import start_from as start
+
             config = start(start_from, config)
             say(f"starting from {config.train.start_from}")
             assignments = [*assignments, f"train.start_from={json.dumps(config.train.start_from)}"]

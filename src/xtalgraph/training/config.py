@@ -32,87 +32,52 @@ class TrainConfig:
     The defaults are the default recipe; `preset("paper")` has those of the 2018 code.
     """
 
+    # fmt: off
     loss: str = setting(
-        "l1",
-        "Loss of a regression, on standardized targets; the MAE is reported, so l1 is learned.",
-        choices=("l1", "mse", "huber"),
-    )
-    optimiser: str = setting("adamw", "Optimiser, torch's.", choices=("adamw", "sgd"))
+        "l1", "Loss of a regression, of standardized targets.", choices=("l1", "mse", "huber"))
+    optimiser: str = setting("adamw", "Optimiser.", choices=("adamw", "sgd"))
     learning_rate: float = setting(5e-3, "Highest learning rate of the schedule.", above=0)
-    momentum: float = setting(
-        0.9, "Momentum of sgd; one_cycle moves adamw's first beta itself.", at_least=0, below=1
-    )
+    momentum: float = setting(0.9, "Momentum of sgd.", at_least=0, below=1)
     weight_decay: float = setting(
-        0.01,
-        "Weight decay: times the learning rate (adamw), or added to the gradient (sgd).",
-        at_least=0,
-    )
+        0.01, "Weight decay; with adamw it is multiplied by the learning rate.", at_least=0)
     schedule: str = setting(
-        "one_cycle", "Learning rate schedule.", choices=("one_cycle", "step", "constant")
-    )
+        "one_cycle", "Learning rate schedule.", choices=("one_cycle", "step", "constant"))
     warm_up: float = setting(
-        0.3, "Fraction of a one_cycle run before the highest learning rate.", above=0, below=1
-    )
+        0.3, "Fraction of a one_cycle run before the highest learning rate.", above=0, below=1)
     step_epochs: tuple[int, ...] = setting(
-        (100,), "Epochs after which the schedule step multiplies the rate, in rising order."
-    )
+        (100,), "Epochs after which the schedule step multiplies the rate, in rising order.")
     step_factor: float = setting(
-        0.1, "Factor by which the schedule step multiplies the rate.", above=0, at_most=1
-    )
+        0.1, "Factor by which the schedule step multiplies the rate.", above=0, at_most=1)
     epochs: int = setting(100, "Passes over the training part.", at_least=1)
-    batch_size: int = setting(
-        64,
-        "Crystals per step and process; small batches generalize better here.",
-        at_least=2,
-    )
+    batch_size: int = setting(64, "Crystals per step and process.", at_least=2)
     gradient_clip: float = setting(0.0, "Largest norm of the gradient; 0 = off.", at_least=0)
     weight_averaging: float = setting(
-        0.999,
-        "Decay per step of the exponential moving average of the weights; 0 = off.",
-        at_least=0,
-        below=1,
-    )
+        0.999, "Decay per step of the moving average of the weights; 0 = off.", at_least=0, below=1)
     start_from: str = setting(
-        "", "Fine-tuning: a trained model whose weights the run starts from; empty = random."
-    )
+        "", "Fine-tuning: the trained model whose weights the run starts from; empty = random.")
     freeze: str = setting(
-        "none",
-        "Fine-tuning: what keeps the weights it starts from; convolutions = all up to pooling.",
-        choices=("none", "convolutions"),
-        kind="part to freeze",
-    )
+        "none", "Fine-tuning: which weights stay; convolutions = all up to pooling.",
+        choices=("none", "convolutions"), kind="part to freeze")
     patience: int = setting(
-        0, "Epochs without a better validation before stopping early; 0 = off.", at_least=0
-    )
+        0, "Epochs without a better validation before stopping early; 0 = off.", at_least=0)
     seed: int = setting(0, "Seed of initial weights, batch order and dropout.", at_least=0)
     split_seed: int = setting(
-        0, "Seed of the split; runs with several seeds share their test part.", at_least=0
-    )
+        0, "Seed of the split; runs with several seeds share their test part.", at_least=0)
     accelerator: str = setting(
-        "auto",
-        "Where to train; auto = a CUDA or Apple GPU if there is one, else the CPU.",
-        choices=("auto", "cpu", "gpu", "mps"),
-    )
+        "auto", "Where to train; auto = a GPU if torch finds one, else the CPU.",
+        choices=("auto", "cpu", "gpu", "mps"))
     devices: int | str = setting(
-        1, 'Processes per machine: a number, "auto" = every GPU, or "0,2" = these GPUs.'
-    )
-    num_nodes: int = setting(
-        1, "Machines; more than one need torchrun or SLURM's srun.", at_least=1
-    )
+        1, 'Processes per machine: a number, "auto" = every GPU, or "0,2" = these GPUs.')
+    num_nodes: int = setting(1, "Machines; several need torchrun or SLURM's srun.", at_least=1)
     strategy: str = setting(
-        "auto", "How several processes train; both are DDP.", choices=("auto", "ddp")
-    )
+        "auto", "How several processes train; both are DDP.", choices=("auto", "ddp"))
     precision: str = setting(
-        "32-true",
-        "Floating point type: float32, float64, or automatic mixed precision.",
-        choices=("32-true", "64-true", "16-mixed", "bf16-mixed"),
-    )
-    threads: int = setting(
-        1, "Threads of torch on the CPU, per process; a second one gains little.", at_least=1
-    )
+        "32-true", "Floating point: float32, float64, or automatic mixed precision.",
+        choices=("32-true", "64-true", "16-mixed", "bf16-mixed"))
+    threads: int = setting(1, "Threads of torch on the CPU, per process.", at_least=1)
     tensorboard: bool = setting(
-        False, "Also write TensorBoard logs to the run folder; needs the extra tensorboard."
-    )
+        False, "Also write TensorBoard logs to the run folder; needs the extra tensorboard.")
+    # fmt: on
 
     def __post_init__(self) -> None:
         check_settings(self, "train")
