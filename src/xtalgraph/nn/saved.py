@@ -286,7 +286,10 @@ def _rebuild(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
 def _refuse_excess(settings: Mapping[str, Any], state: Mapping[str, np.ndarray]) -> None:
     """Refuse widths and counts that the stored arrays cannot have, before anything is allocated."""
     largest = max([len(state), *(size for value in state.values() for size in value.shape)])
+    unused = {"hidden_width"} if settings.get("n_hidden") == 0 else set()  # no layer has it
     for name, value in settings.items():
+        if name in unused:
+            continue
         if isinstance(value, int) and value > largest:
             raise BadCheckpoint(
                 f"{name} = {value}, and no array of the weights is larger than {largest}."
