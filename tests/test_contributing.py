@@ -28,7 +28,7 @@ def named_files(text: str) -> list[str]:
     """Give the files and folders that a page names in backticks."""
     words = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
     is_path = re.compile(r"\.?[\w./-]+/[\w./-]*|[a-z_]+\.py")
-    return [word for word in words if is_path.fullmatch(word)]
+    return [word for word in words if is_path.fullmatch(word) and not word.startswith("../")]
 
 
 def is_there(name: str) -> bool:

@@ -93,7 +93,8 @@ def check_settings(config: object, section: str) -> None:
             if value not in rule.choices:
                 raise UnknownName(rule.kind or item.name.replace("_", " "), value, rule.choices)
         elif isinstance(value, int | float) and not rule.is_legal(value):
-            raise BadConfig(f"{section}.{item.name} = {value!r}; it must be {rule.range_in_words}.")
+            legal = f"{rule.range_in_words} {rule.unit}".rstrip()
+            raise BadConfig(f"{section}.{item.name} = {value!r}; it must be {legal}.")
 
 
 def decisive_settings(config: Any) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def test_what_would_fail_is_1_and_a_result(
     [
         ("--rule shel", "Did you mean 'shell'?"),
         ("--n-neighbours 0", "n_neighbours = 0"),
-        ("--cutoff -1", "cutoff = -1.0 Å"),
+        ("--cutoff -1", "cutoff = -1.0; it must be above 0, at most 100 Å"),
         ("--task regresion", "Did you mean 'regression'?"),
     ],
 )

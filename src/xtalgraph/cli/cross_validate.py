@@ -8,7 +8,7 @@ from typing import Annotated
 from xtalgraph.cli.compare import say_result
 from xtalgraph.cli.options import (
     Data,
-    Positive,
+    FoldJobs,
     Settings,
     Study,
     default,
@@ -28,7 +28,7 @@ def cross_validate(
     group: Annotated[str | None, default("none")] = None,
     min_class_size: int = 1,
     seed: int = 0,
-    jobs: Positive = 1,
+    jobs: FoldJobs = 1,
     out: Annotated[Path | None, result_folder("runs/DATA-TARGET-folds")] = None,
     study: Study,
     settings: Settings = Settings(),
@@ -53,8 +53,6 @@ def cross_validate(
         Leave out classes with fewer crystals.
     seed: int
         Random seed of the folds, the validation parts and the baselines.
-    jobs: int
-        Folds at a time, in processes of one thread each.
 
     Examples
     --------

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from xtalgraph.cli.compare import say_result
-from xtalgraph.cli.options import Json, Positive, Settings, default, result_folder
+from xtalgraph.cli.options import FoldJobs, Json, Settings, default, result_folder
 from xtalgraph.cli.output import print_lines, print_table, say
 
 
@@ -18,7 +18,7 @@ def matbench(
     target: Annotated[str | None, default("the task's own")] = None,
     model: Annotated[str | None, default("the network of the settings")] = None,
     seed: int = 0,
-    jobs: Positive = 1,
+    jobs: FoldJobs = 1,
     out: Annotated[Path | None, result_folder("runs/matbench_TASK-MODEL")] = None,
     folder: Path = Path("data"),
     json: Json = False,
@@ -40,8 +40,6 @@ def matbench(
         A network or a baseline.
     seed: int
         Random seed of the validation parts and of baselines.
-    jobs: int
-        Folds at a time, in processes of one thread each.
     folder: Path
         Where the task is downloaded to.
 

@@ -30,6 +30,8 @@ baselines: str
     answered with the legal ones.
 out: Path
     Folder of the results and the page. Work that was interrupted there is resumed.
+jobs: int
+    Folds at a time, in processes of one thread each.
 device: str
     Where the network runs: cpu, cuda (or gpu), mps, or auto for the fastest there is.
 """
@@ -90,6 +92,7 @@ Json: TypeAlias = Annotated[bool, Parameter(help=_TEXTS["json"]), Flag]
 Baselines: TypeAlias = Annotated[
     str | None, Parameter(help=_TEXTS["baselines"]), default("the trivial ones")
 ]
+FoldJobs: TypeAlias = Annotated[Positive, Parameter(help=_TEXTS["jobs"])]
 Device: TypeAlias = Annotated[
     str, Parameter(name=("--device", "--accelerator"), help=_TEXTS["device"])
 ]
