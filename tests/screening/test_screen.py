@@ -104,7 +104,7 @@ def test_progress_is_told_and_every_filter_counted(model: str, folder: Path) -> 
         "duplicates": 0,
         "passed": told[1].n_passed,
     }
-    assert min(result.funnel["passed"], n_mercury, len(made.rejected)) > 0
+    assert min(result.funnel["passed"], n_mercury) > 0
 
 
 def test_two_processes_one_of_which_dies_give_what_one_gives(model: str, tmp_path: Path) -> None:

@@ -120,6 +120,8 @@ def test_ctrl_c_ends_all_processes_without_a_trace(tmp_path: Path) -> None:
         text=True,
         start_new_session=True,
         env={**os.environ, "PYTHONPATH": paths},
+        # a shell's background job ignores the signal, and so would what it starts
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     runs = tmp_path / "out" / "runs"
     histories = [runs / f"pooling-{name}_seed-0" / "history.csv" for name in ("mean", "max")]

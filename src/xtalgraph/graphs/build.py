@@ -1,5 +1,6 @@
 """From crystals to graphs, in numpy."""
 
+# mypy: disable-error-code="no-untyped-def"
 from __future__ import annotations
 
 import warnings
@@ -10,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float64, Int, Int64
 
-# mypy: disable-error-code="no-untyped-def"
 from xtalgraph.compiling import compiled, inlined
 from xtalgraph.errors import BadCrystal
 from xtalgraph.graphs.config import RULES, GraphConfig

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import cos, isfinite, nan, radians, sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float64, UInt8
+from jaxtyping import Float64, Int, Int64, UInt8
 
 from xtalgraph.errors import BadCrystal
 from xtalgraph.structures.elements import FORMULA_ORDER, SYMBOLS, atomic_number
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import ArrayLike
 
-
-from collections.abc import Iterable, Iterator, Sequence
-
-from jaxtyping import Int, Int64
 
 Real = int | float  # a runtime check of `float` alone would refuse the integer 90
 _LEGAL_NUMBERS = bytes(range(1, len(SYMBOLS)))
@@ -71,7 +66,7 @@ class Crystal:
         cls,
         lattice: Any,
         fractional_positions: Any,
-        symbols: Sequence[str],
+        symbols: Iterable[str],
         id: str = "",
     ) -> Crystal:
         """Give a crystal from element symbols, charges and isotopes allowed (`Na+`, `D`)."""
