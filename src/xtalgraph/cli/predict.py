@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated
@@ -56,8 +55,8 @@ def predict(
         raise UsageError("nothing to predict. Name structure files, folders, globs or tables.")
     refuse_table(out)
     load_without_what_is_not_used()
-    from xtalgraph.compiling import limit_threads
     from xtalgraph.prediction import load_model, predict_source
+    from xtalgraph.threads import limit_threads
 
     limit_threads(compute.threads)
     predictor = load_model(model, device=choose_device(compute.device))
@@ -78,18 +77,14 @@ def predict(
 
 
 def load_without_what_is_not_used() -> None:
-    """Load numba without scipy's linear algebra and jaxtyping without `unittest.mock`.
+    """Load jaxtyping without `unittest.mock`.
 
-    Together they are a sixth of a short start. Numba needs the former to compile `np.cov`, which no
-    loop of ours has; jaxtyping needs the latter, which imports asyncio, for an import hook of
-    tests. Only a process of our own may do so: in another one, somebody's loop or test may need
-    them. Whoever imports them later gets them whole.
+    It needs it, and with it asyncio, for an import hook of tests. Only a process of our own may do
+    so: in another one, somebody's test may need it. Whoever imports it later gets it whole.
     """
     mock = ModuleType("unittest.mock")
     mock.patch = None  # type: ignore[attr-defined]
     _load_while_hidden("jaxtyping", "unittest.mock", mock)
-    if find_spec("scipy") is not None:
-        _load_while_hidden("numba.np.arraymath", "scipy.linalg", None)
 
 
 def _load_while_hidden(wanted: str, hidden: str, instead: ModuleType | None) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from jaxtyping import Float32
 
-from xtalgraph.compiling import compiled_for_sums
+from xtalgraph import _native
 from xtalgraph.graphs import GraphArrays
 from xtalgraph.nn.configs import CgcnnConfig, ResidualConfig
 from xtalgraph.nn.gated_sum import kernel
@@ -32,7 +32,6 @@ from xtalgraph.nn.registry import (
 from xtalgraph.structures.elements import SYMBOLS
 
 EPSILON = 1e-5  # of the normalisations: torch's
-ZERO, ONE = np.float32(0.0), np.float32(1.0)
 
 Rows = Float32[np.ndarray, "n_rows width"]
 Step = Callable[[Rows], Rows]
@@ -139,24 +138,10 @@ def find_kind(activation: str) -> int:
     return kernel.require_kind(load_form(ACTIVATIONS[activation].compiled))
 
 
-@compiled_for_sums
-def activate(kind, rows):  # type: ignore[no-untyped-def]
-    """Give g of each component; `kind` is one of `find_kind`."""
-    result = np.empty_like(rows)
-    for row in range(rows.shape[0]):
-        source, target = rows[row], result[row]
-        if kind == kernel.RELU:
-            for c in range(rows.shape[1]):
-                target[c] = max(source[c], ZERO)
-        elif kind == kernel.SOFTPLUS:
-            for c in range(rows.shape[1]):
-                e = kernel.exp_of(-abs(source[c]))
-                target[c] = max(source[c], ZERO) + kernel.log_of_one_plus(e)
-        else:
-            for c in range(rows.shape[1]):
-                e = kernel.exp_of(-abs(source[c]))
-                sigmoid = (ONE if source[c] >= ZERO else e) / (ONE + e)
-                target[c] = source[c] * sigmoid
+def activate(kind: int, rows: Rows) -> Rows:
+    """Return g of each component; `kind` is one of `find_kind`."""
+    result = np.empty(rows.shape, np.float32)
+    _native.activate(kind, rows, result)
     return result
 
 
