@@ -51,11 +51,11 @@ class CrystalGraph:
         return len(self.centre)
 
     def to(self, device: torch.device | str) -> CrystalGraph:
-        """Give the same graph on another device."""
+        """Return the same graph on another device."""
         return self._map(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pin_memory(self) -> CrystalGraph:
-        """Give the same graph in page-locked memory, for a fast copy to an accelerator."""
+        """Return the same graph in page-locked memory, for a fast copy to an accelerator."""
         return self._map(lambda tensor: tensor.pin_memory())
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> CrystalGraph:
@@ -64,7 +64,7 @@ class CrystalGraph:
         )
 
     def to_arrays(self) -> GraphArrays:
-        """Give the same graph in numpy."""
+        """Return the same graph in numpy."""
         arrays = {name: getattr(self, name).detach().cpu().numpy() for name in ARRAYS}
         return GraphArrays(**arrays, n_crystals=self.n_crystals)
 
@@ -85,7 +85,7 @@ def build_graphs(
     deduplicated: bool = False,
     n_threads: int = 1,
 ) -> CrystalGraph:
-    """Give the neighbour graphs of crystals as one batch, distances in Å and float64.
+    """Return the neighbour graphs of crystals as one batch, distances in Å and float64.
 
     With `deduplicated`, atoms of a crystal that no distance tells apart are one node, and their
     equal edges one edge, see `deduplication.py`: less work for a network, with the same result.

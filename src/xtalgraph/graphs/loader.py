@@ -79,11 +79,11 @@ class GraphLoader:
         self.epoch = epoch
 
     def batches(self) -> list[Int[np.ndarray, "n_rows"]]:
-        """Give the rows of each batch of this rank in this epoch."""
+        """Return the rows of each batch of this rank in this epoch."""
         return [np.array_split(batch, self.n_ranks)[self.rank] for batch in self.whole_batches()]
 
     def whole_batches(self) -> list[Int[np.ndarray, "n_rows"]]:
-        """Give the rows of each batch in this epoch, those of all ranks together."""
+        """Return the rows of each batch in this epoch, those of all ranks together."""
         rows = self.rows
         if self.shuffle:
             rows = np.random.default_rng([self.seed, self.epoch]).permutation(rows)

@@ -25,7 +25,7 @@ def interval_coverage(
     lower: Float[np.ndarray, "n_rows"],
     upper: Float[np.ndarray, "n_rows"],
 ) -> float:
-    """Give the fraction of labelled rows that lie in their interval, ends included.
+    """Return the fraction of labelled rows that lie in their interval, ends included.
 
     >>> interval_coverage(np.array([1.0, 5.0]), np.array([0.0, 0.0]), np.array([2.0, 2.0]))
     0.5
@@ -38,7 +38,7 @@ def interval_coverage(
 
 
 def conformal_quantile(scores: Float[np.ndarray, "n_rows"], coverage: float = 0.9) -> float:
-    """Give the score that at least `coverage` of new rows will not exceed.
+    """Return the score that at least `coverage` of new rows will not exceed.
 
     Split conformal prediction: of n scores on rows that the model has not seen (|predicted − true|,
     or that over a stated uncertainty) the ⌈(n + 1)·coverage⌉-th smallest. For exchangeable rows the
@@ -68,7 +68,7 @@ def normal_coverage_curve(
     deviation: Float[np.ndarray, "n_rows"],
     levels: Float64[np.ndarray, "n_points"],
 ) -> Float64[np.ndarray, "n_points"]:
-    """Give the observed coverage of central intervals of a normal distribution at each level.
+    """Return the observed coverage of central intervals of a normal distribution at each level.
 
     `deviation` is the stated standard deviation, in the unit of the target. A calibrated model
     gives `levels` back; below them it is over-confident.
@@ -87,7 +87,7 @@ def normal_coverage_curve(
 def calibration_curve(
     true: Int[np.ndarray, "n_rows"], probability: Float[np.ndarray, "n_rows"], n_bins: int = 10
 ) -> ReliabilityCurve:
-    """Give observed against predicted frequency of class 1 in equal bins of probability.
+    """Return observed against predicted frequency of class 1 in equal bins of probability.
 
     Bins without rows are left out; -1 in `true` is a missing label. As scikit-learn's, with counts.
     """
@@ -107,6 +107,6 @@ def calibration_curve(
 
 
 def expected_calibration_error(curve: ReliabilityCurve) -> float:
-    """Give the mean of |observed − predicted| over bins, weighted by their rows."""
+    """Return the mean of |observed − predicted| over bins, weighted by their rows."""
     gaps = np.abs(curve.observed - curve.predicted)
     return float((gaps * curve.counts).sum() / curve.counts.sum())

@@ -40,7 +40,7 @@ class Curve:
 def class_indices(
     labels: Iterable[str | None], classes: Sequence[str]
 ) -> Int64[np.ndarray, "n_rows"]:
-    """Give the class number of each label; None is a missing label, and gives -1.
+    """Return the class number of each label; None is a missing label, and gives -1.
 
     >>> class_indices(["oxide", None, "perovskite"], ["oxide", "perovskite"]).tolist()
     [0, -1, 1]
@@ -55,7 +55,7 @@ def class_indices(
 
 
 def accuracy(true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows"]) -> float:
-    """Give the fraction of labelled rows whose class is right.
+    """Return the fraction of labelled rows whose class is right.
 
     >>> accuracy(np.array([0, 1, 1, -1]), np.array([0, 1, 0, 0])).__round__(3)
     0.667
@@ -65,7 +65,7 @@ def accuracy(true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows
 
 
 def macro_f1(true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows"]) -> float:
-    """Give the mean of F1 = 2·TP / (2·TP + FP + FN) over the classes that occur.
+    """Return the mean of F1 = 2·TP / (2·TP + FP + FN) over the classes that occur.
 
     Each class counts the same, however rare. A class occurs if it is the label or the prediction
     of a labelled row.
@@ -79,7 +79,7 @@ def macro_f1(true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows
 def balanced_accuracy(
     true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows"]
 ) -> float:
-    """Give the mean, over the classes that occur as labels, of the fraction of each that is right.
+    """Return the mean recall over the classes that occur as labels.
 
     >>> balanced_accuracy(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 0]))
     0.5
@@ -92,7 +92,7 @@ def balanced_accuracy(
 
 
 def f1(true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows"]) -> float:
-    """Give F1 = 2·TP / (2·TP + FP + FN) of class 1; 0 where it is neither label nor prediction.
+    """Return F1 = 2·TP / (2·TP + FP + FN) of class 1; 0 where it is neither label nor prediction.
 
     >>> f1(np.array([1, 1, 0, -1]), np.array([1, 0, 0, 1])).__round__(3)
     0.667
@@ -107,7 +107,7 @@ def f1(true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows"]) ->
 def confusion_matrix(
     true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows"], n_classes: int
 ) -> Int64[np.ndarray, "n_classes n_classes"]:
-    """Give the counts of labelled rows.
+    """Return the counts of labelled rows.
 
     Args:
         true: Class numbers, -1 where missing.
@@ -137,7 +137,7 @@ def confusion_matrix(
 def log_loss(
     true: Int[np.ndarray, "n_rows"], probabilities: Float[np.ndarray, "n_rows n_classes"]
 ) -> float:
-    """Give the mean of −ln p(true class) over labelled rows.
+    """Return the mean of −ln p(true class) over labelled rows.
 
     Probabilities are clipped at the machine precision of their type, as in scikit-learn, so that
     one confident mistake costs much but not all. Rows that do not sum to 1 are refused.
@@ -150,7 +150,7 @@ def log_loss(
 
 
 def roc_curve(true: Int[np.ndarray, "n_rows"], score: Float[np.ndarray, "n_rows"]) -> Curve:
-    """Give false-positive rate (x) and true-positive rate (y), from (0, 0) to (1, 1).
+    """Return false-positive rate (x) and true-positive rate (y), from (0, 0) to (1, 1).
 
     Args:
         true: 0 or 1, -1 where missing.
@@ -165,7 +165,7 @@ def roc_curve(true: Int[np.ndarray, "n_rows"], score: Float[np.ndarray, "n_rows"
 def precision_recall_curve(
     true: Int[np.ndarray, "n_rows"], score: Float[np.ndarray, "n_rows"]
 ) -> Curve:
-    """Give recall (x) and precision (y), from recall 0, where precision is set to 1, up to 1."""
+    """Return recall (x) and precision (y), from recall 0, where precision is set to 1, up to 1."""
     from sklearn import metrics
 
     precision, recall, thresholds = metrics.precision_recall_curve(*_two_classes(true, score))
@@ -173,7 +173,7 @@ def precision_recall_curve(
 
 
 def average_precision(true: Int[np.ndarray, "n_rows"], score: Float[np.ndarray, "n_rows"]) -> float:
-    """Give the area under precision over recall, as steps: Σ (R_n − R_(n−1)) P_n.
+    """Return the area under precision over recall, as steps: Σ (R_n − R_(n−1)) P_n.
 
     Not by trapezoids, which would flatter.
     """
@@ -185,7 +185,7 @@ def average_precision(true: Int[np.ndarray, "n_rows"], score: Float[np.ndarray, 
 def roc_auc(
     true: Int[np.ndarray, "n_rows"], probabilities: Float[np.ndarray, "n_rows n_classes"]
 ) -> float:
-    """Give the area under the ROC curve: of class 1 of two, or else one class against the rest.
+    """Return the area under the ROC curve: of class 1 of two, or else one class against the rest.
 
     For more than two classes it is the plain mean over the classes that occur in the labels; a
     class without any labelled row has no area and is left out.
@@ -212,7 +212,7 @@ def roc_auc(
 def best_threshold(
     true: Int[np.ndarray, "n_rows"], score: Float[np.ndarray, "n_rows"], criterion: str = "f1"
 ) -> float:
-    """Give the threshold that is best for `accuracy`, `f1` or `youden` (TPR − FPR).
+    """Return the threshold that is best for `accuracy`, `f1` or `youden` (TPR − FPR).
 
     Class 1 is then score ≥ threshold. Choose it on the validation part only: chosen on the test
     part it makes every test score too good. Of equally good thresholds the highest is given.
@@ -236,7 +236,7 @@ def best_threshold(
 def classification_metrics(
     true: Int[np.ndarray, "n_rows"], probabilities: Float[np.ndarray, "n_rows n_classes"]
 ) -> dict[str, int | float]:
-    """Give all scores of class probabilities by name, with the numbers of scored and missing rows.
+    """Return all scores of class probabilities by name, with the number of scored and missing rows.
 
     The predicted class is the likeliest one. `roc_auc` (and, for two classes, `average_precision`
     of class 1) is NaN where the labels are all of one class, because it is not defined there.
@@ -260,7 +260,7 @@ def classification_metrics(
 def _two_classes(
     true: np.ndarray, score: np.ndarray
 ) -> tuple[np.ndarray, Float64[np.ndarray, "n_kept"]]:
-    """Give the labelled rows; refuse scores that are not finite, and labels of one class alone."""
+    """Return the labelled rows; refuse non-finite scores, and labels of a single class."""
     labelled = true >= 0
     true, score = true[labelled], score[labelled].astype(np.float64)
     if not np.isfinite(score).all():

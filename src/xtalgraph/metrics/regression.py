@@ -13,7 +13,7 @@ from xtalgraph.errors import BadDataset
 def keep_labelled(
     true: Float[np.ndarray, "n_rows"], predicted: Float[np.ndarray, "n_rows"]
 ) -> tuple[Float64[np.ndarray, "n_kept"], Float64[np.ndarray, "n_kept"]]:
-    """Give the rows that have a label, in float64; NaN in `true` is a missing label.
+    """Return the rows that have a label, in float64; NaN in `true` is a missing label.
 
     Refused: no labelled row at all, an infinite label, and a prediction that is not finite where
     there is a label.
@@ -42,7 +42,7 @@ def keep_labelled(
 def mean_absolute_error(
     true: Float[np.ndarray, "n_rows"], predicted: Float[np.ndarray, "n_rows"]
 ) -> float:
-    """Give the mean of |predicted − true| over labelled rows.
+    """Return the mean of |predicted − true| over labelled rows.
 
     >>> mean_absolute_error(np.array([1.0, 2.0, np.nan]), np.array([1.5, 2.0, 9.0]))
     0.25
@@ -54,19 +54,19 @@ def mean_absolute_error(
 def root_mean_squared_error(
     true: Float[np.ndarray, "n_rows"], predicted: Float[np.ndarray, "n_rows"]
 ) -> float:
-    """Give the root of the mean of (predicted − true)² over labelled rows."""
+    """Return the root of the mean of (predicted − true)² over labelled rows."""
     true, predicted = keep_labelled(true, predicted)
     return float(np.sqrt(np.square(predicted - true).mean()))
 
 
 def max_error(true: Float[np.ndarray, "n_rows"], predicted: Float[np.ndarray, "n_rows"]) -> float:
-    """Give the largest |predicted − true| over labelled rows."""
+    """Return the largest |predicted − true| over labelled rows."""
     true, predicted = keep_labelled(true, predicted)
     return float(np.abs(predicted - true).max())
 
 
 def r_squared(true: Float[np.ndarray, "n_rows"], predicted: Float[np.ndarray, "n_rows"]) -> float:
-    """Give the coefficient of determination, 1 − Σ(predicted − true)² / Σ(true − mean)².
+    """Return the coefficient of determination, 1 − Σ(predicted − true)² / Σ(true − mean)².
 
     0 is as good as the mean of these very rows; worse is negative. Where all labels are equal it is
     1 for exact predictions and else 0, as in scikit-learn. For a single row it is not defined: NaN.
@@ -84,7 +84,7 @@ def r_squared(true: Float[np.ndarray, "n_rows"], predicted: Float[np.ndarray, "n
 def regression_metrics(
     true: Float[np.ndarray, "n_rows"], predicted: Float[np.ndarray, "n_rows"]
 ) -> dict[str, int | float]:
-    """Give all errors of one target by name, with the numbers of scored and of unlabelled rows."""
+    """Return all errors of one target by name, with the number of scored and unlabelled rows."""
     return {
         "mean_absolute_error": mean_absolute_error(true, predicted),
         "root_mean_squared_error": root_mean_squared_error(true, predicted),

@@ -51,7 +51,7 @@ def refuse_overlap(crystal: Crystal, min_distance: float = OVERLAP) -> None:
 
 
 def overlap_error(crystal: Crystal, overlap: Overlap, min_distance: float = OVERLAP) -> BadCrystal:
-    """Give the error that names two sites that overlap."""
+    """Return the error that names two sites that overlap."""
     first, second, distance = overlap
     numbers = crystal.atomic_numbers
     partner = "its own periodic image" if first == second else f"site {second}"
@@ -66,7 +66,7 @@ def overlap_error(crystal: Crystal, overlap: Overlap, min_distance: float = OVER
 
 
 def find_overlap(crystal: Crystal, min_distance: float = OVERLAP) -> Overlap | None:
-    """Give the nearest pair of sites within `min_distance` in Å and their distance, or None."""
+    """Return the nearest pair of sites within `min_distance` in Å and their distance, or None."""
     if min_distance > 0 and not has_pair_within(
         crystal.lattice, crystal.fractional_positions, min_distance
     ):
@@ -77,7 +77,7 @@ def find_overlap(crystal: Crystal, min_distance: float = OVERLAP) -> Overlap | N
 
 
 def find_overlaps(store: CrystalStore, min_distance: float = OVERLAP) -> dict[int, Overlap]:
-    """Give the nearest pair of sites of each crystal that has one within `min_distance` in Å."""
+    """Return the nearest pair of sites of each crystal that has one within `min_distance` in Å."""
     return _search(store.lattices, store.fractional_positions, store.offsets, min_distance)
 
 
@@ -159,7 +159,7 @@ def read_each(
 
 
 def number_ids(id: str, n_crystals: int) -> list[str]:
-    """Give the ids of the crystals of one source: `id` for one, else `id#0`, `id#1`, …
+    """Return the ids of the crystals of one source: `id` for one, else `id#0`, `id#1`, …
 
     >>> number_ids("run", 2)
     ['run#0', 'run#1']

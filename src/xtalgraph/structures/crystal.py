@@ -81,7 +81,7 @@ class Crystal:
         symbols: Iterable[str],
         id: str = "",
     ) -> Crystal:
-        """Give a crystal from element symbols, charges and isotopes allowed (`Na+`, `D`)."""
+        """Return a crystal from element symbols, charges and isotopes allowed (`Na+`, `D`)."""
         return cls(lattice, fractional_positions, [atomic_number(s) for s in symbols], id)
 
     @property
@@ -124,11 +124,11 @@ class Crystal:
         return _write_formula({symbol: count // factor for symbol, count in composition.items()})
 
     def with_id(self, id: str) -> Crystal:
-        """Give the same crystal under another id."""
+        """Return the same crystal under another id."""
         return Crystal(self.lattice, self.fractional_positions, self.atomic_numbers, id)
 
     def repeated(self, n_a: int, n_b: int, n_c: int) -> Crystal:
-        """Give the supercell of `n_a` × `n_b` × `n_c` cells."""
+        """Return the supercell of `n_a` × `n_b` × `n_c` cells."""
         counts = np.array([n_a, n_b, n_c])
         shifts = np.array(list(np.ndindex(n_a, n_b, n_c)))
         positions = (self.fractional_positions[None] + shifts[:, None]).reshape(-1, 3) / counts
@@ -137,26 +137,26 @@ class Crystal:
 
     @classmethod
     def from_pymatgen(cls, structure: Any, id: str = "") -> Crystal:
-        """Give the crystal of an ordered pymatgen `Structure`; partial occupancy is refused."""
+        """Return the crystal of an ordered pymatgen `Structure`; partial occupancy is refused."""
         from xtalgraph.structures.borders import from_pymatgen
 
         return cls(*from_pymatgen(structure, id), id)
 
     def to_pymatgen(self) -> Any:
-        """Give the pymatgen `Structure` of this crystal."""
+        """Return the pymatgen `Structure` of this crystal."""
         from xtalgraph.structures.borders import to_pymatgen
 
         return to_pymatgen(self.lattice, self.fractional_positions, self.atomic_numbers)
 
     @classmethod
     def from_ase(cls, atoms: Any, id: str = "") -> Crystal:
-        """Give the crystal of an ASE `Atoms` that is periodic in three directions."""
+        """Return the crystal of an ASE `Atoms` that is periodic in three directions."""
         from xtalgraph.structures.borders import from_ase
 
         return cls(*from_ase(atoms, id), id)
 
     def to_ase(self) -> Any:
-        """Give the ASE `Atoms` of this crystal (needs the extra `ase`)."""
+        """Return the ASE `Atoms` of this crystal (needs the extra `ase`)."""
         from xtalgraph.structures.borders import to_ase
 
         return to_ase(self.lattice, self.fractional_positions, self.atomic_numbers)
@@ -235,7 +235,7 @@ def _determinant(rows: list[list[float]]) -> float:
 def lattice_from_parameters(
     a: Real, b: Real, c: Real, alpha: Real, beta: Real, gamma: Real
 ) -> Float64[np.ndarray, "3 3"]:
-    """Give the lattice rows in Å from lengths (Å) and angles (degrees).
+    """Return the lattice rows in Å from lengths (Å) and angles (degrees).
 
     The orientation is pymatgen's: c along z, a in the xz plane. Parameters that make no cell give
     nan, which `Crystal` refuses.
@@ -249,7 +249,7 @@ def lattice_from_parameters(
 def lattice_rows(
     a: Real, b: Real, c: Real, alpha: Real, beta: Real, gamma: Real
 ) -> tuple[tuple[float, float, float], ...]:
-    """Give the rows of `lattice_from_parameters` as plain numbers: ten times faster."""
+    """Return the rows of `lattice_from_parameters` as plain numbers: ten times faster."""
     cos_alpha, cos_beta, cos_gamma = _cosine(alpha), _cosine(beta), _cosine(gamma)
     sin_alpha, sin_beta = sqrt(1 - cos_alpha * cos_alpha), sqrt(1 - cos_beta * cos_beta)
     sines = sin_alpha * sin_beta
@@ -342,7 +342,7 @@ class CrystalStore(Sequence[Crystal]):
         return (self[index] for index in range(len(self)))
 
     def take(self, indices: Int[np.ndarray, "n_rows"] | Sequence[int]) -> CrystalStore:
-        """Give the store of the crystals at `indices`, in that order."""
+        """Return the store of the crystals at `indices`, in that order."""
         indices = np.asarray(indices, dtype=np.int64)
         indices = np.where(indices < 0, indices + len(self), indices)
         # only of these rows, so that a batch does not cost more in a larger store
@@ -367,7 +367,7 @@ class CrystalStore(Sequence[Crystal]):
 
 
 def pack(crystals: Iterable[Crystal] | CrystalStore | Crystal) -> CrystalStore:
-    """Give a store of one crystal, of many, or the store itself."""
+    """Return a store of one crystal, of many, or the store itself."""
     if isinstance(crystals, CrystalStore):
         return crystals
     return CrystalStore.from_crystals([crystals] if isinstance(crystals, Crystal) else crystals)

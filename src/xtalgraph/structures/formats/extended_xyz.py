@@ -29,7 +29,7 @@ _FALSE = {"F", "f", "0", "False", "false", "FALSE"}
 def read_extended_xyz(
     text: str, id: str = "", rejected: list[Rejected] | None = None
 ) -> list[Crystal]:
-    """Give the crystal of each frame: ids are `id`, or `id#0`, `id#1`, … where there are several.
+    """Return the crystal of each frame: ids are `id`, or `id#0`, `id#1`, … where there are several.
 
     Rows of `Lattice` are the lattice vectors in Å. Refused: a frame without lattice or with a
     direction that is not periodic, for it is no crystal.
@@ -46,13 +46,13 @@ def read_extended_xyz(
 
 
 def split_frames(lines: Iterable[str]) -> Iterator[str]:
-    """Give the text of each frame; a file that breaks off is refused where it does."""
+    """Yield the text of each frame; a file that breaks off is refused where it does."""
     for comment, rows in _iterate_frames(lines, ""):
         yield "\n".join([str(len(rows)), *(line.rstrip("\r\n") for line in (comment, *rows)), ""])
 
 
 def _iterate_frames(lines: Iterable[str], id: str) -> Iterator[tuple[str, list[str]]]:
-    """Give the comment and the lines of atoms of each frame."""
+    """Yield the comment and the lines of atoms of each frame."""
     remaining = enumerate(lines, start=1)
     for number, line in remaining:
         head = line.strip()
@@ -128,7 +128,7 @@ def _find_closing(comment: str, opening: str, closing: str, begin: int) -> int:
 
 
 def _read_columns(properties: str, id: str) -> tuple[int, int]:
-    """Give the columns where the species and the positions begin."""
+    """Return the columns where the species and the positions begin."""
     words = properties.split(":")
     starts, column = {}, 0
     for name, width in zip(words[::3], words[2::3], strict=False):
@@ -152,7 +152,7 @@ def _read_atoms(rows: list[str], columns: tuple[int, int]) -> tuple[list[int], n
 
 
 def format_extended_xyz(crystal: Crystal) -> str:
-    """Give the text of an extended xyz file of one frame."""
+    """Return the text of an extended xyz file of one frame."""
     lattice = " ".join(f"{value:.16g}" for value in crystal.lattice.ravel())
     lines = [str(crystal.n_atoms)]
     lines.append(f'Lattice="{lattice}" Properties={_PLAIN_PROPERTIES} pbc="T T T"')
