@@ -18,6 +18,18 @@ if TYPE_CHECKING:
 
 
 Real = int | float  # a runtime check of `float` alone would refuse the integer 90
+
+LARGEST_FRACTION = 1e6
+"""A larger fractional coordinate has lost its digits, and counts of cells would overflow."""
+
+LONGEST_CELL = 1e7
+"""Å; a longer lattice vector has lost its digits. A skewed cell of a common lattice may be long."""
+
+FLATTEST_CELL = 1e-7
+"""The least volume of a cell, as a part of the box with edges as long."""
+
+SMALLEST_VOLUME = 1e-6  # Å³
+LARGEST_VOLUME = 1e9  # Å³ an atom: one atom in a box of 1000 Å
 _LEGAL_NUMBERS = bytes(range(1, len(SYMBOLS)))
 
 
@@ -173,20 +185,35 @@ def refuse_bad_arrays(
         )
     if n_atoms == 0:
         raise BadCrystal("it has no atoms", id=id, remedy="Check that the file is complete.")
-    volume = abs(_determinant(lattice))
+    rows = lattice.tolist()
+    volume = abs(_determinant(rows))
+    squares = [x * x + y * y + z * z for x, y, z in rows]
+    total = np.vdot(positions, positions)
     # A volume or a sum of squares is finite exactly where its terms are (all stay below 1e100).
-    if not (isfinite(volume) and isfinite(np.vdot(positions, positions))):
+    if not (isfinite(volume) and isfinite(total)):
         raise BadCrystal(
             "a lattice vector or a position is not a finite number",
             id=id,
             remedy="Look for nan or inf in the source.",
         )
-    if volume < 1e-6:
-        raise BadCrystal(
-            "the cell has no volume",
-            id=id,
-            remedy="Check the cell lengths and angles; a molecule needs a box around it.",
-        )
+    problem = ""
+    if total > LARGEST_FRACTION**2 and np.abs(positions).max() > LARGEST_FRACTION:
+        problem = f"a fractional coordinate is {np.abs(positions).max():.3g}, beyond 1e6"
+        remedy = "Give fractional coordinates, not Cartesian ones, and look for a misprint."
+    elif volume < SMALLEST_VOLUME:
+        problem = "the cell has no volume"
+        remedy = "Check the cell lengths and angles; a molecule needs a box around it."
+    elif (longest := max(squares)) > LONGEST_CELL**2:
+        problem = f"a lattice vector is {sqrt(longest):.3g} Å long, beyond 1e7 Å"
+        remedy = "Check the unit of the cell lengths (Å), and look for a misprint."
+    elif volume > LARGEST_VOLUME * n_atoms:
+        problem = f"the cell has {volume / n_atoms:.3g} Å³ for each atom, more than 1e9"
+        remedy = "Check the unit of the cell lengths (Å), and look for a misprint."
+    elif volume < FLATTEST_CELL * sqrt(squares[0] * squares[1] * squares[2]):
+        problem = "its lattice vectors are nearly in one plane"
+        remedy = "Check the angles of the cell, or choose a more compact cell of the crystal."
+    if problem:
+        raise BadCrystal(problem, id=id, remedy=remedy)
     if numbers.dtype == np.uint8:
         illegal = bool(numbers.tobytes().translate(None, _LEGAL_NUMBERS))
     else:
@@ -200,8 +227,8 @@ def refuse_bad_arrays(
         )
 
 
-def _determinant(lattice: np.ndarray) -> float:
-    (a, b, c), (d, e, f), (g, h, i) = lattice.tolist()
+def _determinant(rows: list[list[float]]) -> float:
+    (a, b, c), (d, e, f), (g, h, i) = rows
     return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import gzip
+import io
 import os
 import zlib
 from collections import Counter
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from xtalgraph.errors import BadCrystal, Rejected, summarise
-from xtalgraph.structures.checks import READER_ERRORS
+from xtalgraph.structures.checks import READER_ERRORS, explain
 from xtalgraph.structures.crystal import Crystal, CrystalStore
 from xtalgraph.structures.formats.registry import FORMATS, Format
 
@@ -21,6 +22,7 @@ Source = str | Path | Mapping[str, Any]
 
 _PIECE = 1 << 15  # bytes that are asked for at first: most structures have fewer
 _LARGE = 1 << 23  # bytes that are asked for at most
+_UNPACKED = 1 << 27  # bytes; what a gzip file may expand to
 
 
 class _PathText(str):
@@ -38,7 +40,7 @@ def read_crystal(source: Source, *, id: str | None = None, format: str | None = 
     'Fe'
     """
     if format is not None and isinstance(source, str) and "\n" in source:
-        crystals = FORMATS[format].read(source, id or "", None)  # quick, for tables with CIF text
+        crystals = read_text(source, id or "", format)  # quick, for tables with CIF text
     else:
         crystals = _read_source(source, id, format, None)
     return only_one(crystals, id)
@@ -168,7 +170,10 @@ def _read_source(
     if isinstance(source, Mapping):
         from xtalgraph.structures.formats.pymatgen_json import read_structure_dict
 
-        return [read_structure_dict(dict(source), id or "")]
+        try:
+            return [read_structure_dict(dict(source), id or "")]
+        except (BadCrystal, *READER_ERRORS) as problem:
+            raise explain(problem, id or "") from problem
     if _is_text(source):
         return read_text(str(source), id or "", format, rejected)
     return read_file(Path(source), id, format, rejected)
@@ -194,36 +199,19 @@ def read_file(
         chosen = chosen or _sniff(text, id)
         return chosen.read(text, id, rejected)
     except (BadCrystal, *READER_ERRORS) as problem:
-        raise _explain(problem, str(path), id) from problem.__cause__
+        raise explain(problem, id, str(path)) from problem
 
 
 def read_text(
     text: str, id: str, format: str | None = None, rejected: list[Rejected] | None = None
 ) -> list[Crystal]:
     """Return the crystals of a text; whatever its reader raises becomes a `BadCrystal`."""
-    chosen = FORMATS[format] if format else _sniff(text, id)
+    chosen = FORMATS[format] if format else None
     try:
+        chosen = chosen or _sniff(text, id)
         return chosen.read(text, id, rejected)
     except (BadCrystal, *READER_ERRORS) as problem:
-        raise _explain(problem, "", id) from problem.__cause__
-
-
-def _explain(problem: Exception, file: str, id: str) -> BadCrystal:
-    """Return the error of a crystal that names its file, whatever its reader has raised."""
-    if isinstance(problem, BadCrystal):
-        return BadCrystal(
-            problem.problem,
-            id=problem.id or id,
-            file=file or problem.file,
-            site=problem.site,
-            remedy=problem.remedy,
-        )
-    return BadCrystal(
-        f"it cannot be read ({type(problem).__name__}: {problem})",
-        id=id,
-        file=file,
-        remedy="Check that the file is complete and of the format that its name says.",
-    )
+        raise explain(problem, id) from problem
 
 
 def read_bytes(path: str | Path) -> bytes:
@@ -247,11 +235,7 @@ def read_bytes(path: str | Path) -> bytes:
 def _decode(data: bytes) -> str:
     """Return the text of a file, unpacked where it is compressed with gzip."""
     if data.startswith(b"\x1f\x8b"):
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError, zlib.error) as problem:
-            remedy = "Copy or compress it again."
-            raise BadCrystal(f"broken gzip ({problem})", remedy=remedy) from problem
+        data = _unpack(data)
     if not data or data.isspace():
         raise BadCrystal("the file is empty", remedy="Write or copy it again.")
     if b"\x00" in data:
@@ -263,6 +247,25 @@ def _decode(data: bytes) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         return data.decode("latin-1")  # names of authors in old CIFs; it cannot fail
+
+
+def _unpack(data: bytes) -> bytes:
+    """Return what a gzip file holds; refused where it expands beyond the limit."""
+    pieces, size = [], 0
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            while piece := file.read(_LARGE):
+                pieces.append(piece)
+                size += len(piece)
+                if size > _UNPACKED:
+                    raise BadCrystal(
+                        f"the gzip file expands to more than {_UNPACKED >> 20} MB",
+                        remedy="Unpack it first: unpacked files of many frames are read in parts.",
+                    )
+    except (OSError, EOFError, zlib.error) as problem:
+        remedy = "Copy or compress it again."
+        raise BadCrystal("broken gzip: it cannot be unpacked", remedy=remedy) from problem
+    return b"".join(pieces)
 
 
 def _sniff(text: str, id: str) -> Format:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from math import acos, degrees, isnan
@@ -367,8 +368,8 @@ def _no_atoms(id: str, problem: str) -> BadCrystal:
 
 def _refuse_duplicates(block: cif.Block, id: str) -> None:
     """Raise `BadCrystal` where a tag of the structure stands twice in one block."""
-    tags = [tag.lower() for item in block for tag in _tags_of(item)]
-    twice = {tag for tag in tags if tag.startswith(_READ) and tags.count(tag) > 1}
+    counts = Counter(tag.lower() for item in block for tag in _tags_of(item))
+    twice = [tag for tag, count in counts.items() if count > 1 and tag.startswith(_READ)]
     if twice:
         raise BadCrystal(
             f"{min(twice)} stands more than once in one data block",

@@ -10,12 +10,18 @@ import gemmi
 import numpy as np
 from jaxtyping import Float64
 
+from xtalgraph.errors import BadCrystal
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MERGE_DISTANCE = 0.1
 """Images of one site nearer than this, in Å, are one atom: the site is meant to be special, and its
 coordinates are rounded (0.333 for 1/3)."""
+
+MAX_OPERATIONS = 768
+"""A list of more operations is refused: a space group has at most 192, a larger cell of it a few
+times as many, and their products are looked at in pairs."""
 
 LISTED = (
     "_symmetry_equiv_pos_as_xyz",
@@ -94,6 +100,11 @@ def find_settings(block: gemmi.cif.Block, alpha: float, gamma: float) -> Setting
 @lru_cache(maxsize=1024)
 def parse_operations(triplets: tuple[str, ...]) -> Operations | None:
     """Return the operations of `x, y, z` triplets, or None where gemmi cannot read one."""
+    if len(triplets) > MAX_OPERATIONS:
+        raise BadCrystal(
+            f"it lists {len(triplets)} symmetry operations, more than {MAX_OPERATIONS}",
+            remedy="Give the operations of the space group only.",
+        )
     try:
         operations = [gemmi.Op(triplet).wrap() for triplet in triplets]
     except (RuntimeError, ValueError):

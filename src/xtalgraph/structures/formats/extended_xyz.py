@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
     from xtalgraph.errors import Rejected
 
-_PAIR = re.compile(r"""([\w:.-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|\{([^}]*)\}|\[([^\]]*)\]|(\S+))""")
+_KEY = re.compile(r"(?<![\w:.-])([\w:.-]+)\s*=\s*")
+_CLOSING = {'"': '"', "'": "'", "{": "}", "[": "]"}
+_WORD = re.compile(r"\S*")
 _PLAIN_PROPERTIES = "species:S:1:pos:R:3"
 _FALSE = {"F", "f", "0", "False", "false", "FALSE"}
 
@@ -67,10 +69,7 @@ def _iterate_frames(lines: Iterable[str], id: str) -> Iterator[tuple[str, list[s
 
 
 def _read_frame(comment: str, rows: list[str], id: str) -> Crystal:
-    pairs = {
-        match[1].lower(): next(filter(None, match.groups()[1:]), "")
-        for match in _PAIR.finditer(comment)
-    }
+    pairs = _read_pairs(comment)
     numbers = pairs.get("lattice", "").replace(",", " ").split()
     if len(numbers) != 9:
         problem = f"the comment line of the frame has {len(numbers)} numbers in Lattice, expected 9"
@@ -96,6 +95,36 @@ def _read_frame(comment: str, rows: list[str], id: str) -> Crystal:
         raise BadCrystal(text, id=id, remedy=remedy) from problem
     refuse_overlap(crystal)
     return crystal
+
+
+def _read_pairs(comment: str) -> dict[str, str]:
+    """Return the `key=value` pairs of a comment, in a time linear in its length."""
+    pairs: dict[str, str] = {}
+    unclosed: set[str] = set()
+    end = 0
+    while match := _KEY.search(comment, end):
+        begin = match.end()
+        opening = comment[begin : begin + 1]
+        closing = _CLOSING.get(opening, "")
+        end = -1
+        if closing and closing not in unclosed:
+            end = _find_closing(comment, opening, closing, begin + 1)
+        if end > 0:
+            value = comment[begin + 1 : end]
+        else:
+            unclosed.add(closing)
+            value = _WORD.match(comment, begin)[0]  # type: ignore[index]
+            end = begin + len(value)
+        pairs[match[1].lower()] = value
+    return pairs
+
+
+def _find_closing(comment: str, opening: str, closing: str, begin: int) -> int:
+    """Return where a value ends, or -1; a quote after a backslash is a part of the value."""
+    end = comment.find(closing, begin)
+    while end > 0 and opening == closing and comment[end - 1] == "\\":
+        end = comment.find(closing, end + 1)
+    return end
 
 
 def _read_columns(properties: str, id: str) -> tuple[int, int]:

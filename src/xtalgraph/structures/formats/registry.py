@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from xtalgraph.errors import Rejected
     from xtalgraph.structures.crystal import Crystal
 
-_DATA_BLOCK = re.compile(r"^\s*data_", re.MULTILINE | re.IGNORECASE)
+_DATA_BLOCK = re.compile(r"^[ \t]*data_", re.MULTILINE | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
