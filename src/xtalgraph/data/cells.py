@@ -52,7 +52,7 @@ def is_missing(cell: object) -> bool:
 
 
 def strip(cell: object) -> str | None:
-    """Give the text of a cell, or None where it is blank."""
+    """Return the text of a cell, or None where it is blank."""
     text = "" if is_missing(cell) else str(cell).strip()
     return None if not text or text.lower() in _MARKS else text
 
@@ -64,7 +64,7 @@ def is_blank_number(text: str) -> bool:
 
 
 def read_number(text: str, decimal: str = ".") -> float | None:
-    """Give the number that a cell is, or None where it is none.
+    """Return the number that a cell is, or None where it is none.
 
     An uncertainty behind it is left out: `-0.3(2)` and `-0.3 ± 0.2` are −0.3. Where the `decimal`
     sign is a comma, a number with a point is none: it may be one of thousands.
@@ -84,7 +84,7 @@ def read_number(text: str, decimal: str = ".") -> float | None:
 
 
 def find_decimal(cells: Sequence[str]) -> str:
-    """Give the decimal sign of a table's cells: a comma if some need it and none has a point.
+    """Return the decimal sign of a table's cells: a comma if some need it and none has a point.
 
     `1,234` alone does not tell; it is then no number, and its column is refused as mixed.
     """
@@ -99,7 +99,7 @@ def find_decimal(cells: Sequence[str]) -> str:
 
 
 def read_texts(cells: Column, decimal: str = ".") -> np.ndarray:
-    """Give a column of texts as numbers or true and false, if all that are not blank are such."""
+    """Return a column of texts as numbers or true and false, if all that are not blank are such."""
     texts = ["" if is_missing(cell) else str(cell).strip() for cell in cells]
     numbers = _read_numbers(texts, decimal)
     if numbers is not None:
@@ -128,7 +128,7 @@ def _read_numbers(texts: Sequence[str], decimal: str) -> np.ndarray | None:
 
 
 def read_typed(cells: Column) -> np.ndarray:
-    """Give a column whose cells have types, as those of JSON and parquet.
+    """Return a column whose cells have types, as those of JSON and parquet.
 
     Texts stay texts, unless they stand among numbers.
     """
@@ -180,7 +180,7 @@ def _truths(cells: Sequence) -> np.ndarray:
 
 
 def as_objects(cells: Sequence) -> np.ndarray:
-    """Give an array of objects, also where the cells are lists."""
+    """Return an array of objects, also where the cells are lists."""
     array = np.empty(len(cells), dtype=object)
     array[:] = cells
     return array
@@ -205,14 +205,14 @@ def find_present(column: np.ndarray) -> np.ndarray:
 
 
 def as_floats(column: np.ndarray) -> np.ndarray:
-    """Give a column of numbers as float64, nan where one is missing."""
+    """Return a column of numbers as float64, nan where one is missing."""
     if column.dtype.kind in "biuf":
         return column.astype(np.float64)
     return np.array([np.nan if is_missing(cell) else float(cell) for cell in column], np.float64)
 
 
 def join_columns(parts: Sequence[Mapping[str, Column]], counts: Sequence[int]) -> dict[str, Column]:
-    """Give tables of the same source one after another; where one lacks a column it is missing.
+    """Return tables of the same source one after another; where one lacks a column it is missing.
 
     `counts` are their rows.
     """
@@ -236,7 +236,7 @@ def _listed(column: Column) -> list:
 
 
 def to_frame(table: Table, n_rows: int) -> pandas.DataFrame:
-    """Give a table as a data frame of pandas."""
+    """Return a table as a data frame of pandas."""
     try:
         import pandas as pd
     except ImportError:
@@ -249,7 +249,7 @@ def to_frame(table: Table, n_rows: int) -> pandas.DataFrame:
 
 
 def from_frame(frame: pandas.DataFrame) -> Table:
-    """Give the columns of a data frame, their types as they are."""
+    """Return the columns of a data frame, their types as they are."""
     table = {}
     for position, name in enumerate(frame.columns):
         values = frame.iloc[:, position]

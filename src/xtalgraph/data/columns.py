@@ -31,7 +31,7 @@ _SHOWN = 5  # odd cells that are named
 
 
 def list_id_columns(cells: Mapping[str, Column]) -> Iterator[tuple[str, bool]]:
-    """Give the columns that may hold the ids, the best first, and whether their texts must differ.
+    """Yield the columns that may hold the ids, the best first, and whether their texts must differ.
 
     First those that are called so; `name` must be without repeats to count, while a repeat in
     `material_id` or `id` is kept for the pre-flight check to report. Then columns of texts.
@@ -52,7 +52,7 @@ def are_different_texts(cells: Column) -> bool:
 
 
 def read_ids(cells: Column | None, n_rows: int, first: int = 0, name: str = "") -> np.ndarray:
-    """Give one id a row as an array of strings: the column's, or the row numbers from `first`.
+    """Return one id a row as an array of strings: the column's, or the row numbers from `first`.
 
     A blank id is refused, since what is reported about its row could not be found again.
     """
@@ -81,7 +81,7 @@ def read_columns(
     decimal: str = ".",
     names: dict[str, str] | None = None,
 ) -> tuple[Table, dict[str, Target]]:
-    """Give the columns under their plain names with blanks as missing, and the numeric ones' units.
+    """Return the columns under their plain names with blanks as missing, and the numeric ones' units.
 
     Args:
         cells: Columns by header.
@@ -141,7 +141,7 @@ class Schema:
         return cls(names, kinds, targets, texts, decimal)
 
     def read(self, cells: Mapping[str, Column], ids: np.ndarray) -> Table:
-        """Give the columns of a piece under plain names.
+        """Return the columns of a piece under plain names.
 
         Raises:
             BadDataset: A cell is no number where the cells of the first piece are numbers.
@@ -206,7 +206,7 @@ def describe_texts(
 
 
 def find_odd_cells(column: np.ndarray, decimal: str = ".") -> list[int]:
-    """Give the rows whose cells keep a column of mostly numbers from being one; none of others."""
+    """Return the rows whose cells keep a column of mostly numbers from being one; none of others."""
     present = np.flatnonzero(find_present(column)).tolist()
     odd = [row for row in present if not _is_numeric(column[row], decimal)]
     return odd if len(odd) < len(present) / 2 else []

@@ -55,7 +55,7 @@ def sniff_json(path: Path) -> str:
 
 
 def iterate_records(path: Path, form: str) -> Iterator[dict[str, Any] | BadRow]:
-    """Give the rows of a JSON file of a form that `sniff_json` tells, as dicts, one by one.
+    """Yield the rows of a JSON file of a form that `sniff_json` tells, as dicts, one by one.
 
     A line of its own that is broken is one bad row.
     """
@@ -71,7 +71,7 @@ def iterate_records(path: Path, form: str) -> Iterator[dict[str, Any] | BadRow]:
 
 
 def count_rows(path: Path, form: str) -> int:
-    """Give the number of rows, from the index of a `split` table where it has one."""
+    """Return the number of rows, from the index of a `split` table where it has one."""
     if form == "split":
         index = _read_head(path).get("index")
         if index is not None:
@@ -113,7 +113,7 @@ def _iterate_split(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _read_head(path: Path) -> dict[str, Any]:
-    """Give what a `split` table has before its data."""
+    """Return what a `split` table has before its data."""
     head: dict[str, Any] = {}
     with _open(path) as file, _explain(path):
         builder: Any = None
@@ -131,7 +131,7 @@ def _read_head(path: Path) -> dict[str, Any]:
 
 
 def _flatten(row: dict[str, Any]) -> dict[str, Any]:
-    """Give the row of OPTIMADE as that of a table: attributes as columns, one of structures."""
+    """Return the row of OPTIMADE as that of a table: attributes as columns, one of structures."""
     if isinstance(row.get("attributes"), dict) and "id" in row:
         row = {"id": row["id"], **row["attributes"]}
     if all(name in row for name in OPTIMADE):

@@ -24,7 +24,7 @@ _INDEX = "__index_level_"  # how pandas calls a column of row numbers
 
 
 def require_pyarrow(what: str = "parquet") -> ModuleType:
-    """Give pyarrow with its parquet, or say which extra has it."""
+    """Return pyarrow with its parquet, or say which extra has it."""
     try:
         import pyarrow
         import pyarrow.compute
@@ -37,7 +37,7 @@ def require_pyarrow(what: str = "parquet") -> ModuleType:
 def iterate_batches(
     path: Path, n_rows: int, columns: Sequence[str] | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Give the columns of some rows at a time, as arrow has them."""
+    """Yield the columns of some rows at a time, as arrow has them."""
     pa = require_pyarrow()
     try:
         with pa.parquet.ParquetFile(path, buffer_size=_BUFFER) as file:
@@ -53,12 +53,12 @@ def iterate_batches(
 
 
 def list_columns(path: Path) -> list[str]:
-    """Give the names of the columns of a file."""
+    """Return the names of the columns of a file."""
     return list(next(iterate_batches(path, 1), {}))
 
 
 def to_column(column: Any) -> Column:
-    """Give a column of arrow as numbers, or as a list of what its cells hold."""
+    """Return a column of arrow as numbers, or as a list of what its cells hold."""
     pa = require_pyarrow()
     types, kind = pa.types, column.type
     if types.is_dictionary(kind):
@@ -72,7 +72,7 @@ def to_column(column: Any) -> Column:
 
 
 def read_structures(columns: Sequence[Any]) -> FlatCrystals | None:
-    """Give the crystals of three columns of lists, without a loop over atoms; None of others."""
+    """Return the crystals of three columns of lists, without a loop over atoms; None of others."""
     pa = require_pyarrow()
     if len(columns) != 3 or not all(pa.types.is_nested(column.type) for column in columns):
         return None

@@ -77,7 +77,7 @@ def open_source(source: str | Path | Sequence[str | Path]) -> Source:
 
 
 def _group(paths: Sequence[str]) -> Iterator[list[str]]:
-    """Give structure files that follow each other together, to be read at once; others alone."""
+    """Yield structure files that follow each other together, to be read at once; others alone."""
     for are_structures, run in groupby(paths, _is_structure_there):
         files = list(run)
         yield from [files] if are_structures else [[path] for path in files]

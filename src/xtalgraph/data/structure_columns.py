@@ -52,11 +52,11 @@ class BadRow:
     reason: str
 
     def get(self, name: str) -> BadRow:
-        """Give the cell of a column."""
+        """Return the cell of a column."""
         return self
 
     def __iter__(self) -> Iterator[str]:
-        """Give the names of its columns: none are known."""
+        """Yield the names of its columns: none are known."""
         return iter(())
 
     def __str__(self) -> str:
@@ -64,7 +64,7 @@ class BadRow:
 
 
 def join_flat(pieces: Sequence[FlatCrystals], ids: np.ndarray) -> CrystalStore:
-    """Give the store of all good rows of consecutive pieces; `ids` are those of the good rows."""
+    """Return the store of all good rows of consecutive pieces; `ids` are those of the good rows."""
     counts = np.concatenate([piece.n_atoms for piece in pieces])
     return CrystalStore(
         np.concatenate([piece.lattices for piece in pieces]),
@@ -76,7 +76,7 @@ def join_flat(pieces: Sequence[FlatCrystals], ids: np.ndarray) -> CrystalStore:
 
 
 def drop_rows(flat: FlatCrystals, reasons: dict[int, str]) -> FlatCrystals:
-    """Give the piece without some of its rows, whose reasons replace those found before."""
+    """Return the piece without some of its rows, whose reasons replace those found before."""
     if not reasons:
         return flat
     good_rows = [row for row in range(flat.n_rows) if row not in flat.bad]
@@ -93,7 +93,7 @@ def drop_rows(flat: FlatCrystals, reasons: dict[int, str]) -> FlatCrystals:
 
 
 def drop_overlaps(flat: FlatCrystals) -> FlatCrystals:
-    """Give the piece without the rows in which two atoms overlap, or that cannot be searched."""
+    """Return the piece without the rows in which two atoms overlap, or that cannot be searched."""
     nameless = np.full(len(flat.n_atoms), "", dtype=np.dtypes.StringDType())
     store = join_flat([flat], nameless)
     good_rows = [row for row in range(flat.n_rows) if row not in flat.bad]
@@ -115,7 +115,7 @@ def _find_error(crystal: Crystal) -> BadCrystal | None:
 def lattices_from_parameters(
     parameters: np.ndarray,  # n_crystals × 6
 ) -> Float64[np.ndarray, "n_crystals 3 3"]:
-    """Give the lattice rows (Å) of many cells from a, b, c (Å), α, β, γ (degrees).
+    """Return the lattice rows (Å) of many cells from a, b, c (Å), α, β, γ (degrees).
 
     The orientation is that of `lattice_from_parameters`: c along z, a in the xz plane.
     """
@@ -150,7 +150,7 @@ class FlatList:
 
 
 def read_flat_columns(lattice: FlatList, species: FlatList, positions: FlatList) -> FlatCrystals:
-    """Give the crystals of three columns of lists: lattice, species and fractional positions.
+    """Return the crystals of three columns of lists: lattice, species and fractional positions.
 
     A lattice is six parameters (Å, degrees) or three vectors as rows (Å), flat or nested; species
     are element symbols or atomic numbers; positions are n × 3, flat or nested. A row that makes no
@@ -196,7 +196,7 @@ def find_odd_crystals(
 
 
 def read_cells(lattice: Sequence, species: Sequence, positions: Sequence) -> FlatCrystals:
-    """Give the crystals of three columns of Python lists, as JSON has them; see the sister above.
+    """Return the crystals of three columns of Python lists, as JSON has them; see the sister above.
 
     Cells of one column may differ in form from row to row. A row whose cells are no lists of
     numbers and symbols is left out and its reason kept.
@@ -227,7 +227,7 @@ def read_cells(lattice: Sequence, species: Sequence, positions: Sequence) -> Fla
 
 
 def describe_cell(error: Exception) -> str:
-    """Give the words of an error of ours, and in ours what Python has raised."""
+    """Return the words of an error of ours, and in ours what Python has raised."""
     if isinstance(error, BadCrystal):
         return error.problem
     if isinstance(error, RecursionError):
@@ -236,7 +236,7 @@ def describe_cell(error: Exception) -> str:
 
 
 def read_each(cells: Sequence[Any], read: Callable[[Any], Crystal]) -> FlatCrystals:
-    """Give the crystals of a column of whole structures, each read by `read`; blanks are bad.
+    """Return the crystals of a column of whole structures, each read by `read`; blanks are bad.
 
     Whatever reading one raises is the reason of its row: the others are kept.
     """
@@ -316,7 +316,7 @@ def _read_lattices(column: FlatList) -> Float64[np.ndarray, "n_crystals 3 3"]:
 def _read_species(
     column: FlatList,
 ) -> tuple[UInt8[np.ndarray, "n_atoms"], Callable[[int], str]]:
-    """Give atomic numbers, 0 where there is no such element, and what to say about such a row."""
+    """Return atomic numbers, 0 where there is no such element, and what to say about such a row."""
     table = np.array([_number_or_zero(label) for label in column.labels], dtype=np.uint8)
     numbers = table[column.values] if len(table) else np.zeros(0, np.uint8)
     ends = np.cumsum(column.counts)
@@ -354,7 +354,7 @@ def _read_cell_row(
 
 
 def _read_array(cell: Any, name: str) -> np.ndarray:
-    """Give nested lists of numbers as an array; texts that look like numbers are none."""
+    """Return nested lists of numbers as an array; texts that look like numbers are none."""
     if not isinstance(cell, (list, tuple)):
         raise BadCrystal(f"{name} must be a list of numbers")
     return np.asarray(cell, dtype=np.float64)

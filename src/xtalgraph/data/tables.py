@@ -67,12 +67,12 @@ class TableSource(Source):
         self.texts = table_suffix(path) in TEXT_SUFFIXES
 
     def identity(self) -> dict[str, Any]:
-        """Give size and time of the file: what is cheap to see of one that may be large."""
+        """Return size and time of the file: what is cheap to see of one that may be large."""
         status = self.path.stat()
         return {"kind": "table", "n_bytes": status.st_size, "changed": status.st_mtime_ns}
 
     def checksum(self) -> str:
-        """Give the SHA-256 of the file."""
+        """Return the SHA-256 of the file."""
         return checksum_files([self.path])
 
     @cached_property
@@ -81,7 +81,7 @@ class TableSource(Source):
         return find_dialect(self.path).decimal if self.texts else "."
 
     def parts(self) -> Iterator[Part]:
-        """Give some thousand rows at a time."""
+        """Yield some thousand rows at a time."""
         with explain_unreadable(self.path):
             first = 0
             official: np.ndarray | None = None
@@ -112,7 +112,7 @@ class TableSource(Source):
                 first += n_rows
 
     def _others(self, batch: Batch, structure: Sequence[str]) -> dict[str, Column]:
-        """Give the columns that are not of structures."""
+        """Return the columns that are not of structures."""
         others = {name: column for name, column in batch.items() if name not in structure}
         if not self._suffix.startswith(".parquet"):
             return others
@@ -121,7 +121,7 @@ class TableSource(Source):
         return {name: to_column(column) for name, column in others.items()}
 
     def _find_id_column(self, first: Mapping[str, Column], *, is_all: bool) -> str | None:
-        """Give the column of ids; where its texts must differ, the whole file is looked through."""
+        """Return the column of ids; where its texts must differ, the whole file is looked through."""
         for name, must_differ in list_id_columns(first):
             if must_differ and not self._differs(name, first[name], is_all=is_all):
                 continue
@@ -146,7 +146,7 @@ class TableSource(Source):
         return table_suffix(self.path).removesuffix(".gz")
 
     def _column(self, name: str) -> Iterator[Column]:
-        """Give one column, some rows at a time."""
+        """Yield one column, some rows at a time."""
         if self.texts:
             for columns in iterate_text_columns(self.path, _ROWS, [name]):
                 yield columns[name]
@@ -161,7 +161,7 @@ class TableSource(Source):
                 yield rows
 
     def _official_ids(self) -> np.ndarray | None:
-        """Give the ids by which matbench's leaderboard calls the rows of its files."""
+        """Return the ids by which matbench's leaderboard calls the rows of its files."""
         match = _MATBENCH.fullmatch(self.path.name)
         if match is None:
             return None
@@ -194,7 +194,7 @@ class TableSource(Source):
 
 
 def matbench_ids(task: str, n_rows: int) -> np.ndarray:
-    """Give the official ids of a task's rows, counted from 1 in as many digits as `n_rows` has.
+    """Return the official ids of a task's rows, counted from 1 in as many digits as `n_rows` has.
 
     >>> matbench_ids("mp_gap", 312)[0]
     'mb-mp-gap-001'

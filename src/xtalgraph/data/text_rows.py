@@ -80,7 +80,7 @@ def _split(lines: Sequence[str], separator: str) -> list[list[str]]:
 
 
 def iterate_rows(path: Path) -> Iterator[tuple[str, list[str]]]:
-    """Give the rows of a table that are not blank, each with where it stands, such as `line 3`."""
+    """Yield the rows of a table that are not blank, each with where it stands, such as `line 3`."""
     if table_suffix(path) in SPREADSHEETS:
         yield from ((f"row {number}", row) for number, row in enumerate(read_sheet(path), 1) if row)
         return
@@ -94,7 +94,7 @@ def iterate_rows(path: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def iterate_even_rows(path: Path) -> Iterator[list[str]]:
-    """Give the rows with as many cells as the first, blanks at their ends left out or filled in.
+    """Yield the rows with as many cells as the first, blanks at their ends left out or filled in.
 
     Raises:
         BadDataset: A row has more cells, or the table has no row.
@@ -114,7 +114,7 @@ def iterate_even_rows(path: Path) -> Iterator[list[str]]:
 
 
 def read_header(path: Path) -> list[str]:
-    """Give the names of the columns; one without a name is called so by its number."""
+    """Return the names of the columns; one without a name is called so by its number."""
     names = next(iterate_even_rows(path))
     return [name if name.strip() else f"{NAMELESS} {place}" for place, name in enumerate(names)]
 
@@ -122,7 +122,7 @@ def read_header(path: Path) -> list[str]:
 def iterate_text_columns(
     path: Path, n_rows: int, columns: Sequence[str] | None = None
 ) -> Iterator[dict[str, list[str]]]:
-    """Give the columns of some rows at a time, under their headers."""
+    """Yield the columns of some rows at a time, under their headers."""
     names = read_header(path)
     plain = [name.strip() for name in names]
     if len(set(plain)) < len(plain):
@@ -136,7 +136,7 @@ def iterate_text_columns(
 
 
 def read_sheet(path: Path) -> list[list[str]]:
-    """Give the rows of the first sheet of a spreadsheet as texts; a blank row is empty."""
+    """Return the rows of the first sheet of a spreadsheet as texts; a blank row is empty."""
     try:
         from python_calamine import CalamineError, CalamineWorkbook
     except ImportError:

@@ -63,7 +63,7 @@ METALS = tuple(
 
 
 def can_be_neutral(store: CrystalStore) -> Bool[np.ndarray, "n_crystals"]:
-    """Tell which crystals have one common state for each of their elements that add up to zero.
+    """Return which crystals have one common state for each of their elements that add up to zero.
 
     All atoms of an element have the same state, so that Fe₃O₄ (Fe²⁺ and Fe³⁺) is not found. A
     metal of one element alone, and what holds an element without a common state, is not neutral
