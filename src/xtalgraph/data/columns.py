@@ -81,7 +81,7 @@ def read_columns(
     decimal: str = ".",
     names: dict[str, str] | None = None,
 ) -> tuple[Table, dict[str, Target]]:
-    """Return the columns under their plain names with blanks as missing, and the numeric ones' units.
+    """Return the columns under plain names with blanks as missing, and the units of the numeric.
 
     Args:
         cells: Columns by header.
@@ -206,7 +206,7 @@ def describe_texts(
 
 
 def find_odd_cells(column: np.ndarray, decimal: str = ".") -> list[int]:
-    """Return the rows whose cells keep a column of mostly numbers from being one; none of others."""
+    """Return the rows that keep a column of mostly numbers from being one; none of others."""
     present = np.flatnonzero(find_present(column)).tolist()
     odd = [row for row in present if not _is_numeric(column[row], decimal)]
     return odd if len(odd) < len(present) / 2 else []

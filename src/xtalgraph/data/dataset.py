@@ -286,7 +286,7 @@ def _class_key(label: str) -> tuple[bool, float, str]:
 def draw_sample(
     dataset: Dataset, size: int, *, max_atoms: int | None = None, seed: int = 0
 ) -> Dataset:
-    """Return `size` crystals drawn at random, in their order, among those of at most `max_atoms`."""
+    """Return `size` crystals drawn at random, in their order, of at most `max_atoms` each."""
     n_atoms = dataset.crystals.n_atoms
     rows = np.arange(len(dataset)) if max_atoms is None else np.flatnonzero(n_atoms <= max_atoms)
     if not 1 <= size <= len(rows):

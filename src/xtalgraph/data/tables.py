@@ -121,7 +121,7 @@ class TableSource(Source):
         return {name: to_column(column) for name, column in others.items()}
 
     def _find_id_column(self, first: Mapping[str, Column], *, is_all: bool) -> str | None:
-        """Return the column of ids; where its texts must differ, the whole file is looked through."""
+        """Return the column of ids; where its texts must differ, the whole file is searched."""
         for name, must_differ in list_id_columns(first):
             if must_differ and not self._differs(name, first[name], is_all=is_all):
                 continue
