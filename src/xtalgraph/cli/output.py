@@ -78,7 +78,7 @@ def refuse_table(path: Path | None) -> None:
 
 
 def rejected_path(out: Path) -> Path:
-    """Give the place of the list of what was left out, beside the result."""
+    """Return the place of the list of what was left out, beside the result."""
     return out.with_name(out.name + ".rejected.csv")
 
 
@@ -171,19 +171,19 @@ class RejectedStream:
             path.unlink()  # it would be of an earlier table
 
     def tell(self) -> None:
-        """Say how many were left out and why, and where the list is."""
+        """Report how many rows were left out and why, and where the list is."""
         if self.n_rows:
             say(f"{self.n_rows} left out:", self.summary())
             if self.table.path is not None:
                 say(f"the list is in {self.table.path}")
 
     def summary(self) -> str:
-        """Give the first reasons, one a line, and how many more there are."""
+        """Return the first reasons, one a line, and how many more there are."""
         return _summarise(self.first, self.n_rows)
 
 
 def report_rejected(rejected: Sequence[Rejected], out: Path | None) -> None:
-    """Say which rows were left out and why, and list them beside the result."""
+    """Report which rows were left out and why, and write them to a file next to the result."""
     if rejected and out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
     with RejectedStream(out) as stream:
@@ -212,7 +212,7 @@ class DomainWarning:
                 self.first = (self.first + out)[:_SHOWN]
 
     def tell(self) -> None:
-        """Say how many they are, and of one model the first of them."""
+        """Report how many they are, and of one model the first of them."""
         if self.is_group and self.n_out:
             say(f"warning: out of the domain of these models, of {self.n_crystals} crystals:")
             say(*(f"  {name}: {n_out}" for name, n_out in self.n_out.items()))

@@ -39,7 +39,7 @@ TEMPERATURES = np.exp(np.linspace(-1.5, 1.5, 121))  # 0.22 to 4.5 in steps of 2.
 
 
 def cut_in_two(n_rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Give the rows that choose, a quarter drawn at random, and those that give the quantile."""
+    """Return the rows that choose, a quarter drawn at random, and those that give the quantile."""
     order = np.random.default_rng(seed).permutation(n_rows)
     return np.sort(order[: n_rows // 4]), np.sort(order[n_rows // 4 :])
 
@@ -75,7 +75,7 @@ def _fit_intervals(
 
 
 def _uncertain_by(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
-    """Give spread and distance; zeros for a single network, or one that has no domain."""
+    """Return spread and distance; zeros for a single network, or one that has no domain."""
     spread, distance = predictions.spread, predictions.distance
     return (
         np.zeros_like(predictions.values) if spread is None else spread,
@@ -108,7 +108,7 @@ def choose_scale(
 
 
 def _over_median(values: Float[np.ndarray, "n_rows"]) -> list[float]:
-    """Give the factors to try; 0 alone where there is nothing to go by."""
+    """Return the factors to try; 0 alone where there is nothing to go by."""
     median = float(np.median(values)) if len(values) else 0.0
     return [factor / median for factor in FACTORS] if median > 0 else [0.0]
 

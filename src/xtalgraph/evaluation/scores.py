@@ -48,7 +48,7 @@ class Evaluation:
         return self.task.tabulate(self.ids, self.labels, self.predicted)
 
     def table(self) -> pd.DataFrame:
-        """Give the scores of the model and of the baselines, a row for each of them and target."""
+        """Return the scores of the model and the baselines, one row per model and target."""
         rows = []
         for name, scores in {"this model": self.metrics, **self.baselines}.items():
             for target in self.task.targets:
@@ -56,7 +56,7 @@ class Evaluation:
         return pd.DataFrame(rows)
 
     def to_json(self) -> dict[str, object]:
-        """Give the numbers as JSON has them: what is not defined is null."""
+        """Return the numbers as JSON has them: what is not defined is null."""
         numbers: dict[str, object] = plain(
             {
                 "part": self.part,
@@ -164,7 +164,7 @@ def _find_threshold(
 def _predict(
     predictor: Predictor, dataset: Dataset, rows: np.ndarray, rejected: list[Rejected] | None
 ) -> tuple[Int64[np.ndarray, "n_kept"], Float64[np.ndarray, "n_kept n_outputs"], list[Rejected]]:
-    """Give the rows that could be predicted, their predictions, and what was left out."""
+    """Return the rows that could be predicted, their predictions, and what was left out."""
     bad: list[Rejected] = []
     crystals = dataset.crystals.take(rows)
     predictions = predictor.predict(crystals, rejected=None if rejected is None else bad)
@@ -180,7 +180,7 @@ def score(
     predicted: Float64[np.ndarray, "n_rows n_outputs"],
     task: Task,
 ) -> Scores:
-    """Give all metrics of each target: of numbers in their units, or of class probabilities."""
+    """Return all metrics of each target: of numbers in their units, or of class probabilities."""
     if task.kind == "classification":
         return {task.targets[0].name: classification_metrics(labels, predicted)}
     return {
@@ -192,7 +192,7 @@ def score(
 
 
 def _find_split(folder: Path, dataset: Dataset, needed: bool) -> Split | None:
-    """Give the split of the run folder; None where it has none or is of other data."""
+    """Return the split of the run folder; None where it has none or is of other data."""
     file = (folder if folder.is_dir() else folder.parent) / SPLITS
     if not needed and not file.is_file():
         return None

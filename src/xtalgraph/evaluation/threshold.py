@@ -21,11 +21,11 @@ class Threshold:
     f1: float  # of the second class
 
     def to_json(self) -> dict[str, object]:
-        """Give the fields."""
+        """Return the fields."""
         return asdict(self)
 
     def describe(self, positive: str) -> str:
-        """Say in a sentence what it is."""
+        """Return a sentence that describes the threshold."""
         return (
             f"With {positive} said from a probability of {self.value:.3f}, the best threshold for "
             f"{self.criterion} on the validation part: accuracy {self.accuracy:.4f}, balanced "

@@ -57,13 +57,13 @@ class ElementProperty:
         return len(self.categories) or self.n_bins
 
     def edges(self, bin: int) -> tuple[float, float]:
-        """Give the lower and the upper edge of a bin, in the unit of the property."""
+        """Return the lower and the upper edge of a bin, in the unit of the property."""
         width = (self.high - self.low) / self.n_bins
         low, high = self.low + bin * width, self.low + (bin + 1) * width
         return (math.exp(low), math.exp(high)) if self.logarithmic else (low, high)
 
     def component(self, value: str) -> int | None:
-        """Give the position of a value among this property's components; None where it has none.
+        """Return the position of a value among this property's components; None where it has none.
 
         A value outside all bins has no component: the electron affinities of He (-19.7 eV) and Ar
         (-11.5 eV) are the only ones. A value on an edge, as the electronegativity 1.9 of copper,
@@ -183,7 +183,7 @@ class Component:
 
 
 def describe_components() -> list[Component]:
-    """Give the meaning of each of the 92 components, in order.
+    """Return the meaning of each of the 92 components, in order.
 
     >>> [str(component) for component in describe_components()[18:20]]
     ['18: group 18', '19: period 1']
@@ -232,7 +232,7 @@ def _components(row: dict[str, str]) -> list[int]:
 
 
 def element_table() -> pd.DataFrame:
-    """Give the properties as a table, one row an element, the index the atomic number.
+    """Return the properties as a table, one row an element, the index the atomic number.
 
     Numbers are floats, NaN where a value is not known; `symbol` and `block` are text.
 

@@ -70,7 +70,7 @@ class Task:
         labels: Float64[np.ndarray, "n_rows n_targets"] | Int64[np.ndarray, "n_rows"],
         predicted: Float64[np.ndarray, "n_rows n_outputs"],
     ) -> pandas.DataFrame:
-        """Give a table of true and predicted values, units in the header.
+        """Return a table of true and predicted values, units in the header.
 
         Args:
             ids: Of the rows.
@@ -162,7 +162,7 @@ class Normaliser:
     def inverse_transform(
         self, values: Float[np.ndarray, "n_rows n_targets"]
     ) -> Float[np.ndarray, "n_rows n_targets"]:
-        """Give standardized values in the units of the targets."""
+        """Return standardized values in the units of the targets."""
         return values * np.array(self.std, values.dtype) + np.array(self.mean, values.dtype)
 
 

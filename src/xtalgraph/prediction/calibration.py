@@ -84,7 +84,7 @@ class ClassCalibration:
     def sets(
         self, probabilities: Float[np.ndarray, "n_rows n_classes"]
     ) -> Bool[np.ndarray, "n_rows n_classes"]:
-        """Say which classes are in the set of each row."""
+        """Return which classes are in the set of each row."""
         likeliest = probabilities == probabilities.max(axis=1, keepdims=True)
         return likeliest | (probabilities >= 1.0 - self.quantile)
 

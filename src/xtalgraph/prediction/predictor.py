@@ -269,7 +269,7 @@ class Predictor:
     def _calibrate(
         self, stated: Float64[np.ndarray, "n_crystals n_outputs"]
     ) -> Float64[np.ndarray, "n_crystals n_outputs"]:
-        """Return the probabilities their temperature; values stay as they are."""
+        """Return the probabilities with their temperature; values stay as they are."""
         calibration = self.ensemble.calibration
         if isinstance(calibration, ClassCalibration) and len(stated):
             return calibration.probabilities(stated)
@@ -320,7 +320,7 @@ class Predictor:
     def _split_by_edges(
         self, store: CrystalStore, rows: np.ndarray, bad: Refused, memo: Memo
     ) -> Iterator[tuple[Graphs, np.ndarray]]:
-        """Return the graphs of a batch, in parts where they have too many edges, and their rows."""
+        """Yield the graphs of a batch, in parts where they have too many edges, and their rows."""
         graphs, kept = self._build(store, rows, bad, memo)
         n_edges = max(len(graph.centre) for graph in graphs.values())
         if n_edges > EDGES_PER_BATCH and len(kept) > 1:
@@ -382,7 +382,7 @@ def _find_networks(members: Sequence[SavedModel], device: str) -> Networks:
 
 
 def batches_by_atoms(store: CrystalStore) -> Iterator[np.ndarray]:
-    """Return runs of rows with about `ATOMS_PER_BATCH` atoms: cost goes by atoms, not crystals."""
+    """Yield runs of rows with about `ATOMS_PER_BATCH` atoms: cost goes by atoms, not crystals."""
     first = 0
     while first < len(store):
         limit = store.offsets[first] + ATOMS_PER_BATCH

@@ -29,7 +29,7 @@ class Fold:
 def make_folds(
     dataset: Labelled, task: Task, *, n_folds: int = 5, seed: int = 0, group: str | None = None
 ) -> list[Fold]:
-    """Give folds over the labelled rows, stratified by class for a classification.
+    """Return folds over the labelled rows, stratified by class for a classification.
 
     With `group` (`formula`, `crystal_system` or a column) every group is whole in one fold. Without
     it these are scikit-learn's `KFold` and `StratifiedKFold` with `shuffle=True`; with the seed
@@ -53,7 +53,7 @@ def make_folds(
 
 
 def matbench_folds(dataset: Labelled, task: Task) -> list[Fold]:
-    """Give the five published folds of a matbench v0.1 task, whose order the data set must have."""
+    """Return the five published folds of a matbench v0.1 task; the rows must be in its order."""
     return make_folds(dataset, task, n_folds=5, seed=MATBENCH_SEED)
 
 
@@ -64,7 +64,7 @@ def cut_validation(
     groups: Int64[np.ndarray, "n_crystals"] | None = None,
     classes: Int64[np.ndarray, "n_crystals"] | None = None,
 ) -> tuple[Int64[np.ndarray, "n_kept"], Int64[np.ndarray, "n_rows"]]:
-    """Give the training rows of a fold without, and the rows of, a validation part of a tenth.
+    """Return the training rows of a fold without, and the rows of, a validation part of a tenth.
 
     It is cut from the training rows alone: group by group where there are groups, or else a tenth
     of each class where there are classes (a number for each crystal of the data set), so that no
@@ -142,7 +142,7 @@ def _number_folds(
 
 
 def _deal_groups(groups: np.ndarray, n_folds: int, seed: int) -> Int64[np.ndarray, "n_rows"]:
-    """Give each group to the smallest fold so far: large groups first, equal ones in any order."""
+    """Assign each group to the smallest fold so far: large groups first, ties in any order."""
     names, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if len(names) < n_folds:
         raise BadDataset(

@@ -120,7 +120,7 @@ def _describe_result(result: Tuning, baselines: pd.DataFrame, searched: Problem)
 
 
 def _describe_first(result: Tuning, unit: str) -> tuple[str, ...]:
-    """Say how good the settings as given are, where the first trial has them and was complete."""
+    """Return the score of the settings as given, if the first trial has them and was completed."""
     first = result.trials.iloc[0]
     same = all(first[name] == get_value(result.config, name) for name in result.space)
     if not same or first["state"] != "complete":
@@ -132,7 +132,7 @@ def _describe_first(result: Tuning, unit: str) -> tuple[str, ...]:
 
 
 def describe_score(problem: Problem) -> tuple[str, str]:
-    """Give the words for the score of a search, and its unit."""
+    """Return the words for the score of a search, and its unit."""
     if problem.task.kind == "classification":
         return "validation log-loss", ""
     if len(problem.task.targets) > 1:

@@ -26,7 +26,7 @@ SHARE_OF_FEATURES = 1 / 3  # looked at in each split of a regression tree, after
 def composition_features(
     crystals: CrystalStore,
 ) -> tuple[Float64[np.ndarray, "n_crystals width"], list[str]]:
-    """Give numbers that describe each composition, and what each is called.
+    """Return numbers that describe each composition, and what each is called.
 
     Of each numeric property of the package's element table, weighted by the share of the atoms:
     mean, standard deviation, least, most, and range. Then the share of each block, the number of
@@ -77,7 +77,7 @@ def _sum(values: np.ndarray, crystals: CrystalStore) -> np.ndarray:
 
 
 def _shares(crystals: CrystalStore) -> np.ndarray:
-    """Give the share of each element (columns) in each crystal (rows)."""
+    """Return the share of each element (columns) in each crystal (rows)."""
     owner = np.repeat(np.arange(len(crystals)), crystals.n_atoms)
     cells = owner * len(SYMBOLS) + crystals.atomic_numbers
     counts = np.bincount(cells, minlength=len(crystals) * len(SYMBOLS))
@@ -112,11 +112,11 @@ class CompositionModel:
     def predict(
         self, dataset: Labelled, rows: Int64[np.ndarray, "n_rows"]
     ) -> Float64[np.ndarray, "n_rows n_outputs"]:
-        """Give the targets in their units, or a probability of each class."""
+        """Return the targets in their units, or a probability of each class."""
         return self._predict(composition_features(need_structures(dataset).crystals.take(rows))[0])
 
     def state(self) -> dict[str, np.ndarray]:
-        """Give the training table and a few predictions."""
+        """Return the training table and a few predictions."""
         first = self.features[:N_REMEMBERED]
         return {
             "features": self.features,

@@ -60,11 +60,11 @@ class DistanceNetwork(nn.Module):
     def forward(
         self, distances: Float[Tensor, "n_rows width"]
     ) -> Float[Tensor, "n_rows n_outputs"]:
-        """Give standardised targets, or logits."""
+        """Return standardised targets, or logits."""
         return self.layers(((distances - self.distance_mean) / self.distance_deviation).float())
 
     def answer(self, distances: Float[Tensor, "n_rows width"]) -> Float[Tensor, "n_rows n_outputs"]:
-        """Give targets in their units, or probabilities, in float64."""
+        """Return targets in their units, or probabilities, in float64."""
         outputs = self(distances).double()
         if self.kind == "classification":
             return outputs.softmax(dim=1)
@@ -75,7 +75,7 @@ class DistanceNetwork(nn.Module):
         distances: Float[Tensor, "n_rows width"],
         labels: Float[Tensor, "n_rows n_targets"] | Int64[Tensor, "n_rows"],
     ) -> Float[Tensor, ""]:
-        """Give the cross-entropy, or the mean absolute error of the standardised targets."""
+        """Return the cross-entropy, or the mean absolute error of the standardised targets."""
         outputs = self(distances)
         if self.kind == "classification":
             return nn.functional.cross_entropy(outputs, labels)
@@ -172,7 +172,7 @@ class DistanceMlp:
     def predict(
         self, dataset: Labelled, rows: Int64[np.ndarray, "n_rows"]
     ) -> Float64[np.ndarray, "n_rows n_outputs"]:
-        """Give the targets in their units, or a probability of each class."""
+        """Return the targets in their units, or a probability of each class."""
         return self.predict_distances(self._find_distances(dataset, rows))
 
     def predict_distances(
@@ -188,7 +188,7 @@ class DistanceMlp:
             return self.network.answer(torch.from_numpy(distances)).double().numpy()
 
     def state(self) -> dict[str, np.ndarray]:
-        """Give the weights and the scales."""
+        """Return the weights and the scales."""
         numbers: dict[str, Tensor] = self.network.state_dict()
         return {name: value.numpy() for name, value in numbers.items()}
 
@@ -200,7 +200,7 @@ class DistanceMlp:
     def _find_distances(
         self, dataset: Labelled, rows: Int64[np.ndarray, "n_rows"]
     ) -> Float64[np.ndarray, "n_rows width"]:
-        """Give the lists of a table of distances, or those of the structures."""
+        """Return the lists of a table of distances, or those of the structures."""
         if isinstance(dataset, DistanceTable):
             near = [distances[distances <= self.cutoff] for distances in dataset.take_lists(rows)]
             return pad_distances(near, self.n_distances, self.cutoff)

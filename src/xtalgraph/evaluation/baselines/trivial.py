@@ -33,11 +33,11 @@ class ConstantBaseline:
     def predict(
         self, dataset: Labelled, rows: Int64[np.ndarray, "n_rows"]
     ) -> Float64[np.ndarray, "n_rows n_outputs"]:
-        """Give the same values for each row."""
+        """Return the same values for each row."""
         return np.tile(self.values, (len(rows), 1))
 
     def state(self) -> dict[str, np.ndarray]:
-        """Give the values."""
+        """Return the values."""
         return {"values": self.values}
 
     def restore(self, state: dict[str, np.ndarray], task: Task) -> None:
@@ -71,7 +71,7 @@ class FrequencyBaseline:
     def predict(
         self, dataset: Labelled, rows: Int64[np.ndarray, "n_rows"]
     ) -> Float64[np.ndarray, "n_rows n_outputs"]:
-        """Give a probability of each class."""
+        """Return a probability of each class."""
         if self.choice == "most_common":
             return np.tile(self.frequencies, (len(rows), 1))
         draws = np.random.default_rng(self.seed).random(len(dataset))[rows]
@@ -79,7 +79,7 @@ class FrequencyBaseline:
         return np.eye(len(self.frequencies))[np.searchsorted(bounds, draws, side="right")]
 
     def state(self) -> dict[str, np.ndarray]:
-        """Give the frequencies."""
+        """Return the frequencies."""
         return {"frequencies": self.frequencies}
 
     def restore(self, state: dict[str, np.ndarray], task: Task) -> None:
