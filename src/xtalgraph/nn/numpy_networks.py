@@ -80,6 +80,23 @@ class Trunk:
         return np.flatnonzero(known).tolist()
 
 
+class Head:
+    """The layers after pooling."""
+
+    def __init__(self, steps: Sequence[Step], last: Linear) -> None:
+        self.steps, self.last = steps, last
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        """Return the outputs of pooled vectors."""
+        for step in self.steps:
+            rows = step(rows)
+        return self.last(rows)
+
+    def select(self, outputs: Sequence[int]) -> Head:
+        """Return the layers of some of the outputs."""
+        return Head(self.steps, self.last.select(outputs))
+
+
 class CgcnnInNumpy:
     """A trained `Cgcnn`: the same outputs, of graphs in numpy."""
 
@@ -102,7 +119,7 @@ class CgcnnInNumpy:
             return TiedBonds(near, find_bond_ties(graph)) if config.distance_degeneracy else near
 
         self.trunk = Trunk(elements, describe, convolutions)
-        self.output_steps = _take_cgcnn_output(reader, config, n_outputs)
+        self.head = _take_cgcnn_head(reader, config, n_outputs)
         reader.finish()
 
     @staticmethod
@@ -135,15 +152,12 @@ class CgcnnInNumpy:
         self, pooled: Float32[np.ndarray, "n_crystals width"]
     ) -> Float32[np.ndarray, "n_crystals n_outputs"]:
         """Return the standardized targets or the logits of each crystal."""
-        rows = pooled
-        for step in self.output_steps:
-            rows = step(rows)
-        return rows
+        return self.head(pooled)
 
     def select(self, outputs: Sequence[int]) -> CgcnnInNumpy:
         """Return the network of some of the outputs, which shares the trunk with this one."""
         chosen = copy(self)
-        chosen.output_steps = _select_last(self.output_steps, outputs)
+        chosen.head = self.head.select(outputs)
         return chosen
 
 
@@ -175,9 +189,9 @@ class GatedConvolutionInNumpy:
         return activate(self.kind, atoms) if self.activates_residual else atoms
 
 
-def _take_cgcnn_output(reader: StateReader, config: CgcnnConfig, n_outputs: int) -> list[Step]:
+def _take_cgcnn_head(reader: StateReader, config: CgcnnConfig, n_outputs: int) -> Head:
     if config.n_hidden == 0:
-        return [take_linear(reader, "output.0", config.atom_width, n_outputs)]
+        return Head([], take_linear(reader, "output.0", config.atom_width, n_outputs))
     kind = find_kind(config.activation)
 
     def activated(rows: Rows) -> Rows:
@@ -190,7 +204,7 @@ def _take_cgcnn_output(reader: StateReader, config: CgcnnConfig, n_outputs: int)
         has_dropout = layer == 0 and config.dropout > 0  # a layer of its own, without numbers
         place += 3 if has_dropout else 2
         width = config.hidden_width
-    return [*steps, take_linear(reader, f"output.{place}", width, n_outputs)]
+    return Head(steps, take_linear(reader, f"output.{place}", width, n_outputs))
 
 
 class ResidualInNumpy:
@@ -212,7 +226,7 @@ class ResidualInNumpy:
             return expand(graph, *basis), _BlockRoom(graph.n_atoms, config.atom_width)
 
         self.trunk = Trunk(elements, prepare, blocks)
-        self.output_steps = _take_residual_output(reader, config, n_outputs)
+        self.head = _take_residual_head(reader, config, n_outputs)
         self.composition = reader.take("composition.weight", len(elements), n_outputs)
         reader.finish()
 
@@ -242,24 +256,14 @@ class ResidualInNumpy:
         self, pooled: Float32[np.ndarray, "n_crystals width"]
     ) -> Float32[np.ndarray, "n_crystals n_outputs"]:
         """Return the standardized targets or the logits of each crystal."""
-        rows = pooled[:, : self.width]
-        for step in self.output_steps:
-            rows = step(rows)
-        return rows + pooled[:, self.width :]
+        return self.head(pooled[:, : self.width]) + pooled[:, self.width :]
 
     def select(self, outputs: Sequence[int]) -> ResidualInNumpy:
         """Return the network of some of the outputs, which shares the trunk with this one."""
         chosen = copy(self)
-        chosen.output_steps = _select_last(self.output_steps, outputs)
+        chosen.head = self.head.select(outputs)
         chosen.composition = self.composition[:, list(outputs)]
         return chosen
-
-
-def _select_last(steps: Sequence[Step], outputs: Sequence[int]) -> list[Step]:
-    """Return the layers after pooling with some of their outputs."""
-    last = steps[-1]
-    assert isinstance(last, Linear)  # as each network ends
-    return [*steps[:-1], last.select(outputs)]
 
 
 class _BlockRoom:
@@ -338,11 +342,9 @@ class BlockInNumpy:
         return atoms
 
 
-def _take_residual_output(
-    reader: StateReader, config: ResidualConfig, n_outputs: int
-) -> list[Step]:
+def _take_residual_head(reader: StateReader, config: ResidualConfig, n_outputs: int) -> Head:
     if config.n_hidden == 0:
-        return [take_linear(reader, "output.0", config.atom_width, n_outputs)]
+        return Head([], take_linear(reader, "output.0", config.atom_width, n_outputs))
     steps: list[Step] = [scale_rows(layer_scaling(reader, "output.0", config.atom_width))]
     width = config.atom_width
     for layer in range(config.n_hidden):
@@ -350,4 +352,4 @@ def _take_residual_output(
         steps.append(lambda rows: activate(SILU, rows))
         width = config.hidden_width
     last = f"output.{2 * config.n_hidden + 1}"
-    return [*steps, take_linear(reader, last, width, n_outputs)]
+    return Head(steps, take_linear(reader, last, width, n_outputs))
