@@ -125,7 +125,7 @@ class Rejected:
 
 
 def summarise(rejected: Sequence[Rejected], n_shown: int = 10) -> str:
-    """Give the first reasons, one a line, and how many more there are."""
+    """Return the first reasons, one a line, and how many more there are."""
     lines = [f"  {row.id}: {row.reason}" for row in rejected[:n_shown]]
     if len(rejected) > n_shown:
         lines.append(f"  … and {len(rejected) - n_shown} more")

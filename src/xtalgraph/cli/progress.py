@@ -32,7 +32,7 @@ class State:
 
 @contextmanager
 def progress_bar(read: Callable[[Report], State]) -> Iterator[Callable[[Report], None]]:
-    """Give a function that shows the progress on stderr, from one process only.
+    """Return a function that shows the progress on stderr, from one process only.
 
     `read` says what a report of the work means.
     """
@@ -57,7 +57,7 @@ def progress_bar(read: Callable[[Report], State]) -> Iterator[Callable[[Report],
 
 
 def training_bar() -> AbstractContextManager[Callable[[TrainingProgress], None]]:
-    """Give the progress bar of a training run."""
+    """Return the progress bar of a training run."""
     return progress_bar(describe_training)
 
 

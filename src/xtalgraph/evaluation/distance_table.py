@@ -57,7 +57,7 @@ class DistanceTable:
         return len(self.lists)
 
     def labels(self, name: str) -> np.ndarray:
-        """Give class labels as an object array of texts, None where missing."""
+        """Return class labels as an object array of texts, None where missing."""
         if name not in self.columns.columns:
             raise UnknownName("column", name, [str(column) for column in self.columns.columns])
         column = self.columns[name]
@@ -74,11 +74,11 @@ class DistanceTable:
         )
 
     def find_unlabelled(self, name: str) -> list[Rejected]:
-        """Give nothing: no label is computed."""
+        """Return nothing: no label is computed."""
         return []
 
     def take_lists(self, rows: Int64[np.ndarray, "n_rows"]) -> list[np.ndarray]:
-        """Give the lists of these rows."""
+        """Return the lists of these rows."""
         return [self.lists[row] for row in rows.tolist()]
 
 
@@ -95,7 +95,7 @@ def read_labelled(source: str | Path, *, rejected: list[Rejected] | None = None)
 
 
 def is_distance_table(path: Path) -> bool:
-    """Tell whether a file is a CSV of identifier, label and numbers, without structures to it.
+    """Return whether a file is a CSV of identifier, label and numbers, without structures to it.
 
     A CSV with a column of structures is none, nor one whose first ids are names of structure files
     beside it.
@@ -185,7 +185,7 @@ def write_distances(
 def shortest_distances(
     crystals: CrystalStore, n_distances: int = N_DISTANCES, cutoff: float = CUTOFF
 ) -> Float64[np.ndarray, "n_crystals width"]:
-    """Give the `n_distances` shortest interatomic distances of each crystal in Å, sorted.
+    """Return the `n_distances` shortest interatomic distances of each crystal in Å, sorted.
 
     Each atom of the cell sees each image of each neighbour: a bond between two atoms of the cell
     counts twice, and the list of a supercell begins with more of the same. Where fewer lie within
@@ -204,7 +204,7 @@ def shortest_distances(
 def list_shortest_distances(
     crystals: CrystalStore, n_distances: int = N_DISTANCES, cutoff: float = CUTOFF
 ) -> list[np.ndarray]:
-    """Give the same lists as `shortest_distances` without what fills them up."""
+    """Return the same lists as `shortest_distances` without what fills them up."""
     # The n shortest of a crystal are among the n nearest of each of its atoms.
     config = GraphConfig("nearest", n_distances, cutoff, isolated="ignore")
     lists: list[np.ndarray] = []
@@ -220,7 +220,7 @@ def list_shortest_distances(
 def pad_distances(
     lists: Sequence[np.ndarray], n_distances: int, filler: float
 ) -> Float64[np.ndarray, "n_crystals width"]:
-    """Give each list sorted and cut to `n_distances`, or filled up to it with `filler` (Å)."""
+    """Return each list sorted and cut to `n_distances`, or filled up to it with `filler` (Å)."""
     padded = np.full((len(lists), n_distances), filler)
     for row, distances in enumerate(lists):
         shortest = np.sort(distances)[:n_distances]
@@ -247,7 +247,7 @@ def _split_cells(row: list[str]) -> list[str]:
 
 
 def _read_distances(row: list[str]) -> np.ndarray | None:
-    """Give the distances of a row, or None where one is no number above 0."""
+    """Return the distances of a row, or None where one is no number above 0."""
     try:
         distances = [float(cell) for cell in _split_cells(row)]
     except ValueError:

@@ -79,7 +79,7 @@ def _describe_member(run: TrainedRun) -> dict[str, Any]:
 
 
 def _describe_intervals(unseen: Predictions, labels: np.ndarray) -> list[dict[str, Any]]:
-    """Give the coverage that was stated and that was found, for each target."""
+    """Return the coverage that was stated and that was found, for each target."""
     names = [target.name for target in unseen.task.targets]
     held, width = _find_held(unseen, labels), _find_width(unseen)
     return [
@@ -94,7 +94,7 @@ def _describe_intervals(unseen: Predictions, labels: np.ndarray) -> list[dict[st
 
 
 def _describe_domains(unseen: Predictions, labels: np.ndarray) -> list[dict[str, Any]]:
-    """Give error and coverage of the crystals in the domain, at its edge and out of it."""
+    """Return error and coverage of the crystals in the domain, at its edge and out of it."""
     error, held = _find_error(unseen, labels), _find_held(unseen, labels)
     width = _find_width(unseen)
     levels = np.array(unseen.domain, dtype=object)
@@ -117,7 +117,7 @@ def _describe_domains(unseen: Predictions, labels: np.ndarray) -> list[dict[str,
 
 
 def _find_error(unseen: Predictions, labels: np.ndarray) -> np.ndarray:
-    """Give |predicted − true|, or 1 for a class that was misjudged; a column a target."""
+    """Return |predicted − true|, or 1 for a class that was misjudged; a column a target."""
     if unseen.task.kind == "classification":
         return (unseen.values.argmax(axis=1) != labels).astype(float)[:, None]
     return np.abs(unseen.values - labels)
@@ -132,14 +132,14 @@ def _find_held(unseen: Predictions, labels: np.ndarray) -> np.ndarray:
 
 
 def _find_width(unseen: Predictions) -> np.ndarray:
-    """Give half-widths in the unit of each target, or the classes in a set."""
+    """Return half-widths in the unit of each target, or the classes in a set."""
     if unseen.class_sets is not None:
         return unseen.class_sets.sum(axis=1).astype(float)[:, None]
     return np.asarray(unseen.uncertainty)
 
 
 def write_card(name: str, ensemble: Ensemble, notes: str = "") -> str:
-    """Give the card as Markdown: what the facts of the ensemble say, and `notes` at the end."""
+    """Return the card as Markdown: what the facts of the ensemble say, and `notes` at the end."""
     parts = [
         _write_head(name, ensemble),
         _write_scores(ensemble),

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from jaxtyping import Float, Float64, Int, Int64
+from jaxtyping import Float64, Int64
 
 from xtalgraph.errors import BadConfig, BadDataset
-from xtalgraph.metrics.regression import keep_labelled
+from xtalgraph.metrics.classification import Classes
+from xtalgraph.metrics.regression import Numbers, keep_labelled
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,12 +21,8 @@ class ReliabilityCurve:
     counts: Int64[np.ndarray, "n_points"]  # rows in the bin
 
 
-def interval_coverage(
-    true: Float[np.ndarray, "n_rows"],
-    lower: Float[np.ndarray, "n_rows"],
-    upper: Float[np.ndarray, "n_rows"],
-) -> float:
-    """Give the fraction of labelled rows that lie in their interval, ends included.
+def interval_coverage(true: Numbers, lower: Numbers, upper: Numbers) -> float:
+    """Return the fraction of labelled rows that lie in their interval, ends included.
 
     >>> interval_coverage(np.array([1.0, 5.0]), np.array([0.0, 0.0]), np.array([2.0, 2.0]))
     0.5
@@ -37,8 +34,8 @@ def interval_coverage(
     return float(((lower <= kept) & (kept <= upper)).mean())
 
 
-def conformal_quantile(scores: Float[np.ndarray, "n_rows"], coverage: float = 0.9) -> float:
-    """Give the score that at least `coverage` of new rows will not exceed.
+def conformal_quantile(scores: Numbers, coverage: float = 0.9) -> float:
+    """Return the score that at least `coverage` of new rows will not exceed.
 
     Split conformal prediction: of n scores on rows that the model has not seen (|predicted − true|,
     or that over a stated uncertainty) the ⌈(n + 1)·coverage⌉-th smallest. For exchangeable rows the
@@ -63,12 +60,9 @@ def conformal_quantile(scores: Float[np.ndarray, "n_rows"], coverage: float = 0.
 
 
 def normal_coverage_curve(
-    true: Float[np.ndarray, "n_rows"],
-    predicted: Float[np.ndarray, "n_rows"],
-    deviation: Float[np.ndarray, "n_rows"],
-    levels: Float64[np.ndarray, "n_points"],
+    true: Numbers, predicted: Numbers, deviation: Numbers, levels: Float64[np.ndarray, "n_points"]
 ) -> Float64[np.ndarray, "n_points"]:
-    """Give the observed coverage of central intervals of a normal distribution at each level.
+    """Return the observed coverage of central intervals of a normal distribution at each level.
 
     `deviation` is the stated standard deviation, in the unit of the target. A calibrated model
     gives `levels` back; below them it is over-confident.
@@ -84,10 +78,8 @@ def normal_coverage_curve(
     return np.array([(reach <= width).mean() for width in widths])
 
 
-def calibration_curve(
-    true: Int[np.ndarray, "n_rows"], probability: Float[np.ndarray, "n_rows"], n_bins: int = 10
-) -> ReliabilityCurve:
-    """Give observed against predicted frequency of class 1 in equal bins of probability.
+def calibration_curve(true: Classes, probability: Numbers, n_bins: int = 10) -> ReliabilityCurve:
+    """Return observed against predicted frequency of class 1 in equal bins of probability.
 
     Bins without rows are left out; -1 in `true` is a missing label. As scikit-learn's, with counts.
     """
@@ -107,6 +99,6 @@ def calibration_curve(
 
 
 def expected_calibration_error(curve: ReliabilityCurve) -> float:
-    """Give the mean of |observed − predicted| over bins, weighted by their rows."""
+    """Return the mean of |observed − predicted| over bins, weighted by their rows."""
     gaps = np.abs(curve.observed - curve.predicted)
     return float((gaps * curve.counts).sum() / curve.counts.sum())

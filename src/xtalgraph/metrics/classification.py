@@ -15,6 +15,13 @@ import numpy as np
 from jaxtyping import Float, Float64, Int, Int64
 
 from xtalgraph.errors import BadDataset, UnknownName
+from xtalgraph.metrics.regression import Numbers
+
+Classes = Int[np.ndarray, "n_rows"]
+"""A class number a row; -1 where the true one is missing."""
+
+Probabilities = Float[np.ndarray, "n_rows n_classes"]
+"""The probability of each class."""
 
 MISSING_CLASS = -1
 """The class number that stands for a missing label."""
@@ -40,7 +47,7 @@ class Curve:
 def class_indices(
     labels: Iterable[str | None], classes: Sequence[str]
 ) -> Int64[np.ndarray, "n_rows"]:
-    """Give the class number of each label; None is a missing label, and gives -1.
+    """Return the class number of each label; None is a missing label, and gives -1.
 
     >>> class_indices(["oxide", None, "perovskite"], ["oxide", "perovskite"]).tolist()
     [0, -1, 1]
@@ -54,8 +61,8 @@ def class_indices(
     return np.array([numbers[label] for label in labels], dtype=np.int64)
 
 
-def accuracy(true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows"]) -> float:
-    """Give the fraction of labelled rows whose class is right.
+def accuracy(true: Classes, predicted: Classes) -> float:
+    """Return the fraction of labelled rows whose class is right.
 
     >>> accuracy(np.array([0, 1, 1, -1]), np.array([0, 1, 0, 0])).__round__(3)
     0.667
@@ -64,8 +71,8 @@ def accuracy(true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows
     return float((true[labelled] == predicted[labelled]).mean())
 
 
-def macro_f1(true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows"]) -> float:
-    """Give the mean of F1 = 2·TP / (2·TP + FP + FN) over the classes that occur.
+def macro_f1(true: Classes, predicted: Classes) -> float:
+    """Return the mean of F1 = 2·TP / (2·TP + FP + FN) over the classes that occur.
 
     Each class counts the same, however rare. A class occurs if it is the label or the prediction
     of a labelled row.
@@ -76,10 +83,8 @@ def macro_f1(true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows
     return float(f1_score(true[labelled], predicted[labelled], average="macro"))
 
 
-def balanced_accuracy(
-    true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows"]
-) -> float:
-    """Give the mean, over the classes that occur as labels, of the fraction of each that is right.
+def balanced_accuracy(true: Classes, predicted: Classes) -> float:
+    """Return the mean recall over the classes that occur as labels.
 
     >>> balanced_accuracy(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 0]))
     0.5
@@ -91,8 +96,8 @@ def balanced_accuracy(
     return float(recall_score(true, predicted, labels=np.unique(true), average="macro"))
 
 
-def f1(true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows"]) -> float:
-    """Give F1 = 2·TP / (2·TP + FP + FN) of class 1; 0 where it is neither label nor prediction.
+def f1(true: Classes, predicted: Classes) -> float:
+    """Return F1 = 2·TP / (2·TP + FP + FN) of class 1; 0 where it is neither label nor prediction.
 
     >>> f1(np.array([1, 1, 0, -1]), np.array([1, 0, 0, 1])).__round__(3)
     0.667
@@ -105,9 +110,9 @@ def f1(true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows"]) ->
 
 
 def confusion_matrix(
-    true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows"], n_classes: int
+    true: Classes, predicted: Classes, n_classes: int
 ) -> Int64[np.ndarray, "n_classes n_classes"]:
-    """Give the counts of labelled rows.
+    """Return the counts of labelled rows.
 
     Args:
         true: Class numbers, -1 where missing.
@@ -134,10 +139,8 @@ def confusion_matrix(
     return np.asarray(counts, dtype=np.int64)
 
 
-def log_loss(
-    true: Int[np.ndarray, "n_rows"], probabilities: Float[np.ndarray, "n_rows n_classes"]
-) -> float:
-    """Give the mean of −ln p(true class) over labelled rows.
+def log_loss(true: Classes, probabilities: Probabilities) -> float:
+    """Return the mean of −ln p(true class) over labelled rows.
 
     Probabilities are clipped at the machine precision of their type, as in scikit-learn, so that
     one confident mistake costs much but not all. Rows that do not sum to 1 are refused.
@@ -149,8 +152,8 @@ def log_loss(
     return float(-np.log(np.clip(chosen.astype(np.float64), tiny, 1 - tiny)).mean())
 
 
-def roc_curve(true: Int[np.ndarray, "n_rows"], score: Float[np.ndarray, "n_rows"]) -> Curve:
-    """Give false-positive rate (x) and true-positive rate (y), from (0, 0) to (1, 1).
+def roc_curve(true: Classes, score: Numbers) -> Curve:
+    """Return false-positive rate (x) and true-positive rate (y), from (0, 0) to (1, 1).
 
     Args:
         true: 0 or 1, -1 where missing.
@@ -162,18 +165,16 @@ def roc_curve(true: Int[np.ndarray, "n_rows"], score: Float[np.ndarray, "n_rows"
     return Curve(*metrics.roc_curve(true, score, drop_intermediate=False))
 
 
-def precision_recall_curve(
-    true: Int[np.ndarray, "n_rows"], score: Float[np.ndarray, "n_rows"]
-) -> Curve:
-    """Give recall (x) and precision (y), from recall 0, where precision is set to 1, up to 1."""
+def precision_recall_curve(true: Classes, score: Numbers) -> Curve:
+    """Return recall (x) and precision (y), from recall 0, where precision is set to 1, up to 1."""
     from sklearn import metrics
 
     precision, recall, thresholds = metrics.precision_recall_curve(*_two_classes(true, score))
     return Curve(recall[::-1], precision[::-1], np.append(np.inf, thresholds[::-1]))
 
 
-def average_precision(true: Int[np.ndarray, "n_rows"], score: Float[np.ndarray, "n_rows"]) -> float:
-    """Give the area under precision over recall, as steps: Σ (R_n − R_(n−1)) P_n.
+def average_precision(true: Classes, score: Numbers) -> float:
+    """Return the area under precision over recall, as steps: Σ (R_n − R_(n−1)) P_n.
 
     Not by trapezoids, which would flatter.
     """
@@ -182,10 +183,8 @@ def average_precision(true: Int[np.ndarray, "n_rows"], score: Float[np.ndarray, 
     return float(average_precision_score(*_two_classes(true, score)))
 
 
-def roc_auc(
-    true: Int[np.ndarray, "n_rows"], probabilities: Float[np.ndarray, "n_rows n_classes"]
-) -> float:
-    """Give the area under the ROC curve: of class 1 of two, or else one class against the rest.
+def roc_auc(true: Classes, probabilities: Probabilities) -> float:
+    """Return the area under the ROC curve: of class 1 of two, or else one class against the rest.
 
     For more than two classes it is the plain mean over the classes that occur in the labels; a
     class without any labelled row has no area and is left out.
@@ -209,10 +208,8 @@ def roc_auc(
     return float(np.mean(areas))
 
 
-def best_threshold(
-    true: Int[np.ndarray, "n_rows"], score: Float[np.ndarray, "n_rows"], criterion: str = "f1"
-) -> float:
-    """Give the threshold that is best for `accuracy`, `f1` or `youden` (TPR − FPR).
+def best_threshold(true: Classes, score: Numbers, criterion: str = "f1") -> float:
+    """Return the threshold that is best for `accuracy`, `f1` or `youden` (TPR − FPR).
 
     Class 1 is then score ≥ threshold. Choose it on the validation part only: chosen on the test
     part it makes every test score too good. Of equally good thresholds the highest is given.
@@ -233,10 +230,8 @@ def best_threshold(
     return float(curve.thresholds[1 + np.argmax(quality)])
 
 
-def classification_metrics(
-    true: Int[np.ndarray, "n_rows"], probabilities: Float[np.ndarray, "n_rows n_classes"]
-) -> dict[str, int | float]:
-    """Give all scores of class probabilities by name, with the numbers of scored and missing rows.
+def classification_metrics(true: Classes, probabilities: Probabilities) -> dict[str, int | float]:
+    """Return all scores of class probabilities by name, and the numbers of scored and missing rows.
 
     The predicted class is the likeliest one. `roc_auc` (and, for two classes, `average_precision`
     of class 1) is NaN where the labels are all of one class, because it is not defined there.
@@ -260,7 +255,7 @@ def classification_metrics(
 def _two_classes(
     true: np.ndarray, score: np.ndarray
 ) -> tuple[np.ndarray, Float64[np.ndarray, "n_kept"]]:
-    """Give the labelled rows; refuse scores that are not finite, and labels of one class alone."""
+    """Return the labelled rows; refuse scores that are not finite, and labels of only one class."""
     labelled = true >= 0
     true, score = true[labelled], score[labelled].astype(np.float64)
     if not np.isfinite(score).all():
@@ -284,7 +279,7 @@ def _labelled(true: np.ndarray) -> np.ndarray:
     return labelled
 
 
-def _refuse_bad_probabilities(probabilities: Float[np.ndarray, "n_rows n_classes"]) -> None:
+def _refuse_bad_probabilities(probabilities: Probabilities) -> None:
     sums = probabilities.sum(axis=1, dtype=np.float64)
     wrong = np.flatnonzero(~(np.abs(sums - 1) < 1e-4) | (probabilities < 0).any(axis=1))
     if len(wrong):

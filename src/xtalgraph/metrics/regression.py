@@ -9,11 +9,14 @@ from jaxtyping import Float, Float64
 
 from xtalgraph.errors import BadDataset
 
+Numbers = Float[np.ndarray, "n_rows"]
+"""A number a row; NaN where the true one is missing."""
+
 
 def keep_labelled(
-    true: Float[np.ndarray, "n_rows"], predicted: Float[np.ndarray, "n_rows"]
+    true: Numbers, predicted: Numbers
 ) -> tuple[Float64[np.ndarray, "n_kept"], Float64[np.ndarray, "n_kept"]]:
-    """Give the rows that have a label, in float64; NaN in `true` is a missing label.
+    """Return the rows that have a label, in float64; NaN in `true` is a missing label.
 
     Refused: no labelled row at all, an infinite label, and a prediction that is not finite where
     there is a label.
@@ -39,10 +42,8 @@ def keep_labelled(
     return kept_true, kept_predicted
 
 
-def mean_absolute_error(
-    true: Float[np.ndarray, "n_rows"], predicted: Float[np.ndarray, "n_rows"]
-) -> float:
-    """Give the mean of |predicted − true| over labelled rows.
+def mean_absolute_error(true: Numbers, predicted: Numbers) -> float:
+    """Return the mean of |predicted − true| over labelled rows.
 
     >>> mean_absolute_error(np.array([1.0, 2.0, np.nan]), np.array([1.5, 2.0, 9.0]))
     0.25
@@ -51,22 +52,20 @@ def mean_absolute_error(
     return float(np.abs(predicted - true).mean())
 
 
-def root_mean_squared_error(
-    true: Float[np.ndarray, "n_rows"], predicted: Float[np.ndarray, "n_rows"]
-) -> float:
-    """Give the root of the mean of (predicted − true)² over labelled rows."""
+def root_mean_squared_error(true: Numbers, predicted: Numbers) -> float:
+    """Return the root of the mean of (predicted − true)² over labelled rows."""
     true, predicted = keep_labelled(true, predicted)
     return float(np.sqrt(np.square(predicted - true).mean()))
 
 
-def max_error(true: Float[np.ndarray, "n_rows"], predicted: Float[np.ndarray, "n_rows"]) -> float:
-    """Give the largest |predicted − true| over labelled rows."""
+def max_error(true: Numbers, predicted: Numbers) -> float:
+    """Return the largest |predicted − true| over labelled rows."""
     true, predicted = keep_labelled(true, predicted)
     return float(np.abs(predicted - true).max())
 
 
-def r_squared(true: Float[np.ndarray, "n_rows"], predicted: Float[np.ndarray, "n_rows"]) -> float:
-    """Give the coefficient of determination, 1 − Σ(predicted − true)² / Σ(true − mean)².
+def r_squared(true: Numbers, predicted: Numbers) -> float:
+    """Return the coefficient of determination, 1 − Σ(predicted − true)² / Σ(true − mean)².
 
     0 is as good as the mean of these very rows; worse is negative. Where all labels are equal it is
     1 for exact predictions and else 0, as in scikit-learn. For a single row it is not defined: NaN.
@@ -81,10 +80,8 @@ def r_squared(true: Float[np.ndarray, "n_rows"], predicted: Float[np.ndarray, "n
     return float(1 - residual / total)
 
 
-def regression_metrics(
-    true: Float[np.ndarray, "n_rows"], predicted: Float[np.ndarray, "n_rows"]
-) -> dict[str, int | float]:
-    """Give all errors of one target by name, with the numbers of scored and of unlabelled rows."""
+def regression_metrics(true: Numbers, predicted: Numbers) -> dict[str, int | float]:
+    """Return all errors of one target by name, and the numbers of scored and unlabelled rows."""
     return {
         "mean_absolute_error": mean_absolute_error(true, predicted),
         "root_mean_squared_error": root_mean_squared_error(true, predicted),

@@ -15,7 +15,7 @@ from xtalgraph.units import Target
 CHUNK = 8192
 """Candidates of a chunk, where the source does not decide it: the unit of work and of resumption.
 
-Of five atoms each they are 1.5 MB, and take a core some 0.2 s with one network."""
+Of five atoms each they are 1.5 MB, and take a core about 0.2 s with one network."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class Chunk(Protocol):
     """A piece of work that crosses to another process, small or large."""
 
     def make(self) -> Candidates:
-        """Give the candidates; the same ones whenever and wherever it is called."""
+        """Return the candidates; the same ones whenever and wherever it is called."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ class ReadChunk:
     candidates: Candidates
 
     def make(self) -> Candidates:
-        """Give them."""
+        """Return them."""
         return self.candidates
 
 
@@ -60,7 +60,7 @@ class Space(Protocol):
     def __len__(self) -> int: ...
 
     def make(self, first: int, last: int) -> Candidates:
-        """Give the candidates `first` to `last` - 1."""
+        """Return the candidates `first` to `last` - 1."""
 
 
 @dataclass(frozen=True)
@@ -93,14 +93,14 @@ class Source(Protocol):
         """What it is called on the page."""
 
     def describe(self) -> dict[str, Any]:
-        """Give what tells this source from another, as JSON knows it."""
+        """Return what tells this source from another, as JSON knows it."""
 
     def chunks(self, done: Container[int]) -> Iterator[tuple[int, Chunk]]:
-        """Give number and chunk of each that is not done, in order."""
+        """Return number and chunk of each that is not done, in order."""
 
 
 def generate_chunks(space: Space, done: Container[int]) -> Iterator[tuple[int, Chunk]]:
-    """Give the chunks of a space that are not done."""
+    """Return the chunks of a space that are not done."""
     for number, first in enumerate(range(0, len(space), CHUNK)):
         if number not in done:
             yield number, GeneratedChunk(space, first, min(first + CHUNK, len(space)))

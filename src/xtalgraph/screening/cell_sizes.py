@@ -36,10 +36,10 @@ class CellRule(Protocol):
     """Gives the edge of cubic cells."""
 
     def edges(self, sites: Sites) -> Float64[np.ndarray, "n_crystals"]:
-        """Give lattice constants in Å, nan where this rule has none."""
+        """Return lattice constants in Å, nan where this rule has none."""
 
     def describe(self) -> dict[str, Any]:
-        """Give what tells this rule from another."""
+        """Return what tells this rule from another."""
 
     def explain_missing(self, symbols: list[str]) -> str:
         """Say why there is no cell for these elements (A, B, X), and what to do."""
@@ -50,7 +50,7 @@ class RadiiCells:
     """Hard spheres: a = 2 (r_B + r_X), with Shannon's radii, X the mean of the three anions."""
 
     def edges(self, sites: Sites) -> Float64[np.ndarray, "n_crystals"]:
-        """Give lattice constants in Å, nan where a radius is not tabulated."""
+        """Return lattice constants in Å, nan where a radius is not tabulated."""
         return 2 * sites.b_x
 
     def describe(self) -> dict[str, Any]:
@@ -79,7 +79,7 @@ class LearnedCells:
     error: float  # Å, mean absolute, each crystal predicted by a fit without it
 
     def edges(self, sites: Sites) -> Float64[np.ndarray, "n_crystals"]:
-        """Give lattice constants in Å, nan where a covalent radius is not known."""
+        """Return lattice constants in Å, nan where a covalent radius is not known."""
         radii, n_elements = covalent_radii(), len(SYMBOLS)
         constant, w_a, w_b, w_x = self.weights[:4]
         d_a, d_b, d_x = self.weights[4:].reshape(3, n_elements)
@@ -130,7 +130,7 @@ def find_sites(
     Int64[np.ndarray, "n_kept 3"],
     Int64[np.ndarray, "n_kept"],
 ]:
-    """Give the atomic numbers on A, B and X of the cells ABX3 of five atoms, and their rows.
+    """Return the atomic numbers on A, B and X of the cells ABX3 of five atoms, and their rows.
 
     X are the three anions; of the other two atoms B is the one nearer to them, by the sum of the
     distances to their nearest images.
@@ -153,7 +153,7 @@ def find_sites(
 
 
 def covalent_radii() -> Float64[np.ndarray, "n_elements"]:
-    """Give single-bond covalent radii in Å by atomic number, nan where none is known."""
+    """Return single-bond covalent radii in Å by atomic number, nan where none is known."""
     radii = np.full(len(SYMBOLS), np.nan)
     table = element_table()
     radii[table.index.to_numpy(int)] = table["covalent_radius"].to_numpy(float) / 100
@@ -163,7 +163,7 @@ def covalent_radii() -> Float64[np.ndarray, "n_elements"]:
 def _features(
     a: np.ndarray, b: np.ndarray, x: np.ndarray
 ) -> Float64[np.ndarray, "n_rows n_components"]:
-    """Give 1, the radii on A, B and X, and how often each element is on each site."""
+    """Return 1, the radii on A, B and X, and how often each element is on each site."""
     radii, n_elements, rows = covalent_radii(), len(SYMBOLS), np.arange(len(a))
     table = np.zeros((len(a), 4 + 3 * n_elements))
     table[:, 0] = 1.0

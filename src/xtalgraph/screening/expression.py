@@ -84,7 +84,7 @@ class Expression:
         return found
 
     def test(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Give one truth value a row; a missing number only differs (!=)."""
+        """Return one truth value a row; a missing number only differs (!=)."""
         result = self._evaluate(columns)
         if result.dtype != bool:
             raise BadConfig(
@@ -93,7 +93,7 @@ class Expression:
         return result
 
     def measure(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Give one number a row."""
+        """Return one number a row."""
         result = self._evaluate(columns)
         if result.dtype.kind not in "fiub":
             raise BadConfig(f"{self.text!r} gives texts, not numbers to rank by.")
@@ -112,7 +112,7 @@ class Expression:
 
 
 def compile_expression(text: str, columns: Sequence[str]) -> Expression:
-    """Give the expression of a text, or say which piece is not allowed or which column not there.
+    """Return the expression of a text, or say which piece is not allowed or which column not there.
 
     >>> compile_expression("band_gap > 1", ["band_gp"])
     Traceback (most recent call last):
@@ -168,7 +168,7 @@ def _refuse_illegal(node: ast.AST, text: str) -> None:
 
 
 def _as_number(node: ast.expr) -> float | None:
-    """Give the number that is written there, with its sign."""
+    """Return the number that is written there, with its sign."""
     try:
         value = ast.literal_eval(node)
     except ValueError:
@@ -186,7 +186,7 @@ def _not_allowed(node: ast.AST, text: str) -> BadConfig:
 
 
 def _value(node: ast.expr, columns: Mapping[str, np.ndarray]) -> Any:
-    """Give the value of a legal piece: an array, or one number or text."""
+    """Return the value of a legal piece: an array, or one number or text."""
     if isinstance(node, ast.Constant):
         if isinstance(node.value, int) and not isinstance(node.value, bool):
             return np.float64(node.value)  # no power of floats grows without end
@@ -212,7 +212,7 @@ def _value(node: ast.expr, columns: Mapping[str, np.ndarray]) -> Any:
 
 
 def _compare(node: ast.Compare, columns: Mapping[str, np.ndarray]) -> Any:
-    """Give what a chain such as 0 < x <= 1 says."""
+    """Return what a chain such as 0 < x <= 1 says."""
     left, result = _value(node.left, columns), np.bool_(True)
     for sign, right_node in zip(node.ops, node.comparators, strict=True):
         if isinstance(right_node, ast.Tuple | ast.List):

@@ -14,7 +14,7 @@ from xtalgraph.structures import CrystalStore
 
 N_DISTANCES = 16
 VOLUME = 12.0  # Å³ an atom; to this all crystals are scaled before they are compared
-TOLERANCE = 0.1  # Å at that scale: some 4 % of a bond, as a relaxed cell differs from a built one
+TOLERANCE = 0.1  # Å at that scale: about 4 % of a bond, as a relaxed cell differs from a built one
 FORMULA, STRUCTURE, NEW = "formula", "structure", ""
 
 
@@ -28,14 +28,14 @@ class KnownCrystals:
 
     @classmethod
     def from_dataset(cls, dataset: Dataset) -> KnownCrystals:
-        """Take up the crystals of a data set: some 400 bytes each are kept."""
+        """Take up the crystals of a data set: about 400 bytes each are kept."""
         rows: dict[str, list[int]] = {}
         for row, formula in enumerate(reduced_formulas(dataset.crystals)):
             rows.setdefault(formula, []).append(row)
         return cls(rows, _fingerprints(dataset.crystals), dataset.checksum)
 
     def compare(self, store: CrystalStore, formulas: list[str]) -> np.ndarray:
-        """Give for each crystal `structure`, `formula` or nothing: how well it is known.
+        """Return for each crystal `structure`, `formula` or nothing: how well it is known.
 
         `structure`: a crystal of the same reduced formula whose mean distances, element by element
         and after scaling to one volume an atom, are the same within 0.1 Å. So a cell that was built

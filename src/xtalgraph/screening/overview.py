@@ -47,7 +47,7 @@ class SiteMap:
     passed: np.ndarray  # likewise, true or false
 
     def to_frame(self, quantity: str) -> pd.DataFrame:
-        """Give a row for each pair that was predicted."""
+        """Return a row for each pair that was predicted."""
         row_b, row_a = np.nonzero(np.isfinite(self.values))
         return pd.DataFrame(
             {
@@ -61,7 +61,7 @@ class SiteMap:
 
 
 def count_in_bins(paths: Sequence[Path], names: Sequence[str]) -> dict[str, Distribution]:
-    """Give the distribution of each quantity that has at least one finite value."""
+    """Return the distribution of each quantity that has at least one finite value."""
     low, high = dict.fromkeys(names, np.inf), dict.fromkeys(names, -np.inf)
     for path in paths:
         table = pq.read_table(path, columns=list(names))
@@ -88,7 +88,7 @@ def _finite(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def _widen(low: float, high: float) -> tuple[float, float]:
-    """Give ends that are apart even where all values are the same."""
+    """Return ends that are apart even where all values are the same."""
     margin = max(1e-6 * max(abs(low), abs(high)), 1e-9) if high - low < 1e-9 else 0.0
     return low - margin, high + margin
 
@@ -109,7 +109,7 @@ def _coarsen(counts: np.ndarray, ends: tuple[float, float]) -> Distribution:
 def read_maps(
     paths: Sequence[Path], quantity: str, sites: Mapping[str, Sequence[str]]
 ) -> list[SiteMap]:
-    """Give the maps of a perovskite space, at most eight: those in which most passed.
+    """Return the maps of a perovskite space, at most eight: those in which most passed.
 
     `sites` has the elements on A and on B, and the anions X.
     """
@@ -143,13 +143,13 @@ def sort_elements(symbols: Sequence[str]) -> tuple[str, ...]:
 
 @cache
 def group_of(symbol: str) -> int:
-    """Give the group of an element, 3 for lanthanides and actinides."""
+    """Return the group of an element, 3 for lanthanides and actinides."""
     group = element_table()["group"][SYMBOLS.index(symbol)]
     return 3 if pd.isna(group) else int(group)
 
 
 def _choose_anions(paths: Sequence[Path], anions: tuple[str, ...]) -> tuple[str, ...]:
-    """Give those of the maps that are drawn, in the order of the space."""
+    """Return those of the maps that are drawn, in the order of the space."""
     if len(anions) <= MOST_MAPS:
         return anions
     counts = np.zeros(len(anions), dtype=np.int64)
@@ -162,7 +162,7 @@ def _choose_anions(paths: Sequence[Path], anions: tuple[str, ...]) -> tuple[str,
 
 
 def _find(column: pa.ChunkedArray, words: Sequence[str]) -> np.ndarray:
-    """Give the place of each text among some words, -1 where it is none of them."""
+    """Return the place of each text among some words, -1 where it is none of them."""
     if not len(column):
         return np.empty(0, dtype=np.int64)
     texts = column.combine_chunks().dictionary_encode()

@@ -55,7 +55,7 @@ def draw_distribution(
 
 
 def find_range(maps: Sequence[SiteMap]) -> tuple[float, float]:
-    """Give the ends of the scale of colours that maps share."""
+    """Return the ends of the scale of colours that maps share."""
     values = np.concatenate([one.values[np.isfinite(one.values)] for one in maps])
     low, high = np.percentile(values, [OUTLIERS, 100 - OUTLIERS]).tolist()
     return (low, high) if high - low > 1e-9 else (low - 0.5, high + 0.5)

@@ -132,7 +132,7 @@ def _show_best(asked: Asked, result: ScreenResult) -> Section:
 
 
 def _make_table(name: str, frame: pd.DataFrame, asked: Asked, words: str) -> Table:
-    """Give the columns that say what to make: names, predictions, score, domain and known."""
+    """Return the columns that say what to make: names, predictions, score, domain and known."""
     wanted = {"rank", "id", "formula", BOUND, "domain", "known"}
     rank_by = asked.screener.rank_by
     if rank_by is None or rank_by.text not in asked.screener.quantities:
@@ -146,7 +146,7 @@ def _make_table(name: str, frame: pd.DataFrame, asked: Asked, words: str) -> Tab
 
 
 def _headers(quantity: str, asked: Asked) -> tuple[str, str]:
-    """Give the headers of a quantity and of its uncertainty, with their unit."""
+    """Return the headers of a quantity and of its uncertainty, with their unit."""
     unit = _target(quantity, asked).unit
     return Target(quantity, unit).column, Target(quantity + UNCERTAINTY, unit).column
 
@@ -172,7 +172,7 @@ def _show_distributions(asked: Asked, predicted: Sequence[Path]) -> list[Section
 
 
 def _show_maps(asked: Asked, result: ScreenResult, predicted: Sequence[Path]) -> list[Section]:
-    """Give the section of the maps of a perovskite space, the numbers behind them in a table."""
+    """Return the section of the maps of a perovskite space, the numbers behind them in a table."""
     space = asked.description["candidates"]
     if not set(SITES) <= set(space):
         return []

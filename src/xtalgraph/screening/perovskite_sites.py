@@ -46,7 +46,7 @@ class Cations:
 
 
 def ionic_radius(element: str, charge: int, coordination: int) -> float:
-    """Give Shannon's effective ionic radius in Å, or nan where none is tabulated.
+    """Return Shannon's effective ionic radius in Å, or nan where none is tabulated.
 
     R. D. Shannon, Acta Cryst. A32, 751 (1976), where O²⁻ with six neighbours measures 1.40 Å. A
     charge or coordination that is not tabulated takes the radius of the nearest one that is: the
@@ -65,7 +65,7 @@ def ionic_radius(element: str, charge: int, coordination: int) -> float:
 
 @cache
 def shannon_radii(element: str) -> Mapping[int, Mapping[int, float]]:
-    """Give the effective ionic radii (Å) of an element by charge and coordination, from pymatgen.
+    """Return the effective ionic radii (Å) of an element by charge and coordination, from pymatgen.
 
     Square-planar and pyramidal sites are left out.
     """
@@ -118,7 +118,7 @@ def choose_charges(
 
 
 def anion_sums(anions: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
-    """Give the summed charge and the mean radius (Å) of each combination of three anions."""
+    """Return the summed charge and the mean radius (Å) of each combination of three anions."""
     charges = [[ANION_CHARGES[symbol] for symbol in three] for three in anions]
     radii = [
         [ionic_radius(symbol, ANION_CHARGES[symbol], 6) for symbol in three] for three in anions

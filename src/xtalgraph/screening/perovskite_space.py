@@ -91,7 +91,7 @@ class PerovskiteSpace:
         return len(self)
 
     def describe(self) -> dict[str, Any]:
-        """Give the settings as JSON knows them."""
+        """Return the settings as JSON knows them."""
         return {
             "kind": "perovskites",
             "A": list(self.a_elements),
@@ -104,11 +104,11 @@ class PerovskiteSpace:
         }
 
     def chunks(self, done: Container[int]) -> Iterator[tuple[int, Chunk]]:
-        """Give the chunks that are not done."""
+        """Return the chunks that are not done."""
         return generate_chunks(self, done)
 
     def make(self, first: int, last: int) -> Candidates:
-        """Build the candidates `first` to `last` - 1, some 2 µs each."""
+        """Build the candidates `first` to `last` - 1, about 2 µs each."""
         rows = np.arange(first, min(last, len(self)))
         rows, row_b = np.divmod(rows, len(self.b_elements))
         row_x, row_a = np.divmod(rows, len(self.a_elements))
@@ -139,7 +139,7 @@ class PerovskiteSpace:
         return Candidates(store, columns, _TARGETS, left_out, rejected)
 
     def _filter(self, charges: SiteCharges) -> tuple[dict[str, int], np.ndarray]:
-        """Give how many each filter leaves out, the first that does, and what is kept."""
+        """Return how many each filter leaves out, the first that does, and what is kept."""
         kept = np.ones(len(charges.a), dtype=bool)
         left_out = {}
         for name, wanted, passes in (
@@ -194,13 +194,13 @@ class _Tables:
 
 
 def list_elements(words: Sequence[str]) -> tuple[str, ...]:
-    """Give the elements that symbols and names of sets (`castelli`, `metals`) stand for."""
+    """Return the elements that symbols and names of sets (`castelli`, `metals`) stand for."""
     found = [symbol for word in words for symbol in ELEMENT_SETS.get(word, (word,))]
     return tuple(dict.fromkeys(found))
 
 
 def list_anions(words: Sequence[str]) -> tuple[str, ...]:
-    """Give the combinations of three anions that words stand for.
+    """Return the combinations of three anions that words stand for.
 
     A formula of three atoms is one combination; single elements among the words stand together for
     all threes of them.
@@ -219,7 +219,7 @@ def list_anions(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def read_anions(text: str) -> tuple[str, ...]:
-    """Give the three anions of a formula.
+    """Return the three anions of a formula.
 
     >>> read_anions("O2N"), read_anions("OFN")
     (('O', 'O', 'N'), ('O', 'F', 'N'))

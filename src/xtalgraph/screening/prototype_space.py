@@ -67,7 +67,7 @@ class PrototypeSpace:
         return f"{self.crystal.id} with other elements"
 
     def describe(self) -> dict[str, Any]:
-        """Give the prototype and its substitutions as JSON knows them."""
+        """Return the prototype and its substitutions as JSON knows them."""
         return {
             "kind": "prototype",
             "id": self.crystal.id,
@@ -81,7 +81,7 @@ class PrototypeSpace:
         }
 
     def chunks(self, done: Container[int]) -> Iterator[tuple[int, Chunk]]:
-        """Give the chunks that are not done."""
+        """Return the chunks that are not done."""
         return generate_chunks(self, done)
 
     def make(self, first: int, last: int) -> Candidates:
@@ -157,7 +157,7 @@ def _read_labels(path: Path) -> list[str]:
 
 
 def _find_label(crystal: Crystal, path: Path, row: int) -> tuple[int, ...]:
-    """Give the atoms that a row of a CIF's table of sites stands for.
+    """Return the atoms that a row of a CIF's table of sites stands for.
 
     The row is given an element that the crystal does not have, and the file is read again: so the
     symmetry is applied in the one way that there is.

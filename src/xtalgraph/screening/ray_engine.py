@@ -87,7 +87,7 @@ def screen_with_ray(
 def _plan(
     ray: Any, spec: ScreenSpec, source: Source, done: Container[int], n_workers: int | None
 ) -> Any:
-    """Give the data set of results, none of which is there before it is asked for."""
+    """Return the data set of results, none of which is there before it is asked for."""
     device = "GPU" if spec.device.startswith("cuda") else "CPU"
     n_workers = n_workers or max(1, int(ray.cluster_resources().get(device, 1)))
     here = os.getcwd()
@@ -113,7 +113,7 @@ def _plan(
 def _read_chunks(
     _: pa.Table, source: Source, done: Container[int], here: str
 ) -> Iterator[pa.Table]:
-    """Give number and chunk of each that is not done, or the error that ended it."""
+    """Return number and chunk of each that is not done, or the error that ended it."""
     _go_to(here)
     try:
         for item in source.chunks(done):
@@ -137,7 +137,7 @@ def _go_to(folder: str) -> None:
 
 
 def _connect(address: str | None) -> Any:
-    """Give Ray, begun on this machine or connected to a cluster."""
+    """Return Ray, begun on this machine or connected to a cluster."""
     try:
         import ray
         import ray.data

@@ -58,7 +58,7 @@ class PartFolder:
             parts.mkdir(exist_ok=True)
 
     def done(self) -> dict[int, Path]:
-        """Give the parts by the number of their chunk, in order."""
+        """Return the parts by the number of their chunk, in order."""
         return {
             int(path.stem): path
             for path in sorted(self.parts.glob("*.parquet"))
@@ -73,12 +73,12 @@ class PartFolder:
 
 
 def read_counts(path: Path) -> dict[str, int]:
-    """Give the counts of a part."""
+    """Return the counts of a part."""
     return json.loads(pq.read_metadata(path).metadata[COUNTS])
 
 
 def read_rejected(path: Path) -> list[Rejected]:
-    """Give the candidates of a part that could not be predicted, and why."""
+    """Return the candidates of a part that could not be predicted, and why."""
     return [Rejected(*row) for row in json.loads(pq.read_metadata(path).metadata[REJECTED_ROWS])]
 
 
@@ -147,7 +147,7 @@ def finish(
 
 
 def _keep_best(best: pa.Table | None, table: pa.Table, column: str, n_top: int) -> pa.Table:
-    """Give the `n_top` smallest of what was best and a new part; of equals, the earlier."""
+    """Return the `n_top` smallest of what was best and a new part; of equals, the earlier."""
     if not len(table):
         return best if best is not None else table
     both = table if best is None or not len(best) else pa.concat_tables([best, table])
@@ -157,7 +157,7 @@ def _keep_best(best: pa.Table | None, table: pa.Table, column: str, n_top: int) 
 
 
 def _find_repeats(paths: list[Path]) -> dict[int, dict[int, str]]:
-    """Give for each part the rows that are the structure of an earlier row, and that one's id."""
+    """Return for each part the rows that are the structure of an earlier row, and that one's id."""
     formulas, volumes, part, row = _read_keys(paths)
     suspects = _find_suspects(formulas, volumes)
     if not len(suspects):
@@ -177,7 +177,7 @@ def _find_repeats(paths: list[Path]) -> dict[int, dict[int, str]]:
 
 
 def _read_keys(paths: list[Path]) -> tuple[np.ndarray, ...]:
-    """Give formula, volume an atom, part and row of everything that passed, in order."""
+    """Return formula, volume an atom, part and row of everything that passed, in order."""
     formulas, volumes, counts = [], [], []
     for path in paths:
         table = pq.read_table(path, columns=["formula", "volume_per_atom"])
@@ -191,7 +191,7 @@ def _read_keys(paths: list[Path]) -> tuple[np.ndarray, ...]:
 
 
 def _find_suspects(formulas: np.ndarray, volumes: np.ndarray) -> np.ndarray:
-    """Give what shares its formula and nearly its volume with another, in order."""
+    """Return what shares its formula and nearly its volume with another, in order."""
     _, keys = np.unique(formulas, return_inverse=True)
     order = np.lexsort((volumes, keys))
     same = keys[order][1:] == keys[order][:-1]

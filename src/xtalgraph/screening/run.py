@@ -99,7 +99,7 @@ def screen(
 
 
 def describe(source: Source, spec: ScreenSpec) -> dict[str, Any]:
-    """Give what decides the result, as JSON knows it: a screen goes on only under the same."""
+    """Return what decides the result, as JSON knows it: a screen goes on only under the same."""
     return {
         "candidates": source.describe(),
         "models": {name: checksum_model(name) for name in spec.models},
@@ -112,7 +112,7 @@ def describe(source: Source, spec: ScreenSpec) -> dict[str, Any]:
 
 
 def checksum_model(name: str) -> str:
-    """Give the SHA-256 of a model's weights, all networks of an ensemble together."""
+    """Return the SHA-256 of a model's weights, all networks of an ensemble together."""
     total = hashlib.sha256()
     for file in find_weights(resolve_model(name)):
         total.update(file.read_bytes())

@@ -55,7 +55,7 @@ class ChunkResult:
     rejected: tuple[Rejected, ...]
 
     def as_part(self) -> pa.Table:
-        """Give all of it as one table, counts and rejected rows in its metadata."""
+        """Return all of it as one table, counts and rejected rows in its metadata."""
         rejected = [[row.id, row.reason] for row in self.rejected]
         return self.table.replace_schema_metadata(
             {COUNTS: json.dumps(dict(self.counts)), REJECTED_ROWS: json.dumps(rejected)}
@@ -120,7 +120,7 @@ class Screener:
         )
 
     def _list_predicted(self, arrays: Mapping[str, np.ndarray], passes: np.ndarray) -> pa.Table:
-        """Give all predictions of a chunk in some bytes each: for distributions and maps."""
+        """Return all predictions of a chunk in some bytes each: for distributions and maps."""
         columns = {name: pa.array(arrays[name].astype(np.float32)) for name in self.quantities}
         if set(SITES) <= set(arrays):
             columns |= {
@@ -191,7 +191,7 @@ class Screener:
         return f"-{self.quantities[len(self.predictors[0].task.classes) - 1]}"
 
     def _score(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Give the number to rank by, and the worst that it may be within the uncertainties.
+        """Return the number to rank by, and the worst that it may be within the uncertainties.
 
         That is the largest value over the corners of prediction ± uncertainty of the columns used.
         """
@@ -213,7 +213,7 @@ class Screener:
 
 
 def plain_name(header: str) -> str:
-    """Give the name of a column in expressions: without unit, blanks and signs as `_`.
+    """Return the name of a column in expressions: without unit, blanks and signs as `_`.
 
     >>> plain_name("energy_above_hull uncertainty [eV/atom]"), plain_name("log10(K_VRH)")
     ('energy_above_hull_uncertainty', 'log10_K_VRH')
@@ -223,7 +223,7 @@ def plain_name(header: str) -> str:
 
 
 def _read_targets(predictors: list[Predictor]) -> dict[str, Target]:
-    """Give the unit of each predicted column by its plain name; two of one name are refused."""
+    """Return the unit of each predicted column by its plain name; two of one name are refused."""
     found: dict[str, Target] = {}
     for predictor in predictors:
         empty = predictor.predict(CrystalStore.from_crystals([])).to_frame()
@@ -239,7 +239,7 @@ def _read_targets(predictors: list[Predictor]) -> dict[str, Target]:
 
 
 def _list_quantities(predictors: list[Predictor]) -> tuple[str, ...]:
-    """Give the plain names of the predicted numbers: targets, or probabilities of classes."""
+    """Return the plain names of the predicted numbers: targets, or probabilities of classes."""
     found: list[str] = []
     for predictor in predictors:
         task = predictor.task

@@ -139,7 +139,7 @@ def _draw_losses(result: Comparison) -> list[Picture]:
 def _mean_histories(
     result: Comparison, setting: str, others: Mapping[str, object]
 ) -> dict[str, pd.DataFrame]:
-    """Give the mean losses over seeds of each value of a setting."""
+    """Return the mean losses over seeds of each value of a setting."""
     found: dict[str, list[pd.DataFrame]] = {}
     for trial_result in result.results:
         labels = trial_result.trial.labels

@@ -145,7 +145,7 @@ def _make_trial(
     groups: np.ndarray | None,
     classes: np.ndarray | None,
 ) -> Trial:
-    """Give the trial of a model on a fold.
+    """Return the trial of a model on a fold.
 
     A network gets a validation part from the training rows, a baseline trains on all of them.
     """

@@ -84,7 +84,7 @@ def write_learning_curve_page(
 
 
 def choose_band(target: Target) -> tuple[float, float] | None:
-    """Give the band of DFT against experiment, where the target is a formation energy.
+    """Return the band of DFT against experiment, where the target is a formation energy.
 
     >>> from xtalgraph.units import Target
     >>> choose_band(Target("formation_energy_per_atom", "eV/atom", "atom"))

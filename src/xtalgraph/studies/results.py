@@ -57,7 +57,7 @@ class Comparison:
         return sum(result.metrics is None for result in self.results)
 
     def rank(self) -> pd.DataFrame:
-        """Give the summary of the first target, the best on validation first, failures left out.
+        """Return the summary of the first target, the best on validation first, failures left out.
 
         The test part has no say in it: it is there to judge what was chosen.
         """
@@ -165,7 +165,7 @@ class CrossValidation:
         return pd.DataFrame(rows)
 
     def summary(self) -> pd.DataFrame:
-        """Give mean and standard deviation over folds of the main metrics, a row for each model."""
+        """Return mean and standard deviation over folds of the main metrics, one row per model."""
         metric = MAIN_METRIC[self.task.kind]
         grouped = self.scores.groupby(["model", "target"], sort=False)
         frame = grouped[metric].agg(["mean", "std"]).reset_index()
@@ -178,7 +178,7 @@ class CrossValidation:
         return frame
 
     def predictions(self, model: str) -> pd.DataFrame:
-        """Give the true and predicted values of all finished folds of a model, with the `fold`."""
+        """Return true and predicted values of all finished folds of a model, with the `fold`."""
         texts = {"id": str}
         if self.task.kind == "classification":
             name = self.task.targets[0].name  # `true` is a class here, and not a truth

@@ -19,7 +19,7 @@ MAIN_METRIC = {"regression": "mean_absolute_error", "classification": "accuracy"
 
 
 def tabulate_results(results: Sequence[TrialResult], task: Task) -> pd.DataFrame:
-    """Give a row for each trial and target: its labels, scores as in its `metrics.json`, its cost.
+    """Return a row for each trial and target: labels, scores as in its `metrics.json`, and cost.
 
     A trial without a test part has no test columns; one that failed has its reason as `error`, and
     no numbers.
@@ -52,7 +52,7 @@ def _describe(result: TrialResult, target: str, metric: str) -> dict[str, object
 
 
 def summarise_seeds(runs: pd.DataFrame, settings: Sequence[str]) -> pd.DataFrame:
-    """Give mean and standard deviation over the seeds, a row for each setting and target.
+    """Return mean and standard deviation over the seeds, a row for each setting and target.
 
     The scores of a setting are those of its trials that are finished, `n_seeds` says how many; the
     deviation (of a sample, n − 1) needs two. Costs are means. Where one failed, `error` says why.
@@ -74,14 +74,14 @@ def summarise_seeds(runs: pd.DataFrame, settings: Sequence[str]) -> pd.DataFrame
 
 
 def list_baselines(problem: Problem, names: Sequence[str] | None = None) -> list[Trial]:
-    """Give a trial for each baseline on the split of a problem; the trivial ones without names."""
+    """Return a trial for each baseline on a problem's split; the trivial ones without names."""
     parts = split_parts(problem.split)
     chosen = trivial_baselines(problem.task) if names is None else names
     return [Trial({"baseline": name}, parts, baseline=name) for name in chosen]
 
 
 def tabulate_baselines(results: Sequence[TrialResult], task: Task) -> pd.DataFrame:
-    """Give baseline, target and score: on the test part where there is one, else on validation."""
+    """Return baseline, target and score: of the test part if there is one, else of validation."""
     table = tabulate_results(results, task)
     scores = [f"{part}_{MAIN_METRIC[task.kind]}" for part in reversed(JUDGED)]
     found = [name for name in scores if name in table][:1]
@@ -90,5 +90,5 @@ def tabulate_baselines(results: Sequence[TrialResult], task: Task) -> pd.DataFra
 
 
 def as_errors(scores: pd.Series, metric: str, n_test: int) -> pd.Series:
-    """Give errors for a logarithmic axis: of accuracies the wrong part, half a crystal at least."""
+    """Return errors for a logarithmic axis: of an accuracy 1 − it, at least half a crystal."""
     return (1 - scores).clip(lower=0.5 / n_test) if metric.endswith("accuracy") else scores

@@ -278,7 +278,7 @@ class Search:
         return watch
 
     def _score(self, history: pd.DataFrame) -> list[float]:
-        """Give the score of each row of a history; smaller is better."""
+        """Return the score of each row of a history; smaller is better."""
         normaliser = self.problem.normaliser
         if normaliser is None:
             return history["validation_loss"].astype(float).tolist()
@@ -295,7 +295,7 @@ class Search:
         asked.set_user_attr("seconds", round(float(table["seconds"].sum()), 2))
 
     def tabulate(self) -> pd.DataFrame:
-        """Give a row for each trial that is done; one that another continues is not."""
+        """Return a row for each trial that is done; one that another continues is not."""
         trials = self.record.trials
         continued = {trial.user_attrs.get(CONTINUES) for trial in trials}
         rows = [

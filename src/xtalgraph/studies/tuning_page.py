@@ -132,7 +132,7 @@ def _describe_first(result: Tuning, unit: str) -> tuple[str, ...]:
 
 
 def describe_score(problem: Problem) -> tuple[str, str]:
-    """Give the words for the score of a search, and its unit."""
+    """Return the words for the score of a search, and its unit."""
     if problem.task.kind == "classification":
         return "validation log-loss", ""
     if len(problem.task.targets) > 1:
