@@ -12,11 +12,11 @@ from xtalgraph.data import Dataset, Split
 from xtalgraph.data.splits import DEFAULT_SPLIT
 from xtalgraph.errors import BadConfig
 from xtalgraph.nn import Rows
-from xtalgraph.studies.learning_curve_page import write_learning_curve_page
-from xtalgraph.studies.results import LearningCurve
-from xtalgraph.studies.tables import (
+from xtalgraph.studies.pages import write_learning_curve_page
+from xtalgraph.studies.results import (
     MAIN_METRIC,
     SEED,
+    LearningCurve,
     as_errors,
     summarise_seeds,
     tabulate_results,
