@@ -94,7 +94,7 @@ def refuse_changes(
 def find_changes(
     begun: Mapping[str, Any], now: Mapping[str, Any], may_differ: Collection[str] = ()
 ) -> Iterator[str]:
-    """Return a line for each value that differs, named as `section.key`."""
+    """Yield a line for each value that differs, named as `section.key`."""
     before, after = dict(_flatten(plain(begun))), dict(_flatten(plain(now)))
     for name in before | after:
         if name in may_differ or name.rsplit(".", 1)[-1] in may_differ:

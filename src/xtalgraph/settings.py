@@ -71,7 +71,7 @@ class _Rule:
 
     @property
     def range_in_words(self) -> str:
-        """Say which numbers are legal, such as `above 0`, `0 or more`, `0 or more, below 1`."""
+        """Which numbers are legal, such as `above 0`, `0 or more`, `0 or more, below 1`."""
         words = [
             f"{self.at_least:g} or more" if self.at_least is not None else "",
             f"above {self.above:g}" if self.above is not None else "",

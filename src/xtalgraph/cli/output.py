@@ -76,7 +76,7 @@ def refuse_table(path: Path | None) -> None:
 
 
 def rejected_path(out: Path) -> Path:
-    """Give the place of the list of what was left out, beside the result."""
+    """Return the place of the list of what was left out, beside the result."""
     return out.with_name(out.name + ".rejected.csv")
 
 
@@ -169,19 +169,19 @@ class RejectedStream:
             path.unlink()  # it would be of an earlier table
 
     def tell(self) -> None:
-        """Say how many were left out and why, and where the list is."""
+        """Report how many rows were left out and why, and where the list is."""
         if self.n_rows:
             say(f"{self.n_rows} left out:", self.summary())
             if self.table.path is not None:
                 say(f"the list is in {self.table.path}")
 
     def summary(self) -> str:
-        """Give the first reasons, one a line, and how many more there are."""
+        """Return the first reasons, one a line, and how many more there are."""
         return _summarise(self.first, self.n_rows)
 
 
 def report_rejected(rejected: Sequence[Rejected], out: Path | None) -> None:
-    """Say which rows were left out and why, and list them beside the result."""
+    """Report which rows were left out and why, and write them to a file next to the result."""
     if rejected and out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
     with RejectedStream(out) as stream:
@@ -204,7 +204,7 @@ class DomainWarning:
         self.first = (self.first + out)[:_SHOWN]
 
     def tell(self, n_crystals: int) -> None:
-        """Say how many they are, and the first of them."""
+        """Report how many there are, and the first of them."""
         if self.n_out:
             say(f"warning: {self.n_out} of {n_crystals} out of the model's domain:")
             say(_summarise(self.first, self.n_out))

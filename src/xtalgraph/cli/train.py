@@ -155,7 +155,7 @@ def assign(options: Mapping[str, object]) -> list[str]:
 
 @contextmanager
 def told_how_to_resume(folder: Path) -> Iterator[None]:
-    """Say how a run that is interrupted by Ctrl-C can be resumed, if it can."""
+    """Return how a run that is interrupted by Ctrl-C can be resumed, if it can."""
     try:
         yield
     except KeyboardInterrupt:

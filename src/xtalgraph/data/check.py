@@ -168,7 +168,7 @@ def _summarise(dataset: Dataset, name: str, task: str | None) -> TargetSummary:
 
 
 def _judge(report: CheckReport, summary: TargetSummary) -> None:
-    """Say what would make learning this target fail, or is odd about it."""
+    """Report what would make training on this target fail, or is unusual about it."""
     name = summary.column
     if summary.not_finite:
         report.problems.append(

@@ -21,7 +21,7 @@ _TRUTH = {"true": True, "false": False}
 
 
 def list_id_columns(frame: pd.DataFrame) -> Iterator[tuple[str, bool]]:
-    """Give the columns that may hold the ids, the best first, and whether their texts must differ.
+    """Yield the columns that may hold the ids, the best first, and whether their texts must differ.
 
     First those that are called so; `name` must be without repeats to count, while a repeat in
     `material_id` or `id` is kept for the pre-flight check to report. Then columns of texts.
@@ -36,13 +36,13 @@ def list_id_columns(frame: pd.DataFrame) -> Iterator[tuple[str, bool]]:
 
 
 def are_different_texts(values: pd.Series) -> bool:
-    """Tell whether every cell is a text that is not blank, and no two are the same."""
+    """Return whether every cell is a text that is not blank, and no two are the same."""
     is_text = values.map(lambda value: isinstance(value, str) and value.strip() != "").all()
     return bool(is_text) and values.is_unique
 
 
 def read_ids(values: pd.Series | None, n_rows: int, first: int = 0) -> np.ndarray:
-    """Give one id a row as an array of strings: the column's, or the row numbers from `first`.
+    """Return one id a row as an array of strings: the column's, or the row numbers from `first`.
 
     A blank id is refused, since what is reported about its row could not be found again.
     """
@@ -62,7 +62,7 @@ def read_ids(values: pd.Series | None, n_rows: int, first: int = 0) -> np.ndarra
 def read_columns(
     frame: pd.DataFrame, *, texts: bool, names: dict[str, str] | None = None
 ) -> tuple[pd.DataFrame, dict[str, Target]]:
-    """Give the columns under their plain names with blanks as missing, and the numeric ones' units.
+    """Return the columns by plain name, with blanks as missing, and the units of numeric ones.
 
     `texts` says that every cell is a text, as in CSV: columns of numbers and of true/false are then
     recognised. Numbers become float64 (int64 where all are whole and none is missing), true/false
@@ -113,7 +113,7 @@ class Schema:
         return cls(names, kinds, targets, texts)
 
     def read(self, frame: pd.DataFrame, ids: np.ndarray) -> pd.DataFrame:
-        """Give the columns of a piece under plain names.
+        """Return the columns of a piece under plain names.
 
         Raises:
             BadDataset: A cell is no number where the cells of the first piece are numbers.
@@ -166,7 +166,7 @@ def _is_numeric(values: pd.Series) -> bool:
 
 
 def describe_texts(values: pd.Series, ids: np.ndarray) -> str:
-    """Say which cells keep a column of texts from being numbers, or nothing if most do."""
+    """Return which cells keep a column of texts from being numbers, or nothing if most do."""
     texts = values.astype(object)
     present = texts.notna()
     numbers = pd.to_numeric(texts, errors="coerce")
@@ -257,6 +257,6 @@ def _write_id(value: object) -> str:
 
 
 def counts_rows(values: pd.Series) -> bool:
-    """Tell whether a column has the row numbers 0, 1, 2, …, as pandas writes them."""
+    """Return whether a column has the row numbers 0, 1, 2, …, as pandas writes them."""
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     return bool(np.array_equal(numbers, np.arange(len(numbers))))

@@ -74,7 +74,7 @@ class Dataset:
         return self.crystals.ids
 
     def values(self, names: Sequence[str]) -> Float64[np.ndarray, "n_crystals n_targets"]:
-        """Give numeric targets, a column each; a missing label is nan.
+        """Return numeric targets, a column each; a missing label is nan.
 
         Refused: a name that is no column, a column of texts or of true/false, an infinite label.
         """
@@ -98,7 +98,7 @@ class Dataset:
         return values
 
     def labels(self, name: str) -> np.ndarray:
-        """Give class labels as an object array of texts, None where missing.
+        """Return class labels as an object array of texts, None where missing.
 
         True and false become `true` and `false`, whole numbers their digits. A column with a
         fraction in it is refused: that is a quantity, not a class. `space_group` and
@@ -126,19 +126,19 @@ class Dataset:
         return np.array(texts, dtype=object)
 
     def is_computed(self, name: str) -> bool:
-        """Tell whether labels of this name are found from the structures, being no column."""
+        """Return whether labels of this name are found from the structures, being no column."""
         return name in SYMMETRY_LABELS and name not in self.columns.columns
 
     @cached_property
     def symmetry(self) -> SymmetryLabels:
         """Space group and crystal system of each crystal, within 0.01 Å, and what has none.
 
-        Found once, when it is first asked for: some 0.3 ms a crystal.
+        Found once, when it is first asked for: about 0.3 ms a crystal.
         """
         return find_symmetry_labels(self.crystals)
 
     def find_unlabelled(self, name: str) -> list[Rejected]:
-        """Give the crystals whose symmetry label of this name could not be found, and why."""
+        """Return the crystals whose symmetry label of this name could not be found, and why."""
         return list(self.symmetry.rejected) if self.is_computed(name) else []
 
     def _column(self, name: str) -> pd.Series:
@@ -147,13 +147,13 @@ class Dataset:
         return self.columns[name]
 
     def take(self, indices: Int[np.ndarray, "n_rows"] | Sequence[int]) -> Dataset:
-        """Give the data set of the crystals at `indices`, in that order."""
+        """Return the data set of the crystals at `indices`, in that order."""
         indices = np.asarray(indices, dtype=np.int64)
         columns = self.columns.iloc[indices].reset_index(drop=True)
         return replace(self, crystals=self.crystals.take(indices), columns=columns)
 
     def with_unique_ids(self) -> Dataset:
-        """Give the same data with repeated ids told apart: the second `x` becomes `x#2`.
+        """Return the same data with repeated ids told apart: the second `x` becomes `x#2`.
 
         >>> from xtalgraph.structures import Crystal
         >>> store = CrystalStore.from_crystals(2 * [Crystal(np.eye(3), [[0, 0, 0]], [26], id="x")])
@@ -173,7 +173,7 @@ class Dataset:
         return replace(self, crystals=replace(self.crystals, ids=new_ids))
 
     def repeated_ids(self) -> list[str]:
-        """Give the ids that stand for more than one row, in the order they come."""
+        """Return the ids that stand for more than one row, in the order they come."""
         return [id for id, count in Counter(self.ids.tolist()).items() if count > 1]
 
 
@@ -202,7 +202,7 @@ def find_symmetry_labels(crystals: CrystalStore, tolerance: float = SYMMETRY) ->
 
 
 def order_classes(labels: Iterable[str | None]) -> tuple[str, ...]:
-    """Give the classes that occur among labels, in the one order that all of xtalgraph uses.
+    """Return the classes that occur among labels, in the one order that all of xtalgraph uses.
 
     Numbers come first and by size, so that class `10` follows class `9`; texts by the alphabet.
 
@@ -223,7 +223,7 @@ def _class_key(label: str) -> tuple[bool, float, str]:
 def draw_sample(
     dataset: Dataset, size: int, *, max_atoms: int | None = None, seed: int = 0
 ) -> Dataset:
-    """Give `size` crystals drawn at random, in their order, among those of at most `max_atoms`."""
+    """Return `size` random crystals of at most `max_atoms` atoms, in their original order."""
     n_atoms = dataset.crystals.n_atoms
     rows = np.arange(len(dataset)) if max_atoms is None else np.flatnonzero(n_atoms <= max_atoms)
     if not 1 <= size <= len(rows):
@@ -232,7 +232,7 @@ def draw_sample(
 
 
 def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
-    """Give one data set of several, one after another; a column that one lacks is missing there.
+    """Return one data set of several, one after another; a column that one lacks is missing there.
 
     Refused: a target that has two units.
     """
@@ -267,7 +267,7 @@ def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
 
 
 def join_stores(stores: Sequence[CrystalStore]) -> CrystalStore:
-    """Give one store of several, one after another."""
+    """Return one store of several, one after another."""
     counts = np.concatenate([store.n_atoms for store in stores])
     return CrystalStore(
         np.concatenate([store.lattices for store in stores]),

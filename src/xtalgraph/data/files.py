@@ -44,18 +44,18 @@ CORRECT = "Correct or remove them, or leave them out (--skip-bad; in Python: rej
 
 
 def table_suffix(path: Path) -> str:
-    """Give the suffix that says how a table is written (`.csv.gz`), or nothing."""
+    """Return the suffix that says how a table is written (`.csv.gz`), or nothing."""
     name = path.name.lower()
     return next((suffix for suffix in TABLE_SUFFIXES if name.endswith(suffix)), "")
 
 
 def plain_name(path: Path) -> str:
-    """Give the name of a file or folder without what says how it is written."""
+    """Return the name of a file or folder without what says how it is written."""
     return path.name[: len(path.name) - len(table_suffix(path))] or path.resolve().name
 
 
 def find_structure_columns(names: Sequence[str]) -> tuple[str, ...]:
-    """Give the one column of whole structures, or the three of lattice, species and positions.
+    """Return the one column of whole structures, or the three of lattice, species and positions.
 
     Nothing where the table has neither. The three win over the one, being cheaper to read.
 
@@ -77,7 +77,7 @@ def _find(names: Sequence[str], legal: Sequence[str]) -> str | None:
 
 
 def checksum_files(paths: Sequence[Path]) -> str:
-    """Give the SHA-256 of files: of the bytes of one, of the sorted names and bytes of several.
+    """Return the SHA-256 of files: of the bytes of one, of the sorted names and bytes of several.
 
     Several files are ordered by name, so that the order in which a folder lists them is no matter.
     """
@@ -102,17 +102,17 @@ class FilesChecksum:
         self._total.update(f"{len(encoded)} {len(content)} ".encode() + encoded + content)
 
     def give(self) -> str:
-        """Give the SHA-256 of what was added."""
+        """Return the SHA-256 of what was added."""
         return self._total.hexdigest()
 
 
 def checksum_texts(texts: Iterable[str]) -> str:
-    """Give the SHA-256 of texts, one a line, in their order."""
+    """Return the SHA-256 of texts, one a line, in their order."""
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 
 def read_first_row(path: Path) -> list[str]:
-    """Give the cells of the first row of a CSV file."""
+    """Return the cells of the first row of a CSV file."""
     with open_text(path) as file:
         row = next(csv.reader(file), None)
     if row is None:
@@ -147,7 +147,7 @@ def explain_unreadable(path: Path) -> Iterator[None]:
 
 
 def _errors_of_readers() -> tuple[type[Exception], ...]:
-    """Give what pandas and pyarrow may raise only where they were loaded: they take long to."""
+    """Return what pandas and pyarrow may raise only where they were loaded: they take long to."""
     errors: list[type[Exception]] = [OSError, EOFError, zlib.error, csv.Error]
     if "pyarrow" in sys.modules:
         errors.append(sys.modules["pyarrow"].ArrowException)

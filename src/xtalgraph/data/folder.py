@@ -58,7 +58,7 @@ class FolderSource(Source):
         self._contents: dict[str, bytes] = {}  # of files, between their checksum and their parts
 
     def parts(self) -> Iterator[Part]:
-        """Give some thousand rows at a time."""
+        """Yield some thousand rows at a time."""
         index, folder = self.index, str(self.table.parent)
         id_column, ids = index.id_column, index.ids
         names = [name for place, name in enumerate(index.names) if place != id_column]
@@ -71,7 +71,7 @@ class FolderSource(Source):
             yield Part(partial(_read_entries, folder, names, entries))
 
     def identity(self) -> dict[str, Any]:
-        """Give a checksum of the table, and of the names, sizes and times of its files."""
+        """Return a checksum of the table, and of the names, sizes and times of its files."""
         texts = [f"{row}" for row in self.index.rows]
         for name in sorted({self.index.files.get(id, "") for id in self.index.ids} - {""}):
             status = (self.table.parent / name).stat()
@@ -79,7 +79,7 @@ class FolderSource(Source):
         return {"kind": "folder", "checksum": checksum_texts(texts)}
 
     def checksum(self) -> str:
-        """Give the SHA-256 of the table and of the files that it names.
+        """Return the SHA-256 of the table and of the files that it names.
 
         What is read for it is kept for the parts, so that each file is read once.
         """
@@ -147,13 +147,13 @@ def read_index(table: Path) -> FolderIndex:
 
 
 def _index_files(folder: Path) -> dict[str, str]:
-    """Give the names of structure files by themselves, and without their suffixes."""
+    """Return the names of structure files by themselves, and without their suffixes."""
     names = list_by_priority(folder)[::-1]
     return {FORMATS.stem(name): name for name in names} | {name: name for name in names}
 
 
 def _read_rows_of(table: Path) -> list[list[str]]:
-    """Give the cells of a CSV file; short rows are filled up with blanks."""
+    """Return the cells of a CSV file; short rows are filled up with blanks."""
     rows: list[list[str]] = []
     with open_text(table) as file:
         reader = csv.reader(file, strict=True)
@@ -205,7 +205,7 @@ def _is_number(cell: str) -> bool:
 
 
 def _find_id(names: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
-    """Give the column called as ids are (`name` if it has no repeats), or the first."""
+    """Return the column called as ids are (`name` if it has no repeats), or the first."""
     lower = [name.lower() for name in names]
     for word in ID_NAMES:
         if word in lower:

@@ -22,7 +22,7 @@ _HEAD = 1 << 16  # bytes that are looked at to tell the form
 
 
 def sniff_json(path: Path) -> str:
-    """Tell what a JSON file holds: `split`, `records`, `lines`, `pages`, or `structure`.
+    """Return what a JSON file holds: `split`, `records`, `lines`, `pages`, or `structure`.
 
     `split` is pandas' form with columns, index and data, used by matbench; `records` a list of
     objects; `lines` one object a line; `pages` an answer of OPTIMADE; `structure` one object alone.
@@ -53,7 +53,7 @@ def sniff_json(path: Path) -> str:
 
 
 def iterate_records(path: Path, form: str) -> Iterator[dict[str, Any]]:
-    """Give the rows of a JSON file of a form that `sniff_json` tells, as dicts, one by one."""
+    """Yield the rows of a JSON file of a form that `sniff_json` tells, as dicts, one by one."""
     if form == "lines":
         yield from _iterate_lines(path)
     elif form == "split":
@@ -66,7 +66,7 @@ def iterate_records(path: Path, form: str) -> Iterator[dict[str, Any]]:
 
 
 def count_rows(path: Path, form: str) -> int:
-    """Give the number of rows, from the index of a `split` table where it has one."""
+    """Return the number of rows, from the index of a `split` table where it has one."""
     if form == "split":
         index = _read_head(path).get("index")
         if index is not None:
@@ -102,7 +102,7 @@ def _iterate_split(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _read_head(path: Path) -> dict[str, Any]:
-    """Give what a `split` table has before its data."""
+    """Return what a `split` table has before its data."""
     head: dict[str, Any] = {}
     with _open(path) as file, _explain(path):
         builder: Any = None
@@ -120,7 +120,7 @@ def _read_head(path: Path) -> dict[str, Any]:
 
 
 def _flatten(row: dict[str, Any]) -> dict[str, Any]:
-    """Give the row of OPTIMADE as that of a table: attributes as columns, one of structures."""
+    """Return the row of OPTIMADE as that of a table: attributes as columns, one of structures."""
     if isinstance(row.get("attributes"), dict) and "id" in row:
         row = {"id": row["id"], **row["attributes"]}
     if all(name in row for name in OPTIMADE):

@@ -76,7 +76,7 @@ def pack_dataset(
 
 
 def read_packed(folder: Path) -> Dataset:
-    """Give the data set of a packed folder, its crystals mapped from their files.
+    """Return the data set of a packed folder, its crystals mapped from their files.
 
     Every file is read through once for its checksum, half a millisecond a MB: what is wrong in a
     mapped file would else be met in the middle of a training, or never.
@@ -107,29 +107,29 @@ class DatasetSource(Source):
         self.n_crystals = len(dataset)
 
     def parts(self) -> Iterator[Part]:
-        """Give some thousand crystals at a time."""
+        """Yield some thousand crystals at a time."""
         for first in range(0, len(self.dataset), _AT_ONCE):
             rows = np.arange(first, min(first + _AT_ONCE, len(self.dataset)))
             yield Part(partial(_take, self.dataset, rows))
 
     def identity(self) -> dict[str, Any]:
-        """Give its checksum."""
+        """Return its checksum."""
         return {"kind": "dataset", "checksum": self.checksum(), "n_crystals": len(self.dataset)}
 
     def checksum(self) -> str:
-        """Give the SHA-256 of the files that it was made of."""
+        """Return the SHA-256 of the files that it was made of."""
         return self.dataset.checksum
 
 
 def open_embedded() -> DatasetSource:
-    """Give the embedded data set."""
+    """Return the embedded data set."""
     from xtalgraph.data.sample import read_sample_dataset
 
     return DatasetSource(read_sample_dataset(), EMBEDDED)
 
 
 def open_packed(folder: Path, title: str) -> DatasetSource:
-    """Give the data set of a packed folder."""
+    """Return the data set of a packed folder."""
     return DatasetSource(read_packed(folder), title)
 
 

@@ -131,18 +131,18 @@ class Source(ABC):
 
     @abstractmethod
     def parts(self) -> Iterator[Part]:
-        """Give the parts in order; what they hold is read when they are asked for it."""
+        """Return the parts in order; what they hold is read when they are asked for it."""
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:
-        """Give what tells this source from another and is cheap to see, for a manifest."""
+        """Return what tells this source from another and is cheap to see, for a manifest."""
 
     @abstractmethod
     def checksum(self) -> str:
-        """Give the SHA-256 of the files."""
+        """Return the SHA-256 of the files."""
 
     def pieces(self, skip: Container[int] = ()) -> Iterator[Piece]:
-        """Give the pieces in order, but for those whose numbers are in `skip`.
+        """Yield the pieces in order, but for those whose numbers are in `skip`.
 
         What is skipped is not turned into crystals, and files of it are not opened, but for one
         piece that tells the types of the columns.
@@ -170,7 +170,7 @@ class Source(ABC):
             raise self.explain_nothing(n_bad, bad)
 
     def explain_nothing(self, n_bad: int, bad: Sequence[Rejected]) -> BadDataset:
-        """Give the error of a source of which nothing can be read."""
+        """Return the error of a source of which nothing can be read."""
         if not n_bad:
             return BadDataset(f"{self.title}: the table has no rows. Is it complete?")
         return BadDataset(
@@ -190,7 +190,7 @@ class FileSource(Source):
         self.files = files
 
     def parts(self) -> Iterator[Part]:
-        """Give some hundred files at a time; a large file of many frames in parts of its own."""
+        """Yield some hundred files at a time; a large file of many frames in parts of its own."""
         pending: list[tuple[Path, str]] = []
         for file, name in zip(self.files, name_sources(list(self.files)), strict=True):
             is_large = _is_large(file)
@@ -205,12 +205,12 @@ class FileSource(Source):
             yield Part(partial(_read_files, pending))
 
     def identity(self) -> dict[str, Any]:
-        """Give a checksum of the files' names, sizes and times."""
+        """Return a checksum of the files' names, sizes and times."""
         texts = [f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in self.files]
         return {"kind": "files", "checksum": checksum_texts(texts)}
 
     def checksum(self) -> str:
-        """Give the SHA-256 of the files by name."""
+        """Return the SHA-256 of the files by name."""
         return checksum_files(self.files)
 
 
@@ -236,7 +236,7 @@ def _read_files(files: Sequence[tuple[Path, str]]) -> Contents:
 
 
 def _split_frames(file: Path, name: str) -> Iterator[Part]:
-    """Give the frames of a large file as parts; a file that breaks off is told where it does."""
+    """Yield the frames of a large file as parts; a file that breaks off is told where it does."""
     found = FORMATS.find(file.name)
     if found is None or found.split is None:
         return
@@ -280,7 +280,7 @@ class SeveralSource(Source):
         self._runs, self._open_run = runs, open_run
 
     def children(self) -> Iterator[Source | Rejected]:
-        """Give the sources, or the reason why one is none."""
+        """Yield the sources, or the reason why one is none."""
         for run in self._runs:
             try:
                 yield self._open_run(run)
@@ -288,7 +288,7 @@ class SeveralSource(Source):
                 yield Rejected(run[0], str(error))
 
     def parts(self) -> Iterator[Part]:
-        """Give the parts of all sources, and what is wrong with a source as a part of its own."""
+        """Yield the parts of all sources, and what is wrong with a source as a part of its own."""
         for number, child in enumerate(self.children()):
             if isinstance(child, Rejected):
                 yield _tell(child, number)
@@ -299,7 +299,7 @@ class SeveralSource(Source):
                 yield _tell(Rejected(child.paths[0], str(error)), number)
 
     def identity(self) -> dict[str, Any]:
-        """Give the identities of all."""
+        """Return the identities of all."""
         found = [
             {"rejected": child.id} if isinstance(child, Rejected) else child.identity()
             for child in self.children()
@@ -307,12 +307,12 @@ class SeveralSource(Source):
         return {"kind": "several", "sources": found}
 
     def checksum(self) -> str:
-        """Give the SHA-256 of the checksums of all."""
+        """Return the SHA-256 of the checksums of all."""
         children = [child for child in self.children() if isinstance(child, Source)]
         return checksum_texts(child.checksum() for child in children)
 
     def explain_nothing(self, n_bad: int, bad: Sequence[Rejected]) -> BadDataset:
-        """Say what is wrong with each."""
+        """Return what is wrong with each."""
         return BadDataset(f"nothing of what was named can be read:\n{summarise(bad)}")
 
 

@@ -56,7 +56,7 @@ def read_dataset(
 def iterate_dataset(
     source: str | Path | Sequence[str | Path],
 ) -> Iterator[tuple[CrystalStore, list[Rejected]]]:
-    """Give the crystals of a source of `read_dataset` in its order, in pieces that fit any memory.
+    """Yield the crystals of a source of `read_dataset` in its order, in pieces that fit any memory.
 
     Each piece comes with what could not be read in it. `open_source(source).pieces()` gives the
     columns too.
@@ -98,7 +98,7 @@ def _read_one(
 
 
 def _read_several(several: SeveralSource, rejected: list[Rejected] | None) -> Dataset:
-    """Give the data set of several sources; one that is bad as a whole is collected like a row."""
+    """Return the data set of several sources; an unreadable source is collected like a row."""
     found: list[Rejected] = []
     datasets = []
     for child in several.children():

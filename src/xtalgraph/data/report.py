@@ -38,7 +38,7 @@ class TargetSummary:
     not_finite: tuple[str, ...] = ()  # ids with an infinite label
 
     def line(self) -> str:
-        """Give the summary in one line."""
+        """Return the summary in one line."""
         missing = f", {self.n_missing:,} missing" if self.n_missing else ""
         start = f"{self.column}: {self.n_labels:,} labels{missing}"
         if self.classes:
@@ -99,7 +99,7 @@ def summarise_classes(dataset: Dataset, name: str) -> TargetSummary:
 
 
 def find_outliers(values: np.ndarray) -> Bool[np.ndarray, "n_rows"]:
-    """Tell which finite values lie further from the median than 5 robust standard deviations."""
+    """Return which finite values lie further from the median than 5 robust standard deviations."""
     finite = np.isfinite(values)
     if not finite.any():
         return finite
@@ -140,7 +140,7 @@ class CheckReport:
         return not self.problems
 
     def lines(self) -> list[str]:
-        """Give the report as lines of text, the verdict last."""
+        """Return the report as lines of text, the verdict last."""
         lines = [f"{self.source}: {self.n_crystals:,} crystals, {self.n_atoms:,} atoms"]
         if self.atoms_per_crystal:
             sizes = ", ".join(f"{name} {size:g}" for name, size in self.atoms_per_crystal.items())
@@ -160,12 +160,12 @@ class CheckReport:
         return lines
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the report as plain numbers, texts, lists and dicts, for JSON."""
+        """Return the report as plain numbers, texts, lists and dicts, for JSON."""
         return {"ok": self.ok, **asdict(self)}
 
 
 def shorten(names: list[str]) -> str:
-    """Give the first ten of many names, and how many more there are."""
+    """Return the first ten of many names, and how many more there are."""
     more = f", … and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more
 

@@ -19,7 +19,7 @@ ARCHIVE = files("xtalgraph.data") / "mp_sample.npz"
 
 
 def read_sample_dataset() -> Dataset:
-    """Give the embedded data set `mp-sample`: 700 perovskites and 1,000 other oxides, by DFT.
+    """Return the embedded data set `mp-sample`: 700 perovskites and 1,000 other oxides, by DFT.
 
     Structures and labels of the Materials Project (PBE or PBE+U), at most 24 atoms a cell. Of the
     other oxides 350 are ABO₃ of another structure, such as ilmenite, calcite or post-perovskite.

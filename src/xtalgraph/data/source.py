@@ -80,7 +80,7 @@ def open_source(source: str | Path | Sequence[str | Path]) -> Source:
 
 
 def _group(paths: Sequence[str]) -> Iterator[list[str]]:
-    """Give structure files that follow each other together, to be read at once; others alone."""
+    """Yield structure files that follow each other together, to be read at once; others alone."""
     for are_structures, run in groupby(paths, _is_structure_there):
         files = list(run)
         yield from [files] if are_structures else [[path] for path in files]
@@ -114,7 +114,7 @@ def _open_folder(folder: Path, title: str) -> Source:
 
 
 def _is_often_other(name: str) -> bool:
-    """Tell whether a file is more often a note about structures than one, as JSON is."""
+    """Return whether a file is more often a note about structures than one, as JSON is."""
     found = FORMATS.find(name)
     return found is not None and found.is_often_other
 
@@ -136,7 +136,7 @@ def _open_file(path: Path, title: str) -> Source:
 
 
 def _names_structure_files(table: Path) -> bool:
-    """Tell whether a table has its structures in files beside it, as in the layout of 2018."""
+    """Return whether a table has its structures in files beside it, as in the layout of 2018."""
     if not table_suffix(table).startswith(".csv"):
         return False
     refuse_other_separator(table)
@@ -154,7 +154,7 @@ def _open_glob(pattern: Path, title: str) -> Source:
 
 
 def is_one_structure(path: Path) -> bool:
-    """Tell by name, and for JSON by content, whether a file is a structure and no table."""
+    """Return whether a file is a structure, not a table: by name, and for JSON by content."""
     suffix = table_suffix(path)
     if suffix in (".json", ".json.gz"):
         from xtalgraph.data.json_rows import sniff_json

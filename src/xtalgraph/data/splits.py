@@ -50,13 +50,13 @@ class Split:
             raise BadDataset("a row stands in two parts of the split. Give each row one part.")
 
     def part(self, name: str) -> np.ndarray:
-        """Give the rows of `train`, `validation` or `test`."""
+        """Return the rows of `train`, `validation` or `test`."""
         if name not in PARTS:
             raise UnknownName("part of a split", name, PARTS)
         return getattr(self, name)
 
     def describe(self) -> str:
-        """Give the sizes in words."""
+        """Return the sizes in words."""
         return ", ".join(f"{len(self.part(name)):,} {name}" for name in PARTS)
 
 
@@ -124,7 +124,7 @@ def read_split(path: str | Path, dataset: Dataset) -> Split:
 
 
 def checksum_split(dataset: Dataset, split: Split) -> str:
-    """Give the SHA-256 of a split: of its lines `id,part`, sorted."""
+    """Return the SHA-256 of a split: of its lines `id,part`, sorted."""
     ids, parts = _list_parts(dataset, split)
     return checksum_texts(sorted(f"{id},{part}" for id, part in zip(ids, parts, strict=True)))
 
@@ -189,7 +189,7 @@ def _split_by_shares(n_rows: int, text: str, rng: np.random.Generator) -> Split:
 
 
 def apportion(n_rows: int, shares: Sequence[float]) -> list[int]:
-    """Give whole sizes that add up to `n_rows`, by largest remainder.
+    """Return whole sizes that add up to `n_rows`, by largest remainder.
 
     >>> apportion(10, [0.6, 0.2, 0.2]), apportion(4, [0.6, 0.2, 0.2])
     ([6, 2, 2], [2, 1, 1])

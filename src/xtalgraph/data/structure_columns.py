@@ -47,7 +47,7 @@ class FlatCrystals:
 
 
 def join_flat(pieces: Sequence[FlatCrystals], ids: np.ndarray) -> CrystalStore:
-    """Give the store of all good rows of consecutive pieces; `ids` are those of the good rows."""
+    """Return the store of all good rows of consecutive pieces; `ids` are those of the good rows."""
     counts = np.concatenate([piece.n_atoms for piece in pieces])
     return CrystalStore(
         np.concatenate([piece.lattices for piece in pieces]),
@@ -59,7 +59,7 @@ def join_flat(pieces: Sequence[FlatCrystals], ids: np.ndarray) -> CrystalStore:
 
 
 def drop_rows(flat: FlatCrystals, reasons: dict[int, str]) -> FlatCrystals:
-    """Give the piece without some of its rows, whose reasons replace those found before."""
+    """Return the piece without some of its rows, whose reasons replace those found before."""
     if not reasons:
         return flat
     good_rows = [row for row in range(flat.n_rows) if row not in flat.bad]
@@ -76,7 +76,7 @@ def drop_rows(flat: FlatCrystals, reasons: dict[int, str]) -> FlatCrystals:
 
 
 def drop_overlaps(flat: FlatCrystals) -> FlatCrystals:
-    """Give the piece without the rows in which two atoms overlap."""
+    """Return the piece without the rows in which two atoms overlap."""
     nameless = np.full(len(flat.n_atoms), "", dtype=np.dtypes.StringDType())
     store = join_flat([flat], nameless)
     good_rows = [row for row in range(flat.n_rows) if row not in flat.bad]
@@ -90,7 +90,7 @@ def drop_overlaps(flat: FlatCrystals) -> FlatCrystals:
 def lattices_from_parameters(
     parameters: np.ndarray,  # n_crystals × 6
 ) -> Float64[np.ndarray, "n_crystals 3 3"]:
-    """Give the lattice rows (Å) of many cells from a, b, c (Å), α, β, γ (degrees).
+    """Return the lattice rows (Å) of many cells from a, b, c (Å), α, β, γ (degrees).
 
     The orientation is that of `lattice_from_parameters`: c along z, a in the xz plane.
     """
@@ -112,7 +112,7 @@ def lattices_from_parameters(
 
 
 def read_flat_columns(lattice: pa.Array, species: pa.Array, positions: pa.Array) -> FlatCrystals:
-    """Give the crystals of three list columns: lattice, species and fractional positions.
+    """Return the crystals of three list columns: lattice, species and fractional positions.
 
     A lattice is six parameters (Å, degrees) or three vectors as rows (Å), flat or nested; species
     are element symbols or atomic numbers; positions are n × 3, flat or nested. A row that makes no
@@ -146,7 +146,7 @@ def read_flat_columns(lattice: pa.Array, species: pa.Array, positions: pa.Array)
 
 
 def read_cells(lattice: Sequence, species: Sequence, positions: Sequence) -> FlatCrystals:
-    """Give the crystals of three columns of Python lists, as JSON has them; see the sister above.
+    """Return the crystals of three columns of Python lists, as JSON has them; see the sister above.
 
     Cells of one column may differ in form from row to row. A row whose cells are no lists of
     numbers and symbols is left out and its reason kept.
@@ -168,7 +168,7 @@ def read_cells(lattice: Sequence, species: Sequence, positions: Sequence) -> Fla
 
 
 def read_each(cells: Sequence[Any], read: Callable[[Any], Crystal]) -> FlatCrystals:
-    """Give the crystals of a column of whole structures, each read by `read`; blanks are bad."""
+    """Return the crystals of a column of whole structures, each read by `read`; blanks are bad."""
     crystals, bad = [], {}
     for row, cell in enumerate(cells):
         if not isinstance(cell, (str, dict)) or not cell or cell == "nan":
@@ -276,7 +276,7 @@ def _read_lattices(cells: np.ndarray, column: _FlatList) -> Float64[np.ndarray, 
 def _read_species(
     column: _FlatList,
 ) -> tuple[UInt8[np.ndarray, "n_atoms"], Callable[[int], str]]:
-    """Give atomic numbers, 0 where there is no such element, and what to say about such a row."""
+    """Return atomic numbers, 0 where there is no such element, and what to say about such a row."""
     values = column.values
     if not pa.types.is_dictionary(values.type):
         values = values.dictionary_encode()
@@ -317,7 +317,7 @@ def _read_cell_row(lattice: Any, species: Any, positions: Any) -> tuple[list, li
 
 
 def _any_by_row(mask: np.ndarray, counts: Int[np.ndarray, "n_rows"]) -> Bool[np.ndarray, "n_rows"]:
-    """Tell for each row whether any of its `counts` values is true; an empty row has none."""
+    """Return for each row whether any of its `counts` values is true; False for an empty row."""
     totals = np.concatenate([[0], np.cumsum(mask)])
     ends = np.cumsum(counts)
     return totals[ends] - totals[ends - counts] > 0

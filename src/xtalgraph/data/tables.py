@@ -61,16 +61,16 @@ class TableSource(Source):
         self.texts = table_suffix(path).startswith(".csv")
 
     def identity(self) -> dict[str, Any]:
-        """Give size and time of the file: what is cheap to see of one that may be large."""
+        """Return size and time of the file: what is cheap to see of one that may be large."""
         status = self.path.stat()
         return {"kind": "table", "n_bytes": status.st_size, "changed": status.st_mtime_ns}
 
     def checksum(self) -> str:
-        """Give the SHA-256 of the file."""
+        """Return the SHA-256 of the file."""
         return checksum_files([self.path])
 
     def parts(self) -> Iterator[Part]:
-        """Give some thousand rows at a time."""
+        """Yield some thousand rows at a time."""
         with explain_unreadable(self.path):
             first = 0
             column: str | None = None
@@ -101,7 +101,7 @@ class TableSource(Source):
                 first += n_rows
 
     def _find_id_column(self, first: pd.DataFrame, *, is_all: bool) -> str | None:
-        """Give the column of ids; where its texts must differ, the whole file is looked through."""
+        """Return the column of ids; where its texts must differ, the whole file is searched."""
         candidates = list(list_id_columns(first))
         for name, must_differ in candidates:
             if must_differ and not self._differs(name, first, is_all=is_all):
@@ -123,7 +123,7 @@ class TableSource(Source):
         return len(np.unique(hashes)) == len(hashes)
 
     def _column(self, name: str) -> Iterator[pd.Series]:
-        """Give one column, some rows at a time."""
+        """Yield one column, some rows at a time."""
         suffix = table_suffix(self.path).removesuffix(".gz")
         if suffix == ".parquet":
             with pq.ParquetFile(self.path, buffer_size=_BUFFER) as file:
@@ -138,7 +138,7 @@ class TableSource(Source):
                 yield pd.Series(rows, dtype=object)
 
     def _official_ids(self) -> np.ndarray | None:
-        """Give the ids by which matbench's leaderboard calls the rows of its files."""
+        """Return the ids by which matbench's leaderboard calls the rows of its files."""
         match = _MATBENCH.fullmatch(self.path.name)
         if match is None:
             return None
@@ -186,7 +186,7 @@ class TableSource(Source):
 
 
 def matbench_ids(task: str, n_rows: int) -> np.ndarray:
-    """Give the official ids of a task's rows, counted from 1 in as many digits as `n_rows` has.
+    """Return the official ids of a task's rows, counted from 1 in as many digits as `n_rows` has.
 
     >>> matbench_ids("mp_gap", 312)[0]
     'mb-mp-gap-001'
@@ -197,7 +197,7 @@ def matbench_ids(task: str, n_rows: int) -> np.ndarray:
 
 
 def _is_nameless(header: str) -> bool:
-    """Tell whether pandas has written a column in front of a table, or called it so."""
+    """Return whether pandas has written a column in front of a table, or called it so."""
     return not header.strip() or header.startswith("Unnamed:")
 
 

@@ -64,7 +64,7 @@ def write_parquet(dataset: Dataset, path: str | Path) -> Path:
 
 
 def as_table(dataset: Dataset) -> pa.Table:
-    """Give a data set as the table that `write_parquet` writes.
+    """Return a data set as the table that `write_parquet` writes.
 
     Columns: `material_id`; `lattice`, nine numbers, the rows of the cell in Å; `species`, element
     symbols; `frac`, fractional coordinates one atom after another; then all others, numbers under

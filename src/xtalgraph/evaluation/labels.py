@@ -63,7 +63,7 @@ def choose_task(dataset: Labelled, names: list[str], kind: str = "regression") -
 
 
 def guess_task(dataset: Labelled, names: list[str]) -> str:
-    """Return the kind of task for columns: numbers are learned as such, all else as classes.
+    """Return the kind of task that columns are for: regression for numbers, else classification.
 
     A column of whole numbers that stand for classes is taken for numbers; say so with `task`.
     """

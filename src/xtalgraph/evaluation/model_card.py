@@ -125,7 +125,7 @@ def _find_error(unseen: Predictions, labels: np.ndarray) -> np.ndarray:
 
 
 def _find_held(unseen: Predictions, labels: np.ndarray) -> np.ndarray:
-    """Say (1 or 0) whether interval or set holds the true value; NaN without a label."""
+    """Return 1 or 0, whether interval or set contains the true value; NaN without a label."""
     if unseen.class_sets is not None:
         return unseen.class_sets[np.arange(len(labels)), labels].astype(float)[:, None]
     error = _find_error(unseen, labels)

@@ -75,7 +75,7 @@ class Evaluation:
         return self.task.tabulate(self.ids, self.labels, self.predicted)
 
     def table(self) -> pd.DataFrame:
-        """Return the scores of the model and of the baselines, a row for each one and target."""
+        """Return the scores of the model and the baselines, one row per model and target."""
         rows = []
         for name, scores in {"this model": self.metrics, **self.baselines}.items():
             for target in self.task.targets:

@@ -28,7 +28,7 @@ ATOM_SALT, LENGTH_SALT = U(0x9E3779B97F4A7C15), U(0xD1B54A32D192ED03)
 
 @inlined
 def scrambled(x):
-    """Give another 64-bit number, one to one (the end of splitmix64)."""
+    """Return another 64-bit number, one to one (the end of splitmix64)."""
     x = (x ^ (x >> U(30))) * FIRST_FACTOR
     x = (x ^ (x >> U(27))) * SECOND_FACTOR
     return x ^ (x >> U(31))
@@ -70,7 +70,7 @@ def deduplicate(atomic_numbers, starts, neighbour, distance, weight, offsets):
 
 @compiled
 def refine(colour, begin, end, starts, neighbour, steps):
-    """Give the atoms of a crystal the colours of their classes."""
+    """Return the atoms of a crystal the colours of their classes."""
     fresh = np.empty(end - begin, np.uint64)
     n_before = 0
     while True:
@@ -124,7 +124,7 @@ def number_classes(colour, begin, end, node_of, firsts, sizes, n_nodes):
 
 @compiled
 def deduplicate_edges(colour, node_of, firsts, sizes, starts, neighbour, distance, weight, steps):
-    """Give node, first edge, mean length and weight of the kept edges, and counts by node."""
+    """Return node, first edge, mean length and weight of the kept edges, and counts by node."""
     n_nodes, n_edges = len(firsts), len(neighbour)
     order = np.empty(n_edges, np.int64)
     for atom in range(len(starts) - 1):
@@ -165,7 +165,7 @@ def deduplicate_edges(colour, node_of, firsts, sizes, starts, neighbour, distanc
 
 @inlined
 def comes_later(colour, neighbour, steps, edge, other):
-    """Say whether an edge is longer than another, or as long with a greater colour at its end."""
+    """Return whether an edge is longer than another, or equally long with a greater end colour."""
     if steps[edge] != steps[other]:
         return steps[edge] > steps[other]
     return colour[neighbour[edge]] > colour[neighbour[other]]
@@ -231,7 +231,7 @@ def build_arrays(
     deduplicated: bool = False,
     n_threads: int = 1,
 ) -> GraphArrays:
-    """Give the neighbour graphs of crystals as one batch, as `build_graphs` does, without torch."""
+    """Return the neighbour graphs of crystals as one batch: `build_graphs` without torch."""
     config = config or GraphConfig()
     store, rule = pack(crystals), RULES[config.rule]
     neighbour, image, distance, counts = _search(store, config, n_threads)
@@ -268,7 +268,7 @@ def build_arrays(
 
 @compiled
 def weigh_smoothly(distance, counts, n_neighbours, cutoff):
-    """Give (1 - (r/d)⁶)² for the edges of each atom, where d is the distance of the next one.
+    """Return (1 - (r/d)⁶)² for the edges of each atom, where d is the distance of the next one.
 
     Expects `n_neighbours` + 1 edges an atom and their ties; where there are fewer, the next one is
     beyond the cutoff, which then takes its place. Weights below 1e-6 are given as 0.
@@ -287,7 +287,7 @@ def weigh_smoothly(distance, counts, n_neighbours, cutoff):
 def _search(
     store: CrystalStore, config: GraphConfig, n_threads: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Give neighbour, image, distance of the edges, and the number of edges of each atom."""
+    """Return neighbour, image, distance of the edges, and the number of edges of each atom."""
     rule = RULES[config.rule]
 
     def find(first: int, last: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -322,7 +322,7 @@ def _search(
 def nearest_distances(
     store: CrystalStore, n_nearest: int, cutoff: float = 8.0
 ) -> Float64[np.ndarray, "n_atoms n_rows"]:
-    """Give the `n_nearest` smallest distances of each atom in Å, ascending, inf beyond the cutoff.
+    """Return the `n_nearest` smallest distances of each atom in Å, sorted; inf beyond the cutoff.
 
     Nothing is refused: this is how a pre-flight finds isolated sites and overlapping atoms.
     """
@@ -335,7 +335,7 @@ def nearest_distances(
 
 
 def _locate(store: CrystalStore, atom: int) -> tuple[int, int]:
-    """Give the crystal and the site in it of an atom counted through the store."""
+    """Return the crystal and the site in it of an atom counted through the store."""
     crystal = int(np.searchsorted(store.offsets, atom, side="right")) - 1
     return crystal, atom - int(store.offsets[crystal])
 

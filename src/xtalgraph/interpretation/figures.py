@@ -76,7 +76,7 @@ class Scale:
         return ScalarMappable(Normalize(self.low, self.high), self.colour_map)
 
     def extend(self, values: Float64[np.ndarray, "n_rows"]) -> str:
-        """Say at which ends values go on, as matplotlib's `extend` has it."""
+        """Return at which ends the values exceed the scale, as matplotlib's `extend`."""
         slack = 1e-9 * (self.high - self.low)
         ends = {(True, False): "min", (False, True): "max", (True, True): "both"}
         beyond = bool(values.min() < self.low - slack), bool(values.max() > self.high + slack)
@@ -154,7 +154,7 @@ def _project(crystal: Crystal, positions: np.ndarray) -> np.ndarray:
 
 
 def _find_balls(crystal: Crystal) -> _Balls:
-    """Find the atoms of the cell, those on its faces again, and anions that complete a polyhedron.
+    """Return the cell's atoms, periodic copies on its faces, and anions that complete a polyhedron.
 
     An anion is the more electronegative end of a bond.
     """

@@ -109,7 +109,7 @@ def _find_octahedra(crystal: Crystal, is_anion: np.ndarray) -> list[int] | None:
 
 
 def _is_octahedron(nearest: Float64[np.ndarray, "n_edges"]) -> bool:
-    """Tell by the seven nearest anions, in Å, whether six are bound: neither fewer nor more."""
+    """Return whether exactly six of the seven nearest anions are bonded (distances in Å)."""
     return bool(nearest[5] <= LONGEST_BOND * nearest[0] and nearest[6] - nearest[5] > TIE)
 
 

@@ -168,7 +168,7 @@ class SharedConvolution(nn.Module):
         edges: Float[Tensor, "n_edges edge_width"],
         graph: CrystalGraph,
     ) -> Float[Tensor, "n_atoms atom_width"]:
-        """Return the new atom vectors; summed before the product, so that products are per atom."""
+        """Return the new atom vectors; summing before the product makes it one product per atom."""
         neighbours = atoms.index_select(0, graph.neighbour)
         around = torch.cat([neighbours, edges], dim=1)
         around = sum_at_centres(around, graph)

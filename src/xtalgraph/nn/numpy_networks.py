@@ -41,7 +41,7 @@ Step = Callable[[Rows], Rows]
 def take_linear(
     reader: StateReader, name: str, n_in: int, n_out: int, *, bias: bool = True
 ) -> Step:
-    """Give x W + b."""
+    """Return x W + b."""
     weight = np.ascontiguousarray(reader.take(f"{name}.weight", n_out, n_in).T)
     if not bias:
         return lambda rows: rows @ weight
@@ -50,7 +50,7 @@ def take_linear(
 
 
 def batch_scaling(reader: StateReader, name: str, width: int) -> Scaling:
-    """Give the scale and shift of a batch normalisation by its running statistics."""
+    """Return the scale and shift of a batch normalisation by its running statistics."""
     gain, offset = reader.take(f"{name}.weight", width), reader.take(f"{name}.bias", width)
     mean = reader.take(f"{name}.running_mean", width).astype(np.float64)
     variance = reader.take(f"{name}.running_var", width).astype(np.float64)
@@ -60,23 +60,23 @@ def batch_scaling(reader: StateReader, name: str, width: int) -> Scaling:
 
 
 def layer_scaling(reader: StateReader, name: str, width: int) -> Scaling:
-    """Give the scale and shift of a layer normalisation, after each row's own."""
+    """Return the scale and shift of a layer normalisation, after each row's own."""
     gain, offset = reader.take(f"{name}.weight", width), reader.take(f"{name}.bias", width)
     return Scaling(gain, offset, np.float32(EPSILON))
 
 
 def no_scaling(reader: StateReader, name: str, width: int) -> Scaling:
-    """Give no scaling."""
+    """Return no scaling."""
     return Scaling()
 
 
 def take_scaling(reader: StateReader, kind: str, name: str, width: int) -> Scaling:
-    """Give the scaling of the normalisation of that kind."""
+    """Return the scaling of the normalisation of that kind."""
     return load_form(NORMALISATIONS[kind].in_numpy)(reader, name, width)
 
 
 def scale_rows(scaling: Scaling) -> Step:
-    """Give what a scaling does to rows."""
+    """Return what a scaling does to rows."""
     scale, shift, epsilon = scaling
     if scale is None or shift is None:
         return lambda rows: rows
@@ -92,7 +92,7 @@ def scale_rows(scaling: Scaling) -> Step:
 
 
 def take_element_vectors(reader: StateReader, kind: str, atom_width: int) -> Rows:
-    """Give the first atom vector of each atomic number; NaN for an element without a vector."""
+    """Return the first atom vector of each atomic number; NaN for an element without a vector."""
     name, n_elements = "element_vectors", len(SYMBOLS)
     if kind == LEARNED:
         return reader.take(f"{name}.embedding.weight", n_elements, atom_width)
@@ -104,7 +104,7 @@ def take_element_vectors(reader: StateReader, kind: str, atom_width: int) -> Row
 
 
 def list_known(vectors: Rows) -> list[int]:
-    """Give the atomic numbers that have a vector."""
+    """Return the atomic numbers that have a vector."""
     known = ~np.isnan(vectors).any(axis=1)
     known[0] = False  # which no crystal holds
     return np.flatnonzero(known).tolist()
@@ -128,20 +128,20 @@ class GatedSum:
         from_neighbour: Float32[np.ndarray, "n_atoms double_width"],
         near: NearGaussians,
     ) -> Float32[np.ndarray, "n_atoms width"]:
-        """Give what each atom receives."""
+        """Return what each atom receives."""
         return kernel.sum_gated(
             self.kind, from_centre, from_neighbour, self.bond_weight, near, self.scaling
         )
 
 
 def find_kind(activation: str) -> int:
-    """Give the number by which the compiled loops know an activation."""
+    """Return the number by which the compiled loops know an activation."""
     return kernel.require_kind(load_form(ACTIVATIONS[activation].compiled))
 
 
 @compiled_for_sums
 def activate(kind, rows):  # type: ignore[no-untyped-def]
-    """Give g of each component; `kind` is one of `find_kind`."""
+    """Return g of each component; `kind` is one of `find_kind`."""
     result = np.empty_like(rows)
     for row in range(rows.shape[0]):
         source, target = rows[row], result[row]
@@ -161,7 +161,7 @@ def activate(kind, rows):  # type: ignore[no-untyped-def]
 
 
 def take_pooling(name: str) -> Callable[[Rows, GraphArrays], Rows]:
-    """Give the pooling of that name, also for a batch without a crystal."""
+    """Return the pooling of that name, also for a batch without a crystal."""
     form = load_form(POOLINGS[name].in_numpy)
 
     def pool(
@@ -177,7 +177,7 @@ def take_pooling(name: str) -> Callable[[Rows, GraphArrays], Rows]:
 def pool_sum(
     atoms: Float32[np.ndarray, "n_atoms width"], graph: GraphArrays
 ) -> Float32[np.ndarray, "n_crystals width"]:
-    """Give the sum of the atom vectors of each crystal."""
+    """Return the sum of the atom vectors of each crystal."""
     weighed = atoms * graph.multiplicity.astype(np.float32)[:, None]
     return np.add.reduceat(weighed, graph.crystal_starts)
 
@@ -185,7 +185,7 @@ def pool_sum(
 def pool_mean(
     atoms: Float32[np.ndarray, "n_atoms width"], graph: GraphArrays
 ) -> Float32[np.ndarray, "n_crystals width"]:
-    """Give the mean of the atom vectors of each crystal."""
+    """Return the mean of the atom vectors of each crystal."""
     n_atoms = np.add.reduceat(graph.multiplicity, graph.crystal_starts)
     return pool_sum(atoms, graph) / n_atoms.astype(np.float32)[:, None]
 
@@ -193,7 +193,7 @@ def pool_mean(
 def pool_max(
     atoms: Float32[np.ndarray, "n_atoms width"], graph: GraphArrays
 ) -> Float32[np.ndarray, "n_crystals width"]:
-    """Give the largest value of each component among the atoms of each crystal."""
+    """Return the largest value of each component among the atoms of each crystal."""
     return np.maximum.reduceat(atoms, graph.crystal_starts)
 
 
@@ -218,7 +218,7 @@ class CgcnnInNumpy:
 
     @staticmethod
     def can_compute(config: CgcnnConfig) -> bool:
-        """Say whether a network of these settings has a form in numpy."""
+        """Return whether a network of these settings has a form in numpy."""
         return (
             not config.distance_degeneracy
             and CONVOLUTIONS[config.convolution].in_numpy is not None
@@ -234,7 +234,7 @@ class CgcnnInNumpy:
         return list_known(self.elements)
 
     def fingerprint(self, graph: GraphArrays) -> Float32[np.ndarray, "n_crystals width"]:
-        """Give one vector a crystal: the pooled atom vectors."""
+        """Return one vector a crystal: the pooled atom vectors."""
         near = self.expand(graph, *self.basis)
         atoms = self.elements[graph.atomic_numbers]
         for convolve in self.convolutions:
@@ -244,7 +244,7 @@ class CgcnnInNumpy:
     def output(
         self, pooled: Float32[np.ndarray, "n_crystals width"]
     ) -> Float32[np.ndarray, "n_crystals n_outputs"]:
-        """Give the standardised targets or the logits of each crystal."""
+        """Return the standardised targets or the logits of each crystal."""
         rows = pooled
         for step in self.output_steps:
             rows = step(rows)
@@ -272,7 +272,7 @@ class GatedConvolutionInNumpy:
         self.normalise_sum = scale_rows(of_sums)
 
     def __call__(self, atoms: Rows, near: NearGaussians) -> Rows:
-        """Give the new atom vectors."""
+        """Return the new atom vectors."""
         from_centre = atoms @ self.centre_weight + self.offset
         received = self.gated_sum(from_centre, atoms @ self.neighbour_weight, near)
         atoms = atoms + self.normalise_sum(received)
@@ -317,7 +317,7 @@ class ResidualInNumpy:
 
     @staticmethod
     def can_compute(config: ResidualConfig) -> bool:
-        """Say whether a network of these settings has a form in numpy."""
+        """Return whether a network of these settings has a form in numpy."""
         has_pooling = POOLINGS[config.pooling].in_numpy is not None
         return has_pooling and has_near_form(config.radial_basis, config.n_gaussians)
 
@@ -327,7 +327,7 @@ class ResidualInNumpy:
         return list_known(self.elements)
 
     def fingerprint(self, graph: GraphArrays) -> Float32[np.ndarray, "n_crystals width"]:
-        """Give one vector a crystal: the pooled atom vectors, and the term of the composition."""
+        """Return one vector a crystal: the pooled atom vectors, and the term of the composition."""
         near = self.expand(graph, *self.basis)
         atoms = self.elements[graph.atomic_numbers]
         for block in self.blocks:
@@ -338,7 +338,7 @@ class ResidualInNumpy:
     def output(
         self, pooled: Float32[np.ndarray, "n_crystals width"]
     ) -> Float32[np.ndarray, "n_crystals n_outputs"]:
-        """Give the standardised targets or the logits of each crystal."""
+        """Return the standardised targets or the logits of each crystal."""
         rows = pooled[:, : self.width]
         for step in self.output_steps:
             rows = step(rows)
@@ -361,7 +361,7 @@ class BlockInNumpy:
         self.narrow = take_linear(reader, f"{name}.narrow", 2 * width, width)
 
     def __call__(self, atoms: Rows, near: NearGaussians) -> Rows:
-        """Give the new atom vectors."""
+        """Return the new atom vectors."""
         own = self.normalise(atoms)
         received = self.gated_sum(self.from_centre(own), self.from_neighbour(own), near)
         gate, change = np.split(self.widen(np.concatenate([own, received], axis=1)), 2, axis=1)

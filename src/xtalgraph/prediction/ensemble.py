@@ -61,7 +61,7 @@ class Ensemble:
 
     @classmethod
     def of(cls, saved: SavedModel) -> Ensemble:
-        """Give a single model as an ensemble of one, with its own calibration and domain."""
+        """Return a single model as an ensemble of one, with its own calibration and domain."""
         calibration, domain, others = _read_known(saved.blocks, saved.task)
         return cls(
             (saved,),
@@ -104,7 +104,7 @@ def save_members(
 
 
 def _equal(stored: SavedModel, member: SavedModel) -> bool:
-    """Say whether what is stored is the member, rounded in one of the forms."""
+    """Return whether what is stored is the member, rounded in one of the forms."""
     theirs = stored.numbers
     return any(
         theirs.keys() == ours.keys()
@@ -192,7 +192,7 @@ def read_ensemble(path: str | Path) -> Ensemble:
 def _read_known(
     blocks: Mapping[str, Block], task: Task
 ) -> tuple[Calibration | None, Domain | None, dict[str, Block]]:
-    """Give calibration and domain, and the other blocks, which are kept."""
+    """Return calibration and domain, and the other blocks, which are kept."""
     calibration, domain = find_block(blocks, _CALIBRATION), find_block(blocks, _DOMAIN)
     used = {_CALIBRATION: calibration, _DOMAIN: domain}
     return (
@@ -219,7 +219,7 @@ def copy_whole(folder: Path, out: Path) -> None:
 
 
 def count_bytes(folder: Path) -> int:
-    """Give the bytes of an ensemble, networks that it shares with others included."""
+    """Return the bytes of an ensemble, networks that it shares with others included."""
     places = [folder / member["path"] for member in read_ensemble_description(folder)["members"]]
     folders = {folder.resolve(), *(place.resolve() for place in places)}
     files = {file for one in folders for file in one.rglob("*") if file.is_file()}

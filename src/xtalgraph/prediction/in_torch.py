@@ -23,20 +23,20 @@ class NetworksInTorch:
         self.known_elements = [network.known_elements for network in self.networks]
 
     def take(self, graph: GraphArrays) -> CrystalGraph:
-        """Give the graph on the device."""
+        """Return the graph on the device."""
         return CrystalGraph.from_arrays(graph).to(self.device)
 
     def fingerprint(
         self, number: int, graph: CrystalGraph
     ) -> Float[np.ndarray, "n_crystals width"]:
-        """Give the pooled vectors of the network of that number."""
+        """Return the pooled vectors of the network of that number."""
         with torch.inference_mode():
             return self.networks[number].fingerprint(graph).cpu().numpy()
 
     def output(
         self, number: int, pooled: Float[np.ndarray, "n_crystals width"]
     ) -> Float[np.ndarray, "n_crystals n_outputs"]:
-        """Give standardised values or logits of the network of that number."""
+        """Return standardised values or logits of the network of that number."""
         with torch.inference_mode():
             there = torch.from_numpy(pooled).to(self.device)
             return self.networks[number].output(there).cpu().numpy()

@@ -80,13 +80,13 @@ class Predictions:
         return len(self.ids)
 
     def to_frame(self, *, model_version: bool = False) -> pandas.DataFrame:
-        """Give the columns of `to_columns` as a table."""
+        """Return the columns of `to_columns` as a table."""
         import pandas as pd
 
         return pd.DataFrame(self.to_columns(model_version=model_version))
 
     def to_columns(self, *, model_version: bool = False) -> dict[str, np.ndarray]:
-        """Give columns: `id`, then `<target> [unit]`, or the class and a probability a class.
+        """Return columns: `id`, then `<target> [unit]`, or the class and a probability a class.
 
         A calibrated model adds `<target> uncertainty [unit]`, half the width of the interval that
         holds the true value for `coverage` of unseen crystals (for classes `<target> set`, those
@@ -150,19 +150,19 @@ class NetworksInNumpy:
         self.known_elements = [network.known_elements for network in self.networks]
 
     def take(self, graph: GraphArrays) -> GraphArrays:
-        """Give the graph as it is."""
+        """Return the graph as it is."""
         return graph
 
     def fingerprint(
         self, number: int, graph: GraphArrays
     ) -> Float32[np.ndarray, "n_crystals width"]:
-        """Give the pooled vectors of the network of that number."""
+        """Return the pooled vectors of the network of that number."""
         return self.networks[number].fingerprint(graph)
 
     def output(
         self, number: int, pooled: Float32[np.ndarray, "n_crystals width"]
     ) -> Float32[np.ndarray, "n_crystals n_outputs"]:
-        """Give standardised values or logits of the network of that number."""
+        """Return standardised values or logits of the network of that number."""
         return self.networks[number].output(pooled)
 
 
@@ -271,7 +271,7 @@ class Predictor:
     def fingerprints(
         self, crystals: CrystalStore, *, n_threads: int = 1
     ) -> Float[np.ndarray, "n_crystals width"]:
-        """Give one vector a crystal: what the first network pools its atoms to.
+        """Return one vector a crystal: what the first network pools its atoms to.
 
         Args:
             crystals: A store of them.
@@ -309,7 +309,7 @@ class Predictor:
         Float64[np.ndarray, "n_members n_crystals n_outputs"],
         Float[np.ndarray, "n_crystals width"],
     ]:
-        """Give what each member states, and the pooled vectors of the first."""
+        """Return what each member states, and the pooled vectors of the first."""
         there = {config: self.networks.take(graph) for config, graph in graphs.items()}
         stated, pooled = [], []
         for number, member in enumerate(self.ensemble.members):
@@ -321,7 +321,7 @@ class Predictor:
     def _calibrate(
         self, stated: Float64[np.ndarray, "n_crystals n_outputs"]
     ) -> Float64[np.ndarray, "n_crystals n_outputs"]:
-        """Give the probabilities their temperature; values stay as they are."""
+        """Return the probabilities their temperature; values stay as they are."""
         calibration = self.ensemble.calibration
         if isinstance(calibration, ClassCalibration) and len(stated):
             return calibration.probabilities(stated)
@@ -367,7 +367,7 @@ class Predictor:
     def _split_by_edges(
         self, store: CrystalStore, rows: np.ndarray, bad: list[Rejected], n_threads: int
     ) -> Iterator[tuple[Graphs, np.ndarray]]:
-        """Give the graphs of a batch, in parts where they have too many edges, and their rows."""
+        """Yield the graphs of a batch, in parts where they have too many edges, and their rows."""
         graphs, kept = self._build(store, rows, bad, n_threads)
         n_edges = max(len(graph.centre) for graph in graphs.values())
         if n_edges > EDGES_PER_BATCH and len(kept) > 1:
@@ -445,7 +445,7 @@ def predict_source(
 
 
 def _find_networks(members: Sequence[SavedModel], device: str) -> Any:
-    """Give the networks in numpy, where a CPU is asked and all have that form, or in torch."""
+    """Return the networks in numpy, where a CPU is asked and all have that form, or in torch."""
     if device == "cpu":
         found = [member.in_numpy for member in members]
         networks = [network for network in found if network is not None]
@@ -457,7 +457,7 @@ def _find_networks(members: Sequence[SavedModel], device: str) -> Any:
 
 
 def _batches_by_atoms(store: CrystalStore) -> Iterator[np.ndarray]:
-    """Give runs of rows with about `ATOMS_PER_BATCH` atoms: cost goes by atoms, not crystals."""
+    """Yield runs of rows with about `ATOMS_PER_BATCH` atoms: cost goes by atoms, not crystals."""
     first = 0
     while first < len(store):
         limit = store.offsets[first] + ATOMS_PER_BATCH

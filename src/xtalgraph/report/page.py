@@ -85,7 +85,7 @@ class Table:
         return zip(names, self._kinds(), strict=True)
 
     def rows(self) -> Iterator[list[tuple[str, str]]]:
-        """Return the cells of each row as they are shown, each with the kind of its column."""
+        """Yield the cells of each row as they are shown, each with the kind of its column."""
         kinds = self._kinds()
         for row in self.frame.itertuples(index=False, name=None):
             yield list(zip(map(format_cell, row), kinds, strict=True))

@@ -100,7 +100,7 @@ class Source(Protocol):
 
 
 def generate_chunks(space: Space, done: Container[int]) -> Iterator[tuple[int, Chunk]]:
-    """Return the chunks of a space that are not done."""
+    """Yield the chunks of a space that are not done."""
     for number, first in enumerate(range(0, len(space), CHUNK)):
         if number not in done:
             yield number, GeneratedChunk(space, first, min(first + CHUNK, len(space)))

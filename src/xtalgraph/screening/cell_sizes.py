@@ -42,7 +42,7 @@ class CellRule(Protocol):
         """Return what tells this rule from another."""
 
     def explain_missing(self, symbols: list[str]) -> str:
-        """Say why there is no cell for these elements (A, B, X), and what to do."""
+        """Return why there is no cell for these elements (A, B, X), and what to do."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class RadiiCells:
         return {"rule": "radii"}
 
     def explain_missing(self, symbols: list[str]) -> str:
-        """Say that a radius is missing."""
+        """Return a sentence for the case that a radius is missing."""
         return (
             f"no ionic radius of {symbols[1]} (or an anion) is tabulated. Learn cells from a table "
             "(--cells TABLE)."
@@ -93,7 +93,7 @@ class LearnedCells:
         return {"rule": "learned", "weights": digest}
 
     def explain_missing(self, symbols: list[str]) -> str:
-        """Say that a radius is missing."""
+        """Return a sentence for the case that a radius is missing."""
         return f"no covalent radius of one of {', '.join(symbols)} is known. Leave it out."
 
 

@@ -196,7 +196,7 @@ def _is_member(is_in: bool, left: Any, *members: Any) -> Any:
 
 
 def _compare(signs: Sequence[Callable[[Any, Any], Any]], *sides: Any) -> Any:
-    """Evaluate a chain such as 0 < x <= 1."""
+    """Return what a chain such as 0 < x <= 1 says."""
     holds = (sign(left, right) for sign, (left, right) in zip(signs, pairwise(sides), strict=True))
     return reduce(np.logical_and, holds, np.bool_(True))
 

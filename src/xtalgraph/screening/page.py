@@ -88,7 +88,7 @@ def _describe(asked: Asked, result: ScreenResult) -> Section:
 
 
 def _describe_candidates(asked: Asked) -> str:
-    """Say what the candidates are, as far as the source tells."""
+    """Return what the candidates are, as far as the source tells."""
     space = asked.description["candidates"]
     if space["kind"] == "perovskites":
         sites = [f"{site}: {_list(space[site])}." for site in SITES]

@@ -113,7 +113,7 @@ def _plan(
 def _read_chunks(
     _: pa.Table, source: Source, done: Container[int], here: str
 ) -> Iterator[pa.Table]:
-    """Return number and chunk of each that is not done, or the error that ended it."""
+    """Yield number and chunk of each that is not done, or the error that ended it."""
     _go_to(here)
     try:
         for item in source.chunks(done):

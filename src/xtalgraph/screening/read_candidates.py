@@ -37,11 +37,11 @@ class ReadCandidates:
         return self.source.n_crystals
 
     def describe(self) -> dict[str, Any]:
-        """Give what tells this source from another."""
+        """Return what tells this source from another."""
         return self.source.identity()
 
     def chunks(self, done: Container[int]) -> Iterator[tuple[int, Chunk]]:
-        """Give the parts that are not done; these are read by whoever works on them."""
+        """Yield the parts that are not done; these are read by whoever works on them."""
         for number, part in enumerate(self.source.parts()):
             if number not in done:
                 yield number, PartChunk(number, part, self._first)
@@ -81,7 +81,7 @@ class PartChunk:
 
 
 def _choose_columns(piece: Piece) -> tuple[pd.DataFrame, dict[str, Target]]:
-    """Give the columns of numbers, texts and true or false, under names for expressions."""
+    """Return the columns of numbers, texts and true or false, under names for expressions."""
     if piece.like is None:
         return piece.columns, {}
     schema = piece.like.schema
@@ -106,7 +106,7 @@ def _is_text(cell: object) -> bool:
 
 
 def read_candidates(source: str | Path) -> Source:
-    """Give the candidates of a structure file, a folder, a glob, a table or a packed folder.
+    """Return the candidates of a structure file, a folder, a glob, a table or a packed folder.
 
     Whatever `open_source` opens is screened, with the ids, columns and rejections that
     `read_dataset` gives; expressions know the columns.

@@ -170,7 +170,7 @@ class _Counter:
 
     @property
     def rate_in_words(self) -> str:
-        """Say for the page how fast it was."""
+        """For the page how fast it was."""
         seconds = time.monotonic() - self.begin
         if not self.n_now:
             return ""

@@ -31,7 +31,7 @@ ROUNDING = 1e-8  # Å; a distance equal to the cutoff counts as within it, whate
 
 @compiled
 def reduce_lattice(lattice):
-    """Give pairwise reduced vectors T @ lattice, T, its inverse, and whether T is the identity."""
+    """Return pairwise reduced vectors T @ lattice, T, its inverse, and whether T is identity."""
     reduced = lattice.copy()
     forward = np.zeros((3, 3), np.int64)
     backward = np.zeros((3, 3), np.int64)
@@ -67,7 +67,7 @@ def reduce_lattice(lattice):
 
 @compiled
 def find_short_vector(reduced, limit):
-    """Give the number of a lattice vector shorter than `limit` in Å, and its length, or -1."""
+    """Return the number of a lattice vector shorter than `limit` in Å, and its length, or -1."""
     for d in range(3):
         length = math.sqrt(reduced[d, 0] ** 2 + reduced[d, 1] ** 2 + reduced[d, 2] ** 2)
         if length < limit:
@@ -77,7 +77,7 @@ def find_short_vector(reduced, limit):
 
 @compiled
 def plane_spacings(lattice):
-    """Give the distances between opposite faces of the cell, and its volume."""
+    """Return the distances between opposite faces of the cell, and its volume."""
     spacings = np.empty(3)
     volume = 0.0
     for d in range(3):
@@ -92,7 +92,7 @@ def plane_spacings(lattice):
 
 @compiled
 def wrap_positions(fractional, backward):
-    """Give positions in the reduced cell, in [0, 1), and the whole cells that were taken off."""
+    """Return positions in the reduced cell, in [0, 1), and the whole cells that were taken off."""
     n_atoms = len(fractional)
     wrapped = np.empty((n_atoms, 3))
     cells = np.empty((n_atoms, 3), np.int64)
@@ -113,7 +113,7 @@ def wrap_positions(fractional, backward):
 
 @compiled
 def sort_into_bins(wrapped, n_bins):
-    """Give the atoms in the order of their bins, and where each bin begins."""
+    """Return the atoms in the order of their bins, and where each bin begins."""
     starts = np.zeros(n_bins[0] * n_bins[1] * n_bins[2] + 1, np.int64)
     bins = np.empty(len(wrapped), np.int64)
     for atom in range(len(wrapped)):
@@ -244,7 +244,7 @@ def restore_images(centre, n_found, is_reduced, forward, cells, found):
 
 @compiled
 def comes_before(found, first, second):
-    """Say whether one of two equally distant candidates precedes: by neighbour, then image."""
+    """Return whether one of two equally distant candidates precedes: by neighbour, then image."""
     for column in range(4):
         if found[first, column] != found[second, column]:
             return found[first, column] < found[second, column]
@@ -286,7 +286,7 @@ def sort_candidates(squares, found, n_found, lengths, order):
 
 @compiled
 def grown(array, n_filled, room):
-    """Give a longer array that begins with the filled part of this one."""
+    """Return a longer array that begins with the filled part of this one."""
     longer = np.empty((room, *array.shape[1:]), array.dtype)
     longer[:n_filled] = array[:n_filled]
     return longer
@@ -294,7 +294,7 @@ def grown(array, n_filled, room):
 
 @compiled
 def count_kept(rule, lengths, n_found, n_neighbours):
-    """Say how many of the sorted candidates the rule keeps."""
+    """Return how many of the sorted candidates the rule keeps."""
     if rule == RADIUS or n_found < n_neighbours:
         return n_found
     n_kept = n_neighbours
@@ -411,7 +411,7 @@ def find_neighbours(lattices, fractional, offsets, first, last, rule, n_neighbou
 
 @compiled
 def has_pair_within(lattice, fractional, radius):
-    """Say whether any two atoms of one crystal, images included, are within `radius` in Å."""
+    """Return whether any two atoms of one crystal, images included, are within `radius` in Å."""
     reduced, _, backward, _ = reduce_lattice(lattice)
     if find_short_vector(reduced, radius)[0] >= 0:
         return True

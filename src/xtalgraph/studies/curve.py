@@ -179,7 +179,7 @@ def _raise_epochs(config: RunConfig, size: int, largest: int, factor: float) -> 
 
 
 def fit_slopes(summary: pd.DataFrame, metric: str, n_test: int) -> pd.DataFrame:
-    """Fit the power b of error ∝ size^b for each model and target: a line through the logarithms.
+    """Return for each model and target the exponent b of error ∝ size^b, fitted in logarithms.
 
     Fitted to the means over seeds, by least squares; a model needs two sizes.
     """

@@ -53,7 +53,7 @@ def make_folds(
 
 
 def matbench_folds(dataset: Labelled, task: Task) -> list[Fold]:
-    """Return the five folds of a matbench v0.1 task; the data set must have the published order."""
+    """Return the five published folds of a matbench v0.1 task; the rows must be in its order."""
     return make_folds(dataset, task, n_folds=5, seed=MATBENCH_SEED)
 
 
@@ -142,7 +142,7 @@ def _number_folds(
 
 
 def _deal_groups(groups: np.ndarray, n_folds: int, seed: int) -> Rows:
-    """Deal each group to the smallest fold so far: large groups first, equal ones shuffled."""
+    """Assign each group to the smallest fold so far: large groups first, ties in any order."""
     names, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if len(names) < n_folds:
         raise BadDataset(

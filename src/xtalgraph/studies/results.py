@@ -184,7 +184,7 @@ class CrossValidation:
         return frame
 
     def predictions(self, model: str) -> pd.DataFrame:
-        """Return true and predicted values of all finished folds of a model, with the `fold`."""
+        """Return the true and predicted values of all finished folds of a model, with `fold`."""
         texts = {"id": str}
         if self.task.kind == "classification":
             name = self.task.targets[0].name  # `true` is a class here, and not a truth

@@ -234,7 +234,7 @@ def _read_metrics(folder: Path) -> dict[str, Any] | None:
 
 
 def _settle(study: Study, trials: Sequence[Trial]) -> Iterator[tuple[int, str]]:
-    """Return number and error of each trial as it is done, first those with nothing left to do."""
+    """Yield number and error of each trial as it is done, first those with nothing left to do."""
     left = []
     for number, trial in enumerate(trials):
         if trial.error or (study.folder / trial.path / METRICS).is_file():

@@ -220,12 +220,12 @@ def override(config: RunConfig, tables: Mapping[str, Any]) -> RunConfig:
 
 
 def format_config(config: RunConfig, record: Mapping[str, Any] | None = None) -> str:
-    """Return the TOML text of all settings, and of `record` as `[data]`, for `read_config`."""
+    """Return all settings, and `record` as `[data]`, as TOML that `read_config` reads."""
     return tomli_w.dumps(config_tables(config) | ({RECORD_SECTION: record} if record else {}))
 
 
 def config_tables(config: RunConfig) -> dict[str, dict[str, Any]]:
-    """Return all settings by section and key as in TOML, where None is written "none"."""
+    """Return all settings by section and key, as in TOML, where None is written as "none"."""
     tables: dict[str, dict[str, Any]] = {"graph": {}, "model": {"kind": config.model_kind}}
     for section in SECTIONS:
         part = getattr(config, section)
@@ -250,7 +250,7 @@ def _replace(config: Any, section: str, values: Mapping[str, Any]) -> Any:
 
 
 def _convert(value: Any, annotation: Any, name: str) -> Any:
-    """Convert a value to the type of its field, or refuse it; nothing is rounded or guessed."""
+    """Return the value in the field's type, or refuse it; nothing is rounded or guessed."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, UnionType):
         if NoneType in arguments and value == "none":

@@ -54,7 +54,7 @@ class Place:
 
 
 def find_place(config: TrainConfig) -> Place:
-    """Say where this process trains, by the settings and by who started it.
+    """Return where this process trains, by the settings and by who started it.
 
     Raises:
         BadConfig: A device that this machine does not have, or another number of processes than
@@ -253,7 +253,7 @@ def _end_with_parent() -> None:
 
 
 def _find_dead(seconds: float) -> str:
-    """Say which of the other processes has ended, waiting a little for that to show."""
+    """Return which of the other processes has ended, waiting a little for that to show."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         for rank, process in enumerate(_others, start=1):

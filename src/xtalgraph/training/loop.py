@@ -228,7 +228,7 @@ class TrainingLoop:
         )
 
     def _training_batches(self) -> Iterator[TrainingBatch]:
-        """Return the batches of the next epoch with their labels, on the device."""
+        """Yield the batches of the next epoch with their labels, on the device."""
         loader, device = self.train_batches, self.place.device
         all_labels = self.problem.standardized_labels
         loader.set_epoch(self.epoch)

@@ -134,7 +134,7 @@ def resume_run(
 def _start_network(
     problem: Problem, config: RunConfig, record: dict[str, Any], begun: dict[str, Any]
 ) -> Network:
-    """Return the network that the training starts with, random or trained; check the data first.
+    """Return the network that training starts from, random or trained, after checking the data.
 
     What it starts from is added to the record; `begun` is that of a run to be resumed.
     """

@@ -87,7 +87,7 @@ COMPOSITION_TASKS = (
 
 
 def find_public_set(name: str) -> PublicSet:
-    """Return the public set of a name; matbench's tasks without structures are refused as such."""
+    """Return the public set of this name; matbench tasks without structures are refused."""
     if name in COMPOSITION_TASKS:
         raise BadDataset(
             f"{name} has compositions and no structures, so there is no crystal graph to learn "

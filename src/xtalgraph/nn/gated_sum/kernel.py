@@ -121,7 +121,7 @@ def sum_gated(
     near: NearGaussians,
     scaling: Scaling,
 ) -> Float32[np.ndarray, "n_atoms width"]:
-    """Give Σ edge_weight σ(z)_gate ⊙ g(z)_message over each atom's edges; arrays are contiguous."""
+    """Return Σ edge_weight σ(z)_gate ⊙ g(z)_message over each atom's edges (contiguous arrays)."""
     sums = np.empty((len(from_centre), from_centre.shape[1] // 2), np.float32)
     parts = _centred([from_centre, from_neighbour, bond_weight], scaling)
     gated_sum_loop(kind)(*parts, *near.arrays, *scaling, sums)
@@ -137,7 +137,7 @@ def differentiate(
     near: NearGaussians,
     scaling: Scaling,
 ) -> tuple[np.ndarray | None, ...]:
-    """Give the derivatives by the three parts of the argument, and by scale and shift if any.
+    """Return the derivatives by the three parts of the argument, and by scale and shift if any.
 
     A scale is taken after a normalisation of rows only: else the edges are normalised over a batch,
     and that is differentiated by `differentiate_gate` and `spread_derivative`.
@@ -155,7 +155,7 @@ def _centred(parts: list[np.ndarray], scaling: Scaling) -> list[np.ndarray]:
 
 
 def require_kind(kind: int) -> int:
-    """Give the number of an activation back; `BadConfig` where the loops have none of it."""
+    """Return the number of an activation back; `BadConfig` where the loops have none of it."""
     if kind not in (SOFTPLUS, SILU, RELU):
         raise BadConfig(
             f"the compiled loops have no activation {kind!r}: give its entry `compiled` as "
@@ -176,7 +176,7 @@ def as_float(typing_context, bits):
 
 @inlined
 def exp_of(x):
-    """Give exp(x) for x in [-43, 43]; what is beyond is taken for the end.
+    """Return exp(x) for x in [-43, 43]; what is beyond is taken for the end.
 
     So the product of two of these is still a number.
     """
@@ -195,7 +195,7 @@ def exp_of(x):
 
 @inlined
 def log_of_one_plus(x):
-    """Give log(1 + x) for x in [0, 1]."""
+    """Return log(1 + x) for x in [0, 1]."""
     # log(1 + x) = 2 artanh(x / (2 + x)), with a series that ends at 3e-8 on [0, 1]
     r = x / (F(2.0) + x)
     s = r * r
@@ -211,7 +211,7 @@ def log_of_one_plus(x):
 
 @inlined
 def gate_of(kind, gate, message):
-    """Give σ(gate), g(message) and its derivative g'(message).
+    """Return σ(gate), g(message) and its derivative g'(message).
 
     A caller that leaves the derivative pays nothing for it.
     """
@@ -254,7 +254,7 @@ def fill_argument(row, own, other, bond_weight, begin, near):
 
 @compiled_for_sums
 def take_off_mean(rows):
-    """Give the rows less the mean of each."""
+    """Return the rows less the mean of each."""
     found = np.empty_like(rows)
     for i in range(len(rows)):
         row, out, total = rows[i], found[i], F(0.0)
@@ -285,7 +285,7 @@ def add_to_weight(d_row, d_weight, begin, near):
 
 @cache
 def gated_sum_loop(kind: int) -> Callable:
-    """Give the compiled `sum_gated` of an activation: a choice in its loop would cost each edge."""
+    """Return `sum_gated` compiled for one activation: a branch in its loop would cost each edge."""
     require_kind(kind)
 
     @compiled_for_sums
@@ -320,7 +320,7 @@ def gated_sum_loop(kind: int) -> Callable:
 
 @cache
 def derivative_loop(kind: int) -> Callable:
-    """Give the compiled `differentiate` of an activation."""
+    """Return the compiled `differentiate` of an activation."""
     require_kind(kind)
 
     @compiled_for_sums

@@ -108,7 +108,7 @@ def error_by_element(
 
 
 def frame_table(axes: "Axes") -> None:
-    """Return axes the room of a periodic table, without ticks."""
+    """Set the limits of axes to a periodic table, without ticks."""
     axes.set_xlim(-0.05, 18.05)
     axes.set_ylim(9.45, -0.05)
     axes.set_aspect("equal")
