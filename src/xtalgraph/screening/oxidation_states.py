@@ -19,25 +19,25 @@ OXIDATION_STATES: dict[str, tuple[int, ...]] = {
     for symbols, states in _TABLE["states"].items()
     for symbol in symbols.split()
 }
-"""The states in which an element is found in many solids. Elements that are not here have none."""
+"""The common oxidation states of each element in solids. Elements not listed here have none."""
 
 ANION_CHARGES: dict[str, int] = _TABLE["anions"]
-"""The elements that stand on the X site of perovskites, each with its charge there."""
+"""The elements on the X site of perovskites, each with its charge there."""
 
 METALS = tuple(
     symbol
     for symbol, states in OXIDATION_STATES.items()
     if max(states) > 0 and symbol not in ANION_CHARGES and symbol not in ("H", "C", "P")
 )
-"""What may stand on an A or a B site: every element with a positive state and no anion."""
+"""The elements allowed on A and B sites: those with a positive state that are not anions."""
 
 
 def can_be_neutral(store: CrystalStore) -> Bool[np.ndarray, "n_crystals"]:
-    """Return which crystals have one common state for each of their elements that add up to zero.
+    """Return which crystals are neutral with one common oxidation state per element.
 
-    All atoms of an element have the same state, so that Fe₃O₄ (Fe²⁺ and Fe³⁺) is not found. A
-    metal of one element alone, and what holds an element without a common state, is not neutral
-    by this rule either. Some 5 µs a crystal.
+    All atoms of an element have the same state, so that Fe₃O₄ (Fe²⁺ and Fe³⁺) is not found.
+    Elemental metals, and crystals with an element without a common state, are not neutral by this
+    rule either. It takes about 5 µs per crystal.
     """
     crystal = np.repeat(np.arange(len(store)), store.n_atoms)
     keys, counts = np.unique(
