@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,9 +69,12 @@ def write_comparison_page(
         Section("Every run", tables=(page.target_table("runs", result.runs, task),)),
         _describe_split(problem, options),
     )
-    title = f"{' and '.join(map(_words, result.settings))} compared"
+    varied = " and ".join(map(_words, result.settings))
+    title = f"{page.describe_targets(task)}: {varied} compared"
     tables = {"summary": result.summary, "runs": result.runs, "baselines": result.baselines}
-    _write(result, "compare", title, sections, options, config, tables)
+    _write(
+        result.folder, "compare", problem.dataset, task, title, sections, options, config, tables
+    )
 
 
 def write_learning_curve_page(
@@ -107,7 +111,8 @@ def write_learning_curve_page(
         _describe_split(result.problem, options, nested),
     )
     tables = {"summary": result.summary, "slopes": result.slopes, "runs": result.runs}
-    _write(result, "learning-curve", "learning curve", sections, options, config, tables)
+    title, dataset = f"{page.describe_targets(task)}: learning curve", result.problem.dataset
+    _write(result.folder, "learning-curve", dataset, task, title, sections, options, config, tables)
 
 
 def write_tuning_page(result: Tuning, searched: Problem, options: Mapping[str, object]) -> None:
@@ -168,7 +173,9 @@ def write_tuning_page(result: Tuning, searched: Problem, options: Mapping[str, o
     options = {**options, "space": folder / SPACE}
     numbers = {"best_score": result.best_score, "best": best}
     numbers |= {"trials": trials, "baselines": result.baselines}
-    _write(result, "tune", "search for settings", sections, options, result.config, numbers)
+    dataset, task, config = searched.dataset, searched.task, result.config
+    title = f"{page.describe_targets(task)}: search for settings"
+    _write(folder, "tune", dataset, task, title, sections, options, config, numbers)
 
 
 def describe_score(problem: Problem) -> tuple[str, str]:
@@ -223,37 +230,36 @@ def write_cross_validation_page(
     others = [name for name in models if config and name in NETWORKS and name != config.model_kind]
     words = ", ".join(others) + ": the default network settings, with this graph and training."
     _write(
-        result,
+        result.folder,
         "cross-validate",
+        dataset,
+        task,
         f"Cross-validation: {page.describe_targets(task)}",
         sections,
         {"models": ",".join(models), **options},
         config,
         {"folds": result.scores},
         words if others else "",
-        dataset,
     )
 
 
 def _write(
-    result: Comparison | CrossValidation | LearningCurve | Tuning,
+    folder: Path,
     verb: str,
+    dataset: Labelled,
+    task: Task,
     title: str,
     sections: Iterable[Section],
     options: Mapping[str, object],
     config: RunConfig | None,
     numbers: Mapping[str, Any],
     words: str = "",
-    dataset: Labelled | None = None,
 ) -> None:
     """Write a page that ends in the settings and the command that repeats the work.
 
     The settings are written beside the page, because that command reads them.
     """
-    problem, folder, text = getattr(result, "problem", None), result.folder, ""
-    task = result.task if problem is None else problem.task
-    dataset = problem.dataset if dataset is None else dataset
-    title = title if problem is None else f"{page.describe_targets(task)}: {title}"
+    text = ""
     if config is not None:
         text = format_config(config)
         write_text(folder / page.CONFIG, text)
