@@ -88,7 +88,7 @@ def _choose_columns(piece: Piece) -> tuple[pd.DataFrame, dict[str, Target]]:
     names = {
         name: plain_name(name)
         for header, name in schema.names.items()
-        if schema.kinds[name] != "other" or piece.like.frame[header].map(_is_text).all()
+        if schema.kinds[name] != "other" or all(map(_is_text, piece.like.content[header]))
     }
     rows = pd.DataFrame(index=pd.RangeIndex(len(piece.crystals)))
     own = piece.columns if piece.cells is not None else rows
