@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64
 from torch import Tensor
 
 from xtalgraph.data.splits import PARTS
 from xtalgraph.errors import BadCheckpoint, BadConfig
 from xtalgraph.graphs import GraphConfig
-from xtalgraph.nn import NETWORKS, Network, Normaliser, SavedModel, Task, network_name
+from xtalgraph.nn import NETWORKS, Network, Normaliser, Rows, SavedModel, Task, network_name
 from xtalgraph.nn.registry import learns_elements, pooling_of
 from xtalgraph.nn.resolve import name_network, read_network
 from xtalgraph.nn.saved_model import COMPOSITION, OUTPUT, select_outputs, select_targets
@@ -216,7 +216,7 @@ def fit_element_shifts(network: Network, problem: Problem, graph: GraphConfig) -
 
 
 def count_fractions(
-    crystals: CrystalStore, rows: Int64[np.ndarray, "n_rows"], n_elements: int
+    crystals: CrystalStore, rows: Rows, n_elements: int
 ) -> Float64[np.ndarray, "n_rows n_elements"]:
     """Return the fraction of each atomic number in each crystal."""
     fractions = np.zeros((len(rows), n_elements))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Float64, Int64, Shaped
+from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.nn import functional
 
@@ -20,7 +20,7 @@ from xtalgraph.metrics import (
     mean_absolute_error,
     regression_metrics,
 )
-from xtalgraph.nn import Network, Task
+from xtalgraph.nn import Network, Outputs, Rows, Task
 from xtalgraph.nn.task import interpret_outputs
 from xtalgraph.training.problem import Problem
 
@@ -73,11 +73,7 @@ def count_known(labels: Tensor) -> int:
 
 
 def predict_rows(
-    network: Network,
-    problem: Problem,
-    graph: GraphConfig,
-    rows: Int64[np.ndarray, "n_rows"],
-    batch_size: int,
+    network: Network, problem: Problem, graph: GraphConfig, rows: Rows, batch_size: int
 ) -> Float[Tensor, "n_rows n_outputs"]:
     """Return the network's outputs for rows of the data set, in their order, on the CPU."""
     device = next(network.parameters()).device
@@ -95,9 +91,7 @@ def predict_rows(
     return torch.cat(outputs)
 
 
-def restore(
-    problem: Problem, outputs: Float[Tensor, "n_rows n_outputs"]
-) -> Float64[np.ndarray, "n_rows n_outputs"]:
+def restore(problem: Problem, outputs: Float[Tensor, "n_rows n_outputs"]) -> Outputs:
     """Return predicted targets in their units, or the probability of each class."""
     return interpret_outputs(outputs.numpy(), problem.normaliser)
 
