@@ -59,7 +59,7 @@ def open_atomically(path: Path | str, mode: Literal["w", "wb"] = "w") -> Iterato
 
 @contextmanager
 def folder_atomically(folder: Path | str) -> Iterator[Path]:
-    """Give an empty folder to fill, which takes the place of `folder` when the block ends well.
+    """Return an empty folder to fill, which takes the place of `folder` when the block ends well.
 
     Raises `OSError` where there is something at that place by then.
     """
@@ -74,7 +74,7 @@ def folder_atomically(folder: Path | str) -> Iterator[Path]:
 
 
 def temporary_name(path: Path) -> Path:
-    """Give the name under which this process writes a file that is not whole yet."""
+    """Return the name under which this process writes a file that is not whole yet."""
     return path.with_name(f".{path.name[:200]}.{os.getpid()}.part")
 
 
@@ -87,7 +87,7 @@ def publish(temporary: Path, path: Path) -> None:
 
 
 def format_json(value: Any, indent: int | None = 2) -> str:
-    """Give the JSON text of a value, whose numpy numbers and paths are written as plain ones.
+    """Return the JSON text of a value, whose numpy numbers and paths are written as plain ones.
 
     JSON has no NaN and no infinity: both become null.
 
@@ -98,7 +98,7 @@ def format_json(value: Any, indent: int | None = 2) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Give a value as JSON knows it: dicts, lists, texts, numbers, and None for NaN."""
+    """Return a value as JSON knows it: dicts, lists, texts, numbers, and None for NaN."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, str | bool | int):
@@ -115,7 +115,7 @@ def plain(value: Any) -> Any:
 
 
 def checksum(*contents: bytes | str | Path) -> str:
-    """Give the SHA-256, as 64 hexadecimal digits, of bytes, a text, or a file that is named.
+    """Return the SHA-256, as 64 hexadecimal digits, of bytes, a text, or a file that is named.
 
     One piece has the SHA-256 that every other program gives; several have that of their checksums
     in this order, so that where one ends and the next begins counts.

@@ -58,7 +58,7 @@ def begin_or_resume(
 
 
 def read_manifest(folder: Path | str) -> dict[str, Any] | None:
-    """Give what a folder was begun with (`work`, `identity`), or None where nothing was."""
+    """Return what a folder was begun with (`work`, `identity`), or None where nothing was."""
     file = Path(folder) / MANIFEST
     try:
         manifest = json.loads(file.read_text(encoding="utf-8"))
@@ -94,7 +94,7 @@ def refuse_changes(
 def find_changes(
     begun: Mapping[str, Any], now: Mapping[str, Any], may_differ: Collection[str] = ()
 ) -> Iterator[str]:
-    """Give a line for each value that differs, named as `section.key`."""
+    """Yield a line for each value that differs, named as `section.key`."""
     before, after = dict(_flatten(plain(begun))), dict(_flatten(plain(now)))
     for name in before | after:
         if name in may_differ or name.rsplit(".", 1)[-1] in may_differ:
@@ -105,7 +105,7 @@ def find_changes(
 
 
 def write_command(words: Sequence[object], options: Mapping[str, object]) -> str:
-    """Give the command line, quoted for a shell, with which a piece of work is done again.
+    """Return the command line, quoted for a shell, with which a piece of work is done again.
 
     `words` are the command and what it is given in place; options have the names of the command
     line, without dashes. One whose value is a list is given several times, True makes it a flag,

@@ -49,7 +49,7 @@ class Registry(Generic[Entry]):
     def adding(
         self, name: str, make: Callable[[Thing], Entry] | None = None
     ) -> Callable[[Thing], Thing]:
-        """Give a decorator that adds what it decorates under a name.
+        """Return a decorator that adds what it decorates under a name.
 
         `make` makes the entry of it: `@POOLINGS.adding("median", partial(Pooling, in_numpy=…))`.
         Without it the entry is of the registry's type and has no facts, or is what is decorated.
@@ -83,12 +83,12 @@ class Registry(Generic[Entry]):
         return len(self._entries)
 
     def items(self) -> list[tuple[str, Entry]]:
-        """Give all names with their entries."""
+        """Return all names with their entries."""
         self._complete()
         return list(self._entries.items())
 
     def values(self) -> list[Entry]:
-        """Give all entries."""
+        """Return all entries."""
         return [entry for _, entry in self.items()]
 
     def require(self, name: str) -> None:

@@ -28,7 +28,7 @@ def setting(
     unit: str = "",
     changes_results: bool = True,
 ) -> Any:
-    """Give a dataclass field with its default, its meaning and its legal values.
+    """Return a dataclass field with its default, its meaning and its legal values.
 
     `choices` is a tuple of names or a `Registry`, whose names are legal whoever added them; `kind`
     is what one of them is called in an error. Bounds are for numbers. Configs that differ only in
@@ -60,7 +60,7 @@ class _Rule:
     unit: str
 
     def is_legal(self, value: Any) -> bool:
-        """Tell whether a number is within the bounds; NaN is within none."""
+        """Return whether a number is within the bounds; NaN is within none."""
         bounds: tuple[tuple[int | float | None, Callable[[Any, Any], bool]], ...] = (
             (self.at_least, lambda number, bound: number >= bound),
             (self.above, lambda number, bound: number > bound),
@@ -71,7 +71,7 @@ class _Rule:
 
     @property
     def range_in_words(self) -> str:
-        """Say which numbers are legal, such as `above 0`, `0 or more`, `0 or more, below 1`."""
+        """Which numbers are legal, such as `above 0`, `0 or more`, `0 or more, below 1`."""
         words = [
             f"{self.at_least:g} or more" if self.at_least is not None else "",
             f"above {self.above:g}" if self.above is not None else "",
@@ -98,12 +98,12 @@ def check_settings(config: object, section: str) -> None:
 
 
 def decisive_settings(config: Any) -> dict[str, Any]:
-    """Give the settings of a config that decide what comes out, by name: what a file keeps."""
+    """Return the settings of a config that decide what comes out, by name: what a file keeps."""
     return {item.name: getattr(config, item.name) for item in fields(config) if item.compare}
 
 
 def describe_settings(config: type, section: str) -> list[Setting]:
-    """Give each setting of a config class with default, legal values and meaning."""
+    """Return each setting of a config class with default, legal values and meaning."""
     hints = get_type_hints(config)
     described = []
     for item, rule in _rules(config):

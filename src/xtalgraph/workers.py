@@ -29,7 +29,7 @@ Result = TypeVar("Result")
 
 
 def count_cores() -> int:
-    """Give how many cores this process may use."""
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -41,7 +41,7 @@ def work_in_processes(
     *,
     ahead: int = AHEAD,
 ) -> Iterator[tuple[Item, Result]]:
-    """Give each item with its result, as they are finished; memory does not grow with the items.
+    """Yield each item with its result, as they are finished; memory does not grow with the items.
 
     `begin(*arguments)` is called in each worker with its first item, and gives the function that
     works on one item; both are importable, and what they are given can be pickled. Each worker uses
@@ -87,7 +87,7 @@ class _Pool(Generic[Item, Result]):
             self._feed(self.workers[-1])
 
     def run(self) -> Iterator[tuple[Item, Result]]:
-        """Give results until there is nothing left to do."""
+        """Yield results until there is nothing left to do."""
         while any(worker.items for worker in self.workers):
             ready = wait([worker.pipe for worker in self.workers])
             for worker in [worker for worker in self.workers if worker.pipe in ready]:
@@ -121,7 +121,7 @@ class _Pool(Generic[Item, Result]):
         return _Worker(process, ours)
 
     def _feed(self, worker: _Worker[Item]) -> None:
-        """Give a worker as much as it may have ahead; a dead one is found when its turn comes."""
+        """Send a worker as much as it may have queued; a dead one is found when its turn comes."""
         while len(worker.items) < self.ahead:
             item = self._next()
             if item is None:

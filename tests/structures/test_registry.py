@@ -76,7 +76,9 @@ def test_a_reader_that_fails_is_a_rejection_that_names_the_file(
     rejected: list[Rejected] = []
     assert read_dataset(tmp_path, rejected=rejected).ids.tolist() == ["good"]
     assert [row.id for row in rejected] == ["bad"]
-    assert "bad.toy: it cannot be read (ValueError: could not convert" in rejected[0].reason
+    assert (
+        "bad.toy: its content is not what its format has there (ValueError)" in rejected[0].reason
+    )
 
 
 def test_messages_list_what_is_registered(toy: Format, tmp_path: Path) -> None:

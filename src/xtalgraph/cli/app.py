@@ -116,7 +116,7 @@ def _call(arguments: list[str]) -> int | None:
 
 
 def _read_examples(command: object) -> str:
-    """Give the section `Examples` of a command, for the end of its help."""
+    """Return the section `Examples` of a command, for the end of its help."""
     return _show_examples((inspect.getdoc(command) or "").partition("Examples\n--------\n")[2])
 
 
@@ -125,7 +125,7 @@ def _show_examples(lines: str) -> str:
 
 
 def _is_of_the_machine(error: OSError) -> bool:
-    """Tell whether the system refused a file of the user, not one of the package.
+    """Return whether the system refused a file of the user, not one of the package.
 
     Such as a file without permission to write, a folder that cannot be made, a full disk.
     """
@@ -136,7 +136,7 @@ def _is_of_the_machine(error: OSError) -> bool:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Tell by the name of the error, because torch has its own and is not imported for it here."""
+    """Return whether memory ran out, by the name of the error: torch's own is not imported here."""
     named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     return named or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
 

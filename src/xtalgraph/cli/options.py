@@ -119,7 +119,7 @@ class Settings:
     set: Annotated[list[str] | None, Flag, default("none")] = None
 
     def choose(self, assignments: Sequence[str] = (), start_from: str | None = None) -> RunConfig:
-        """Give the preset, changed by the file, by `--set`, and by further assignments.
+        """Return the preset, changed by the file, by `--set`, and by further assignments.
 
         Where a model to start from is named, the settings of network and graph are its own.
         """
@@ -155,7 +155,7 @@ class Study:
     def load_inputs(
         self, data: str, out: Path | None, ending: str, *, labelled: bool = False
     ) -> tuple[Any, Path]:
-        """Give the data set and the folder of the results; what is left out is listed.
+        """Return the data set and the folder of the results; what is left out is listed.
 
         `labelled`: tables of distances are read too, and crystals without a label are listed.
         """
@@ -170,7 +170,7 @@ class Study:
         return dataset, out
 
     def choose_task(self, dataset: Any) -> str:
-        """Give the task that is named, or the one that the columns are for."""
+        """Return the task that is named, or the one that the columns are for."""
         from xtalgraph.evaluation.labels import guess_task
 
         return self.task or guess_task(dataset, self.names)
@@ -210,15 +210,15 @@ class Compute:
     Parameters
     ----------
     threads: int
-        CPU threads.
+        CPU threads; the results do not depend on it.
     """
 
     device: Device = "cpu"
-    threads: Positive = 1
+    threads: Annotated[Positive | None, default("one for each core")] = None
 
 
 def choose_device(name: str) -> str:
-    """Give the device as torch names it."""
+    """Return the device as torch names it."""
     if name != "auto":
         return {"gpu": "cuda"}.get(name, name)
     import torch
@@ -229,7 +229,7 @@ def choose_device(name: str) -> str:
 
 
 def split_words(text: str) -> list[str]:
-    """Give comma-separated words."""
+    """Return comma-separated words."""
     return [word.strip() for word in text.split(",")]
 
 

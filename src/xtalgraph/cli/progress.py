@@ -32,7 +32,7 @@ class State:
 
 @contextmanager
 def progress_bar(read: Callable[[Report], State]) -> Iterator[Callable[[Report], None]]:
-    """Give a function that shows the progress on stderr, from one process only.
+    """Return a function that shows the progress on stderr, from one process only.
 
     `read` says what a report of the work means.
     """
@@ -57,7 +57,7 @@ def progress_bar(read: Callable[[Report], State]) -> Iterator[Callable[[Report],
 
 
 def training_bar() -> AbstractContextManager[Callable[[TrainingProgress], None]]:
-    """Give the progress bar of a training run."""
+    """Return the progress bar of a training run."""
     return progress_bar(describe_training)
 
 
@@ -77,7 +77,7 @@ class _LogLines:
 
 
 def describe_training(progress: TrainingProgress) -> State:
-    """Say how far a training run is; a log has lines at the ends of epochs."""
+    """Return how far a training run is; a log has lines at the ends of epochs."""
     figures = [f"loss {progress.train_loss:.4f}"]
     figures += [f"{name} {value:.4g}" for name, value in progress.validation.items()]
     text = (
@@ -89,7 +89,7 @@ def describe_training(progress: TrainingProgress) -> State:
 
 
 def describe_screen(progress: ScreenProgress) -> State:
-    """Say how far a screen is."""
+    """Return how far a screen is."""
     of = f" of {progress.n_all:,}" if progress.n_all else ""
     text = (
         f"{progress.n_candidates:,}{of} candidates, {progress.n_passed:,} passed, "
@@ -99,7 +99,7 @@ def describe_screen(progress: ScreenProgress) -> State:
 
 
 def describe_download(done_and_total: tuple[int, int | None]) -> State:
-    """Say how much of a file has been fetched."""
+    """Return how much of a file has been fetched."""
     done, total = done_and_total
     of = f" of {total / 1e6:.1f}" if total else ""
     return State(done, total, f"fetched {done / 1e6:.1f}{of} MB")

@@ -59,7 +59,7 @@ def settings(name: Annotated[str | None, default("all")] = None, /, *, json: Jso
 
 
 def list_settings() -> list[tuple[str, Setting]]:
-    """Give each setting with its section, such as `train` or `model.kind = cgcnn`."""
+    """Return each setting with its section, such as `train` or `model.kind = cgcnn`."""
     from xtalgraph.graphs import GraphConfig
     from xtalgraph.nn import NETWORKS
     from xtalgraph.settings import Setting, describe_settings
@@ -77,7 +77,7 @@ def list_settings() -> list[tuple[str, Setting]]:
 
 
 def list_names() -> list[tuple[str, Setting]]:
-    """Give what else is chosen by name and may be extended by other packages."""
+    """Return what else is chosen by name and may be extended by other packages."""
     from xtalgraph.evaluation.baselines import BASELINES
     from xtalgraph.settings import Setting
     from xtalgraph.structures import FORMATS

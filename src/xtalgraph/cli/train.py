@@ -140,7 +140,7 @@ def resume_training(folder: Path, data: str | None, others: Mapping[str, object]
 
 
 def assign(options: Mapping[str, object]) -> list[str]:
-    """Give the assignments to the section `train` that options stand for.
+    """Return the assignments to the section `train` that options stand for.
 
     >>> assign({"epochs": 3, "precision": "16-mixed", "devices": "2", "accelerator": "cuda"})
     ['train.epochs=3', 'train.precision="16-mixed"', 'train.devices=2', 'train.accelerator="gpu"']
@@ -155,7 +155,7 @@ def assign(options: Mapping[str, object]) -> list[str]:
 
 @contextmanager
 def told_how_to_resume(folder: Path) -> Iterator[None]:
-    """Say how a run that is interrupted by Ctrl-C can be resumed, if it can."""
+    """Return how a run that is interrupted by Ctrl-C can be resumed, if it can."""
     try:
         yield
     except KeyboardInterrupt:

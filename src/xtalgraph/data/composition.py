@@ -14,7 +14,7 @@ _RANK = np.array([len(SYMBOLS) - 1, *map(FORMULA_ORDER.index, SYMBOLS[1:])])  # 
 
 
 def reduced_formulas(store: CrystalStore) -> list[str]:
-    """Give `Crystal.reduced_formula` of each crystal (`SrTiO3`), about 2 µs a crystal.
+    """Return `Crystal.reduced_formula` of each crystal (`SrTiO3`), about 2 µs a crystal.
 
     >>> from xtalgraph.structures import Crystal
     >>> salt = Crystal(np.eye(3), np.zeros((4, 3)), [11, 17, 17, 11])
@@ -38,14 +38,14 @@ def reduced_formulas(store: CrystalStore) -> list[str]:
 
 
 def contains_element(store: CrystalStore, symbol: str) -> Bool[np.ndarray, "n_crystals"]:
-    """Tell which crystals hold an element."""
+    """Return which crystals hold an element."""
     hits = store.atomic_numbers == atomic_number(symbol)
     totals = np.concatenate([[0], np.cumsum(hits)])
     return np.diff(totals[store.offsets]) > 0
 
 
 def count_crystals_by_element(store: CrystalStore) -> Int64[np.ndarray, "n_elements"]:
-    """Give for each atomic number (0 to 118) in how many crystals the element occurs."""
+    """Return for each atomic number (0 to 118) in how many crystals the element occurs."""
     crystal = np.repeat(np.arange(len(store)), store.n_atoms)
     present = np.unique(crystal * len(SYMBOLS) + store.atomic_numbers) % len(SYMBOLS)
     return np.bincount(present, minlength=len(SYMBOLS))

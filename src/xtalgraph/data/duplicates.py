@@ -25,7 +25,7 @@ _ATOMS_AT_ONCE = 200_000
 
 
 def iterate_chunks(store: CrystalStore) -> Iterator[tuple[int, CrystalStore]]:
-    """Give consecutive parts of a store of some 200,000 atoms, each with its first row."""
+    """Yield consecutive parts of a store of about 200,000 atoms, each with its first row."""
     first = 0
     while first < len(store):
         limit = store.offsets[first] + _ATOMS_AT_ONCE
@@ -37,7 +37,7 @@ def iterate_chunks(store: CrystalStore) -> Iterator[tuple[int, CrystalStore]]:
 def mean_distances(
     store: CrystalStore, distances: Float64[np.ndarray, "n_atoms width"]
 ) -> list[Float32[np.ndarray, "n_elements width"]]:
-    """Give for each crystal, element by element, the mean of the k-th smallest distance.
+    """Return for each crystal, element by element, the mean of the k-th smallest distance.
 
     It depends neither on the order of the atoms nor on the choice of the cell; mirror images have
     the same.
@@ -56,7 +56,7 @@ def mean_distances(
 def find_duplicates(
     store: CrystalStore, fingerprints: Sequence[np.ndarray] | None = None
 ) -> list[list[int]]:
-    """Give the groups of rows that are the same structure, each ascending.
+    """Return the groups of rows that are the same structure, each ascending.
 
     Two crystals are the same if they have the same reduced formula, volumes an atom within 0.5 %,
     and `fingerprints` (those of `mean_distances`) within 0.01 Å in every component. A group holds

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Int64
 
+from xtalgraph.data.cells import find_present
 from xtalgraph.data.composition import reduced_formulas
 from xtalgraph.data.dataset import Dataset
 from xtalgraph.errors import BadDataset, UnknownName
@@ -19,7 +20,7 @@ _MOST_ENUMERATED = 10  # groups, up to which all 3^10 = 59,049 ways are compared
 
 
 def find_groups(dataset: Dataset, name: str) -> Int64[np.ndarray, "n_crystals"]:
-    """Give the number of the group of each crystal.
+    """Return the number of the group of each crystal.
 
     `formula` is the reduced formula. `crystal_system` follows from a column `space_group_number` if
     there is one without blanks, else from the symmetry found within 0.01 Å. Any other name is a
@@ -29,13 +30,12 @@ def find_groups(dataset: Dataset, name: str) -> Int64[np.ndarray, "n_crystals"]:
         labels: Sequence[str | None] = reduced_formulas(dataset.crystals)
     elif name == "crystal_system":
         labels = find_crystal_systems(dataset)
-    elif name in dataset.columns.columns:
-        column = dataset.columns[name]
-        present = column.notna()
+    elif name in dataset.table:
+        column = dataset.table[name]
+        present = find_present(column)
         labels = [str(one) if there else None for one, there in zip(column, present, strict=True)]
     else:
-        columns = [str(column) for column in dataset.columns.columns]
-        raise UnknownName("group", name, [*COMPUTED_GROUPS, *columns])
+        raise UnknownName("group", name, [*COMPUTED_GROUPS, *dataset.table])
     blank = [row for row, label in enumerate(labels) if label is None]
     if blank:
         raise BadDataset(
@@ -47,7 +47,7 @@ def find_groups(dataset: Dataset, name: str) -> Int64[np.ndarray, "n_crystals"]:
 
 
 def find_crystal_systems(dataset: Dataset) -> list[str]:
-    """Give the crystal system of each crystal, from `space_group_number` or the structure."""
+    """Return the crystal system of each crystal, from `space_group_number` or the structure."""
     if "space_group_number" in dataset.targets:
         numbers = dataset.values(["space_group_number"])[:, 0]
         if np.isin(numbers, np.arange(1, 231)).all():
@@ -58,7 +58,7 @@ def find_crystal_systems(dataset: Dataset) -> list[str]:
 def assign_groups(
     groups: Int64[np.ndarray, "n_crystals"], shares: Sequence[float], rng: np.random.Generator
 ) -> Int64[np.ndarray, "n_crystals"]:
-    """Give the part (0, 1, 2) of each crystal, so that every group is whole in one part.
+    """Return the part (0, 1, 2) of each crystal, so that every group is whole in one part.
 
     The sizes come as near to the shares as whole groups allow: the sum of the three differences is
     the least possible for up to 10 groups, where all ways are compared (the seed chooses among
@@ -91,7 +91,7 @@ def _try_all(sizes: np.ndarray, wanted: np.ndarray, rng: np.random.Generator) ->
 
 
 def _deal(sizes: np.ndarray, wanted: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Give each group, in random order, to a part that still has room for it, if there is one."""
+    """Return each group, in random order, to a part that still has room for it, if there is one."""
     lacking = wanted.astype(float).copy()
     parts = np.zeros(len(sizes), dtype=np.int64)
     draws = rng.random(len(sizes))

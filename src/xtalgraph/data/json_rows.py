@@ -12,6 +12,8 @@ from typing import Any
 
 import ijson
 
+from xtalgraph.data.files import read_lines
+from xtalgraph.data.structure_columns import BadRow
 from xtalgraph.errors import BadDataset
 from xtalgraph.structures.formats.pymatgen_json import OPTIMADE
 
@@ -52,8 +54,11 @@ def sniff_json(path: Path) -> str:
     raise _broken(path, "it ends before its first value does")
 
 
-def iterate_records(path: Path, form: str) -> Iterator[dict[str, Any]]:
-    """Give the rows of a JSON file of a form that `sniff_json` tells, as dicts, one by one."""
+def iterate_records(path: Path, form: str) -> Iterator[dict[str, Any] | BadRow]:
+    """Yield the rows of a JSON file of a form that `sniff_json` tells, as dicts, one by one.
+
+    A line of its own that is broken is one bad row.
+    """
     if form == "lines":
         yield from _iterate_lines(path)
     elif form == "split":
@@ -66,7 +71,7 @@ def iterate_records(path: Path, form: str) -> Iterator[dict[str, Any]]:
 
 
 def count_rows(path: Path, form: str) -> int:
-    """Give the number of rows, from the index of a `split` table where it has one."""
+    """Return the number of rows, from the index of a `split` table where it has one."""
     if form == "split":
         index = _read_head(path).get("index")
         if index is not None:
@@ -74,15 +79,21 @@ def count_rows(path: Path, form: str) -> int:
     return sum(1 for _ in iterate_records(path, form))
 
 
-def _iterate_lines(path: Path) -> Iterator[dict[str, Any]]:
-    with _open(path) as file:
-        for number, line in enumerate(file, start=1):
-            if line.strip():
-                try:
-                    row = json.loads(line)
-                except ValueError as error:
-                    raise _broken(path, f"line {number}: {error}") from error
-                yield _flatten(_require_object(row, path))
+def _iterate_lines(path: Path) -> Iterator[dict[str, Any] | BadRow]:
+    for number, line in enumerate(read_lines(path), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except RecursionError:
+            yield BadRow(f"line {number}", "the JSON is nested too deeply.")
+        except ValueError as error:
+            yield BadRow(f"line {number}", f"broken JSON ({error}). Is the line complete?")
+        else:
+            if isinstance(row, dict):
+                yield _flatten(row)
+            else:
+                yield BadRow(f"line {number}", f"{_expected(row)}.")
 
 
 def _iterate_split(path: Path) -> Iterator[dict[str, Any]]:
@@ -102,7 +113,7 @@ def _iterate_split(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _read_head(path: Path) -> dict[str, Any]:
-    """Give what a `split` table has before its data."""
+    """Return what a `split` table has before its data."""
     head: dict[str, Any] = {}
     with _open(path) as file, _explain(path):
         builder: Any = None
@@ -120,7 +131,7 @@ def _read_head(path: Path) -> dict[str, Any]:
 
 
 def _flatten(row: dict[str, Any]) -> dict[str, Any]:
-    """Give the row of OPTIMADE as that of a table: attributes as columns, one of structures."""
+    """Return the row of OPTIMADE as that of a table: attributes as columns, one of structures."""
     if isinstance(row.get("attributes"), dict) and "id" in row:
         row = {"id": row["id"], **row["attributes"]}
     if all(name in row for name in OPTIMADE):
@@ -130,16 +141,18 @@ def _flatten(row: dict[str, Any]) -> dict[str, Any]:
 
 def _require_object(row: Any, path: Path) -> dict[str, Any]:
     if not isinstance(row, dict):
-        raise BadDataset(
-            f"{path}: a row is {type(row).__name__}, expected an object with named columns."
-        )
+        raise BadDataset(f"{path}: {_expected(row)}.")
     return row
+
+
+def _expected(row: Any) -> str:
+    return f"a row is {type(row).__name__}, expected an object with named columns"
 
 
 def _is_object(line: bytes) -> bool:
     try:
         return isinstance(json.loads(line), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 
@@ -153,7 +166,7 @@ def _open(path: Path) -> BufferedReader:
 def _explain(path: Path) -> Iterator[None]:
     try:
         yield
-    except ijson.JSONError as error:
+    except (ijson.JSONError, ValueError, OverflowError, RecursionError) as error:
         raise _broken(path, " ".join(str(error).split())[:120]) from error
 
 

@@ -7,7 +7,7 @@ for.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import islice
@@ -24,6 +24,7 @@ from xtalgraph.structures.reading import name_sources, read_file, read_text
 if TYPE_CHECKING:
     import pandas as pd
 
+    from xtalgraph.data.cells import Column, Table
     from xtalgraph.data.columns import Schema
     from xtalgraph.structures.crystal import Crystal
     from xtalgraph.units import Target
@@ -36,27 +37,18 @@ _SHOWN = 10  # reasons of an error
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """The columns of some rows as they stand in the source: a frame, or names and rows of texts."""
+    """The columns of some rows as they stand in the source."""
 
-    content: pd.DataFrame | tuple[Sequence[str], list[list[str]]]
+    content: Mapping[str, Column]  # by header, units included
     texts: bool  # every cell is a text, as in CSV
-
-    @cached_property
-    def frame(self) -> pd.DataFrame:
-        """The cells with their headers, units included."""
-        import pandas as pd
-
-        if isinstance(self.content, tuple):
-            names, rows = self.content
-            return pd.DataFrame(rows, columns=list(names), dtype=object)
-        return self.content
+    decimal: str = "."  # of numbers in texts
 
     @cached_property
     def schema(self) -> Schema:
         """Names, types and units of columns of such cells."""
         from xtalgraph.data.columns import Schema
 
-        return Schema.find(self.frame, texts=self.texts)
+        return Schema.find(self.content, texts=self.texts, decimal=self.decimal)
 
 
 class Contents(NamedTuple):
@@ -93,13 +85,18 @@ class Piece:
     like: Cells | None = None
 
     @cached_property
-    def columns(self) -> pd.DataFrame:
-        """One row a crystal, under plain names: numbers float64, blanks missing."""
+    def table(self) -> Table:
+        """The columns under plain names, one row a crystal: numbers float64, blanks missing."""
         if self.cells is None or self.like is None:
-            import pandas as pd
+            return {}
+        return self.like.schema.read(self.cells.content, self.crystals.ids)
 
-            return pd.DataFrame(index=pd.RangeIndex(len(self.crystals)))
-        return self.like.schema.read(self.cells.frame, self.crystals.ids)
+    @cached_property
+    def columns(self) -> pd.DataFrame:
+        """The same as a data frame."""
+        from xtalgraph.data.cells import to_frame
+
+        return to_frame(self.table, len(self.crystals))
 
     @property
     def targets(self) -> dict[str, Target]:
@@ -131,18 +128,18 @@ class Source(ABC):
 
     @abstractmethod
     def parts(self) -> Iterator[Part]:
-        """Give the parts in order; what they hold is read when they are asked for it."""
+        """Yield the parts in order; what they hold is read when they are asked for it."""
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:
-        """Give what tells this source from another and is cheap to see, for a manifest."""
+        """Return what tells this source from another and is cheap to see, for a manifest."""
 
     @abstractmethod
     def checksum(self) -> str:
-        """Give the SHA-256 of the files."""
+        """Return the SHA-256 of the files."""
 
     def pieces(self, skip: Container[int] = ()) -> Iterator[Piece]:
-        """Give the pieces in order, but for those whose numbers are in `skip`.
+        """Yield the pieces in order, but for those whose numbers are in `skip`.
 
         What is skipped is not turned into crystals, and files of it are not opened, but for one
         piece that tells the types of the columns.
@@ -170,7 +167,7 @@ class Source(ABC):
             raise self.explain_nothing(n_bad, bad)
 
     def explain_nothing(self, n_bad: int, bad: Sequence[Rejected]) -> BadDataset:
-        """Give the error of a source of which nothing can be read."""
+        """Return the error of a source of which nothing can be read."""
         if not n_bad:
             return BadDataset(f"{self.title}: the table has no rows. Is it complete?")
         return BadDataset(
@@ -190,7 +187,7 @@ class FileSource(Source):
         self.files = files
 
     def parts(self) -> Iterator[Part]:
-        """Give some hundred files at a time; a large file of many frames in parts of its own."""
+        """Yield some hundred files at a time; a large file of many frames in parts of its own."""
         pending: list[tuple[Path, str]] = []
         for file, name in zip(self.files, name_sources(list(self.files)), strict=True):
             is_large = _is_large(file)
@@ -205,12 +202,12 @@ class FileSource(Source):
             yield Part(partial(_read_files, pending))
 
     def identity(self) -> dict[str, Any]:
-        """Give a checksum of the files' names, sizes and times."""
+        """Return a checksum of the files' names, sizes and times."""
         texts = [f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in self.files]
         return {"kind": "files", "checksum": checksum_texts(texts)}
 
     def checksum(self) -> str:
-        """Give the SHA-256 of the files by name."""
+        """Return the SHA-256 of the files by name."""
         return checksum_files(self.files)
 
 
@@ -236,7 +233,7 @@ def _read_files(files: Sequence[tuple[Path, str]]) -> Contents:
 
 
 def _split_frames(file: Path, name: str) -> Iterator[Part]:
-    """Give the frames of a large file as parts; a file that breaks off is told where it does."""
+    """Yield the frames of a large file as parts; a file that breaks off is told where it does."""
     found = FORMATS.find(file.name)
     if found is None or found.split is None:
         return
@@ -280,7 +277,7 @@ class SeveralSource(Source):
         self._runs, self._open_run = runs, open_run
 
     def children(self) -> Iterator[Source | Rejected]:
-        """Give the sources, or the reason why one is none."""
+        """Yield the sources, or the reason why one is none."""
         for run in self._runs:
             try:
                 yield self._open_run(run)
@@ -288,7 +285,7 @@ class SeveralSource(Source):
                 yield Rejected(run[0], str(error))
 
     def parts(self) -> Iterator[Part]:
-        """Give the parts of all sources, and what is wrong with a source as a part of its own."""
+        """Yield the parts of all sources, and what is wrong with a source as a part of its own."""
         for number, child in enumerate(self.children()):
             if isinstance(child, Rejected):
                 yield _tell(child, number)
@@ -299,7 +296,7 @@ class SeveralSource(Source):
                 yield _tell(Rejected(child.paths[0], str(error)), number)
 
     def identity(self) -> dict[str, Any]:
-        """Give the identities of all."""
+        """Return the identities of all."""
         found = [
             {"rejected": child.id} if isinstance(child, Rejected) else child.identity()
             for child in self.children()
@@ -307,12 +304,12 @@ class SeveralSource(Source):
         return {"kind": "several", "sources": found}
 
     def checksum(self) -> str:
-        """Give the SHA-256 of the checksums of all."""
+        """Return the SHA-256 of the checksums of all."""
         children = [child for child in self.children() if isinstance(child, Source)]
         return checksum_texts(child.checksum() for child in children)
 
     def explain_nothing(self, n_bad: int, bad: Sequence[Rejected]) -> BadDataset:
-        """Say what is wrong with each."""
+        """Return what is wrong with each."""
         return BadDataset(f"nothing of what was named can be read:\n{summarise(bad)}")
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import pandas as pd
-
+from xtalgraph.data.cells import Table, join_columns
 from xtalgraph.data.columns import read_columns
 from xtalgraph.data.dataset import Dataset, join_datasets, join_stores
 from xtalgraph.data.files import CORRECT
@@ -56,7 +55,7 @@ def read_dataset(
 def iterate_dataset(
     source: str | Path | Sequence[str | Path],
 ) -> Iterator[tuple[CrystalStore, list[Rejected]]]:
-    """Give the crystals of a source of `read_dataset` in its order, in pieces that fit any memory.
+    """Yield the crystals of a source of `read_dataset` in its order, in pieces that fit any memory.
 
     Each piece comes with what could not be read in it. `open_source(source).pieces()` gives the
     columns too.
@@ -89,16 +88,16 @@ def _read_one(
     if not stores:
         return None
     store = join_stores(stores)
-    columns = pd.DataFrame(index=pd.RangeIndex(len(store)))
+    columns: Table = {}
     targets: dict[str, Target] = {}
     if cells:
-        frame = pd.concat([some.frame for some in cells], ignore_index=True)
-        columns, targets = read_columns(frame, texts=cells[0].texts)
+        whole = join_columns([some.content for some in cells], [len(one) for one in stores])
+        columns, targets = read_columns(whole, texts=cells[0].texts, decimal=cells[0].decimal)
     return Dataset(opened.name, store, columns, targets, opened.title, checksum, opened.paths)
 
 
 def _read_several(several: SeveralSource, rejected: list[Rejected] | None) -> Dataset:
-    """Give the data set of several sources; one that is bad as a whole is collected like a row."""
+    """Return the data set of several sources; an unreadable source is collected like a row."""
     found: list[Rejected] = []
     datasets = []
     for child in several.children():

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
+from xtalgraph.data.cells import as_floats
 from xtalgraph.data.dataset import Dataset
 
 _SHOWN = 10  # ids, elements or rows named in a line; the dict has them all
@@ -38,7 +39,7 @@ class TargetSummary:
     not_finite: tuple[str, ...] = ()  # ids with an infinite label
 
     def line(self) -> str:
-        """Give the summary in one line."""
+        """Return the summary in one line."""
         missing = f", {self.n_missing:,} missing" if self.n_missing else ""
         start = f"{self.column}: {self.n_labels:,} labels{missing}"
         if self.classes:
@@ -58,7 +59,7 @@ def summarise_numbers(dataset: Dataset, name: str) -> TargetSummary:
     Outliers are further than 5 × IQR / 1.349 from the median, IQR being the distance between the
     quartiles; where the quartiles coincide (gaps of mostly metals), 5 standard deviations.
     """
-    values = dataset.columns[name].to_numpy(dtype=np.float64, na_value=np.nan)
+    values = as_floats(dataset.table[name])
     finite = values[np.isfinite(values)]
     infinite = np.isinf(values)
     column = dataset.targets[name].column
@@ -99,7 +100,7 @@ def summarise_classes(dataset: Dataset, name: str) -> TargetSummary:
 
 
 def find_outliers(values: np.ndarray) -> Bool[np.ndarray, "n_rows"]:
-    """Tell which finite values lie further from the median than 5 robust standard deviations."""
+    """Return which finite values lie further from the median than 5 robust standard deviations."""
     finite = np.isfinite(values)
     if not finite.any():
         return finite
@@ -140,7 +141,7 @@ class CheckReport:
         return not self.problems
 
     def lines(self) -> list[str]:
-        """Give the report as lines of text, the verdict last."""
+        """Return the report as lines of text, the verdict last."""
         lines = [f"{self.source}: {self.n_crystals:,} crystals, {self.n_atoms:,} atoms"]
         if self.atoms_per_crystal:
             sizes = ", ".join(f"{name} {size:g}" for name, size in self.atoms_per_crystal.items())
@@ -160,12 +161,12 @@ class CheckReport:
         return lines
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the report as plain numbers, texts, lists and dicts, for JSON."""
+        """Return the report as plain numbers, texts, lists and dicts, for JSON."""
         return {"ok": self.ok, **asdict(self)}
 
 
 def shorten(names: list[str]) -> str:
-    """Give the first ten of many names, and how many more there are."""
+    """Return the first ten of many names, and how many more there are."""
     more = f", … and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more
 

@@ -12,10 +12,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Float, Float64
 
 from xtalgraph.errors import BadDataset
 from xtalgraph.metrics import conformal_quantile, interval_coverage, log_loss
+from xtalgraph.nn import Labels
 from xtalgraph.prediction import Predictions, Predictor
 from xtalgraph.prediction.calibration import (
     Calibration,
@@ -39,16 +40,12 @@ TEMPERATURES = np.exp(np.linspace(-1.5, 1.5, 121))  # 0.22 to 4.5 in steps of 2.
 
 
 def cut_in_two(n_rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Give the rows that choose, a quarter drawn at random, and those that give the quantile."""
+    """Return the rows that choose, a quarter drawn at random, and those that give the quantile."""
     order = np.random.default_rng(seed).permutation(n_rows)
     return np.sort(order[: n_rows // 4]), np.sort(order[n_rows // 4 :])
 
 
-def fit_calibration(
-    predictions: Predictions,
-    labels: Float64[np.ndarray, "n_rows n_targets"] | Int64[np.ndarray, "n_rows"],
-    coverage: float = 0.9,
-) -> Calibration:
+def fit_calibration(predictions: Predictions, labels: Labels, coverage: float = 0.9) -> Calibration:
     """Fit the calibration on labelled crystals that no member has learned from.
 
     `predictions` are of an ensemble without calibration. Raises `BadDataset` where there are too
@@ -75,7 +72,7 @@ def _fit_intervals(
 
 
 def _uncertain_by(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
-    """Give spread and distance; zeros for a single network, or one that has no domain."""
+    """Return spread and distance; zeros for a single network, or one that has no domain."""
     spread, distance = predictions.spread, predictions.distance
     return (
         np.zeros_like(predictions.values) if spread is None else spread,
@@ -108,7 +105,7 @@ def choose_scale(
 
 
 def _over_median(values: Float[np.ndarray, "n_rows"]) -> list[float]:
-    """Give the factors to try; 0 alone where there is nothing to go by."""
+    """Return the factors to try; 0 alone where there is nothing to go by."""
     median = float(np.median(values)) if len(values) else 0.0
     return [factor / median for factor in FACTORS] if median > 0 else [0.0]
 

@@ -19,8 +19,8 @@ from xtalgraph.data import Dataset, read_dataset
 from xtalgraph.data.files import (
     checksum_files,
     find_structure_columns,
-    open_text,
     plain_name,
+    read_lines,
     table_suffix,
 )
 from xtalgraph.errors import BadDataset, Rejected, UnknownName, summarise
@@ -57,7 +57,7 @@ class DistanceTable:
         return len(self.lists)
 
     def labels(self, name: str) -> np.ndarray:
-        """Give class labels as an object array of texts, None where missing."""
+        """Return class labels as an object array of texts, None where missing."""
         if name not in self.columns.columns:
             raise UnknownName("column", name, [str(column) for column in self.columns.columns])
         column = self.columns[name]
@@ -74,11 +74,11 @@ class DistanceTable:
         )
 
     def find_unlabelled(self, name: str) -> list[Rejected]:
-        """Give nothing: no label is computed."""
+        """Return nothing: no label is computed."""
         return []
 
     def take_lists(self, rows: Int64[np.ndarray, "n_rows"]) -> list[np.ndarray]:
-        """Give the lists of these rows."""
+        """Return the lists of these rows."""
         return [self.lists[row] for row in rows.tolist()]
 
 
@@ -95,15 +95,14 @@ def read_labelled(source: str | Path, *, rejected: list[Rejected] | None = None)
 
 
 def is_distance_table(path: Path) -> bool:
-    """Tell whether a file is a CSV of identifier, label and numbers, without structures to it.
+    """Return whether a file is a CSV of identifier, label and numbers, without structures to it.
 
     A CSV with a column of structures is none, nor one whose first ids are names of structure files
     beside it.
     """
     if not path.is_file() or table_suffix(path) not in (".csv", ".csv.gz"):
         return False
-    with open_text(path) as file:
-        rows = [row for _, row in zip(range(2), csv.reader(file), strict=False)]
+    rows = [row for _, row in zip(range(2), csv.reader(read_lines(path)), strict=False)]
     if not rows or find_structure_columns(rows[0]) or len(rows[-1]) < 3:
         return False
     stems = {name.split(".")[0] for name in list_structure_names(path.parent)}
@@ -122,8 +121,8 @@ def read_distances(path: str | Path, *, rejected: list[Rejected] | None = None) 
     system is a second label. Bad rows are refused together, or added to `rejected`.
     """
     path = Path(path)
-    with open_text(path) as file:
-        rows = [(file_row, row) for file_row, row in enumerate(csv.reader(file), 1) if any(row)]
+    lines = csv.reader(read_lines(path))
+    rows = [(file_row, row) for file_row, row in enumerate(lines, 1) if any(row)]
     name = LABEL
     if rows and _is_header(rows[0][1]):
         name = _name_label(rows[0][1][1])
@@ -185,7 +184,7 @@ def write_distances(
 def shortest_distances(
     crystals: CrystalStore, n_distances: int = N_DISTANCES, cutoff: float = CUTOFF
 ) -> Float64[np.ndarray, "n_crystals width"]:
-    """Give the `n_distances` shortest interatomic distances of each crystal in Å, sorted.
+    """Return the `n_distances` shortest interatomic distances of each crystal in Å, sorted.
 
     Each atom of the cell sees each image of each neighbour: a bond between two atoms of the cell
     counts twice, and the list of a supercell begins with more of the same. Where fewer lie within
@@ -204,7 +203,7 @@ def shortest_distances(
 def list_shortest_distances(
     crystals: CrystalStore, n_distances: int = N_DISTANCES, cutoff: float = CUTOFF
 ) -> list[np.ndarray]:
-    """Give the same lists as `shortest_distances` without what fills them up."""
+    """Return the same lists as `shortest_distances` without what fills them up."""
     # The n shortest of a crystal are among the n nearest of each of its atoms.
     config = GraphConfig("nearest", n_distances, cutoff, isolated="ignore")
     lists: list[np.ndarray] = []
@@ -220,7 +219,7 @@ def list_shortest_distances(
 def pad_distances(
     lists: Sequence[np.ndarray], n_distances: int, filler: float
 ) -> Float64[np.ndarray, "n_crystals width"]:
-    """Give each list sorted and cut to `n_distances`, or filled up to it with `filler` (Å)."""
+    """Return each list sorted and cut to `n_distances`, or filled up to it with `filler` (Å)."""
     padded = np.full((len(lists), n_distances), filler)
     for row, distances in enumerate(lists):
         shortest = np.sort(distances)[:n_distances]
@@ -247,7 +246,7 @@ def _split_cells(row: list[str]) -> list[str]:
 
 
 def _read_distances(row: list[str]) -> np.ndarray | None:
-    """Give the distances of a row, or None where one is no number above 0."""
+    """Return the distances of a row, or None where one is no number above 0."""
     try:
         distances = [float(cell) for cell in _split_cells(row)]
     except ValueError:

@@ -114,7 +114,7 @@ def pack_ensemble(
 
 
 def _without_paths(model: SavedModel) -> SavedModel:
-    """Give the model as it is handed on: it names what it began with, not where that lay."""
+    """Return the model as it is handed on: it names what it began with, not where that lay."""
     start = Path(str(model.provenance.get("start_from", ""))).name
     if not start:
         return model
@@ -122,7 +122,7 @@ def _without_paths(model: SavedModel) -> SavedModel:
 
 
 def _read_records(folders: Sequence[Path]) -> list[dict[str, Any]]:
-    """Give what each run says of its data; refused are runs that learned from different ones."""
+    """Return what each run says of its data; refused are runs that learned from different ones."""
     from xtalgraph.training.run_folder import read_record
 
     if not folders:
@@ -168,7 +168,7 @@ def _read_split(folder: Path, dataset: Dataset, record: dict[str, Any]) -> Split
 def _predict_part(
     ensemble: Ensemble, dataset: Dataset, rows: np.ndarray
 ) -> tuple[Predictions, np.ndarray]:
-    """Give predictions and labels of the labelled rows of a part."""
+    """Return predictions and labels of the labelled rows of a part."""
     labels = read_labels(dataset, ensemble.task, rows)
     kept = labelled_rows(labels)
     if not len(kept):
@@ -182,7 +182,7 @@ Curve = tuple[np.ndarray, dict[str, np.ndarray]]  # stated frequencies, and by n
 def _find_curve(
     known: Predictions, known_labels: np.ndarray, unseen: Predictions, labels: np.ndarray
 ) -> Curve:
-    """Give what was stated, and how often it was so for unseen crystals."""
+    """Return what was stated, and how often it was so for unseen crystals."""
     if unseen.task.kind == "classification":
         right = (unseen.values.argmax(axis=1) == labels).astype(np.int64)
         curve = calibration_curve(right, unseen.values.max(axis=1))

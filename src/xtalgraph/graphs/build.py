@@ -65,7 +65,7 @@ def build_arrays(
     deduplicated: bool = False,
     n_threads: int = 1,
 ) -> GraphArrays:
-    """Give the neighbour graphs of crystals as one batch, as `build_graphs` does, without torch."""
+    """Return the neighbour graphs of crystals as one batch: `build_graphs` without torch."""
     config = config or GraphConfig()
     store, rule = pack(crystals), RULES[config.rule]
     neighbour, image, distance, counts = _search(store, config, n_threads)
@@ -189,7 +189,7 @@ def _search(store: CrystalStore, config: GraphConfig, n_threads: int) -> Edges:
 def nearest_distances(
     store: CrystalStore, n_nearest: int, cutoff: float = 8.0
 ) -> Float64[np.ndarray, "n_atoms n_rows"]:
-    """Give the `n_nearest` smallest distances of each atom in Å, ascending, inf beyond the cutoff.
+    """Return the `n_nearest` smallest distances of each atom in Å, sorted; inf beyond the cutoff.
 
     Nothing is refused: this is how a pre-flight finds isolated sites and overlapping atoms.
     """
@@ -202,7 +202,7 @@ def nearest_distances(
 
 
 def _locate(store: CrystalStore, atom: int) -> tuple[int, int]:
-    """Give the crystal and the site in it of an atom counted through the store."""
+    """Return the crystal and the site in it of an atom counted through the store."""
     crystal = int(np.searchsorted(store.offsets, atom, side="right")) - 1
     return crystal, atom - int(store.offsets[crystal])
 

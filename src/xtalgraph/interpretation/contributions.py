@@ -72,11 +72,11 @@ class SiteContributions:
         return self.totals - self.predictions
 
     def of_crystal(self, row: int) -> Float64[np.ndarray, "n_atoms"]:
-        """Give the contributions of the sites of one crystal, in the order of its atoms."""
+        """Return the contributions of the sites of one crystal, in the order of its atoms."""
         return self.values[self.crystals.offsets[row] : self.crystals.offsets[row + 1]]
 
     def to_frame(self) -> pandas.DataFrame:
-        """Give a table with a row a site: id, site (from 0), element, x, y, z, contribution."""
+        """Return a table with a row a site: id, site (from 0), element, x, y, z, contribution."""
         import pandas as pd
 
         n_atoms = self.crystals.n_atoms
@@ -96,7 +96,7 @@ class SiteContributions:
 
 
 def contribution_column(target: Target) -> str:
-    """Give the header of the contributions: what they are of, with its unit.
+    """Return the header of the contributions: what they are of, with its unit.
 
     >>> contribution_column(Target("band_gap", "eV"))
     'contribution to band_gap [eV]'
@@ -111,7 +111,7 @@ def explain_sites(
     target: str | None = None,
     rejected: list[Rejected] | None = None,
 ) -> SiteContributions:
-    """Give the contribution of every site to the prediction of each crystal.
+    """Return the contribution of every site to the prediction of each crystal.
 
     Args:
         predictor: A model whose pooling says what fraction of each atom it takes.
@@ -160,7 +160,7 @@ def explain_sites(
 def _explain(
     saved: SavedModel, store: CrystalStore, output: int, device: str
 ) -> tuple[Float64[np.ndarray, "n_atoms"], Float64[np.ndarray, "n_crystals"]]:
-    """Give the contributions by one network and what it states, a batch after another."""
+    """Return the contributions by one network and what it states, a batch after another."""
     readout, offset = _read_out(saved, output)
     saved.network.to(device).eval()
     values, stated = [np.empty(0)], [np.empty(0)]
@@ -211,7 +211,7 @@ class _Head(nn.Module):
 def _integrate_gradients(
     head: nn.Module, pooled: Float64[Tensor, "n_crystals width"]
 ) -> Float64[Tensor, "n_crystals width"]:
-    """Give the mean gradient of the head on the way from zero to each pooled vector."""
+    """Return the mean gradient of the head on the way from zero to each pooled vector."""
     try:
         from captum.attr import IntegratedGradients
     except ImportError as error:
@@ -221,7 +221,7 @@ def _integrate_gradients(
 
 
 def _is_linear(saved: SavedModel) -> bool:
-    """Tell whether what comes after the atom vectors is linear: pooling, and one linear layer."""
+    """Return whether what comes after the atom vectors is linear: pooling, and one linear layer."""
     layers = [layer for layer in saved.network.output.modules() if not list(layer.children())]
     is_one_map = len(layers) == 1 and isinstance(layers[0], nn.Linear)
     return is_one_map and _find_pooling(saved).is_linear
@@ -232,7 +232,7 @@ def _rule(saved: SavedModel) -> str:
 
 
 def _find_pooling(saved: SavedModel) -> Pooling:
-    """Give the pooling of a network; it must say what fraction of each atom it takes."""
+    """Return the pooling of a network; it must say what fraction of each atom it takes."""
     pooling = pooling_of(saved.model_config)
     if pooling is None or pooling.fractions is None:
         raise BadConfig(
@@ -243,7 +243,7 @@ def _find_pooling(saved: SavedModel) -> Pooling:
 
 
 def _choose_output(task: Task, name: str | None) -> int:
-    """Give the column of the network's output that is explained."""
+    """Return the column of the network's output that is explained."""
     if task.kind == "classification":
         return _find_name(name, task.classes, "class", len(task.classes) - 1)
     return _find_name(name, [target.name for target in task.targets], "target", 0)
@@ -264,7 +264,7 @@ def _describe_output(task: Task, output: int) -> Target:
 
 
 def _read_out(saved: SavedModel, output: int) -> tuple[Float64[Tensor, "n_outputs"], float]:
-    """Give the weights and the offset with which outputs become what is explained."""
+    """Return the weights and the offset with which outputs become what is explained."""
     n_outputs = saved.task.n_outputs
     if saved.normaliser is None:
         readout = torch.full((n_outputs,), -1 / (n_outputs - 1), dtype=torch.float64)

@@ -164,7 +164,7 @@ def format_contributions_cif(
     roles: Sequence[str],
     target: Target,
 ) -> str:
-    """Give a CIF with the role and the contribution of each atom as further columns.
+    """Return a CIF with the role and the contribution of each atom as further columns.
 
     The columns are `_atom_site_xtalgraph_role` and `_atom_site_xtalgraph_contribution`; what the
     contributions are of, and their unit, stand before the cell. Other programs pass over them.
@@ -189,7 +189,7 @@ def format_contributions_xyz(
     roles: Sequence[str],
     target: Target,
 ) -> str:
-    """Give a frame of extended xyz with the columns `role` and `contribution`, positions in Å."""
+    """Return a frame of extended xyz with the columns `role` and `contribution`, positions in Å."""
     lattice = " ".join(f"{value:.16g}" for value in crystal.lattice.ravel())
     words = {"id": crystal.id, "target": target.name, "unit": target.unit}
     notes = " ".join(f'{key}="{_unquoted(text)}"' for key, text in words.items() if text)

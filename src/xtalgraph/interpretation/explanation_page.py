@@ -40,7 +40,7 @@ def make_report(
     n_pictures: int,
     left_out: Sequence[Rejected] = (),
 ) -> Report:
-    """Give the report: what was explained, crystals, and of 20 or more also elements and maps.
+    """Return the report: what was explained, crystals, and of 20 or more also elements and maps.
 
     `sites` has a row a site with its role, `crystals` a row a crystal.
     """
@@ -126,7 +126,7 @@ def _write(value: float) -> str:
 def _show_elements(
     result: SiteContributions, roles: Sequence[Roles], sites: pd.DataFrame
 ) -> Section:
-    """Give the section of elements: perovskites, the oxides among them, and other structures."""
+    """Return the section of elements: perovskites, the oxides among them, and other structures."""
     n_atoms = result.crystals.n_atoms
     is_perovskite = np.array([one.kind == PEROVSKITE for one in roles])
     is_oxide = np.array([one.anions == ("O",) for one in roles])
@@ -161,7 +161,7 @@ def _show_elements(
 
 
 def _show_extremes(name: str, means: pd.DataFrame, result: SiteContributions) -> Table:
-    """Give the lowest and highest elements of each role that have enough sites."""
+    """Return the lowest and highest elements of each role that have enough sites."""
     rows = []
     for role, found in means[means["sites"] >= MIN_SITES].groupby("role", sort=False):
         ranked = [

@@ -65,18 +65,18 @@ class Scale:
     colour_map: str
 
     def colour(self, value: float) -> tuple[float, ...]:
-        """Give the colour of a contribution: red, green, blue, opacity."""
+        """Return the colour of a contribution: red, green, blue, opacity."""
         return tuple(np.asarray(self.mappable().to_rgba(np.array([value])))[0].tolist())
 
     def mappable(self) -> ScalarMappable:
-        """Give what matplotlib draws a colour bar of."""
+        """Return what matplotlib draws a colour bar of."""
         from matplotlib.cm import ScalarMappable
         from matplotlib.colors import Normalize
 
         return ScalarMappable(Normalize(self.low, self.high), self.colour_map)
 
     def extend(self, values: Float64[np.ndarray, "n_rows"]) -> str:
-        """Say at which ends values go on, as matplotlib's `extend` has it."""
+        """Return at which ends the values exceed the scale, as matplotlib's `extend`."""
         slack = 1e-9 * (self.high - self.low)
         ends = {(True, False): "min", (False, True): "max", (True, True): "both"}
         beyond = bool(values.min() < self.low - slack), bool(values.max() > self.high + slack)
@@ -84,7 +84,7 @@ class Scale:
 
 
 def find_scale(values: Float64[np.ndarray, "n_rows"]) -> Scale:
-    """Give the scale that suits some contributions.
+    """Return the scale that suits some contributions.
 
     Where both signs occur, white is zero, blue lowers the prediction and red raises it.
     """
@@ -96,7 +96,7 @@ def find_scale(values: Float64[np.ndarray, "n_rows"]) -> Scale:
 
 
 def ink_on(colour: tuple[float, ...]) -> str:
-    """Give black or white, whichever can be read on a colour."""
+    """Return black or white, whichever can be read on a colour."""
     brightness = 0.3 * colour[0] + 0.59 * colour[1] + 0.11 * colour[2]
     return "white" if brightness < 0.5 else "#111111"
 
@@ -154,7 +154,7 @@ def _project(crystal: Crystal, positions: np.ndarray) -> np.ndarray:
 
 
 def _find_balls(crystal: Crystal) -> _Balls:
-    """Give the atoms of the cell, those on its faces again, and anions that complete a polyhedron.
+    """Return the cell's atoms, periodic copies on its faces, and anions that complete a polyhedron.
 
     An anion is the more electronegative end of a bond.
     """
@@ -181,7 +181,7 @@ def _find_balls(crystal: Crystal) -> _Balls:
 
 
 def _find_bonds(crystal: Crystal, atom: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """Give which atoms are bound, unlike atoms alone where there are such bonds."""
+    """Return which atoms are bound, unlike atoms alone where there are such bonds."""
     shortest = nearest_distances(pack(crystal), 1)[:, 0][atom]
     between = np.linalg.norm(place[:, None] - place[None], axis=2)
     longest = BOND * np.minimum(shortest[:, None], shortest[None])
@@ -243,7 +243,7 @@ def _draw_ball(axes: Axes, place: np.ndarray, radius: float, colour: tuple, text
 
 
 def mean_by_element(sites: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Give mean, standard deviation and number of contributions of each element at each role.
+    """Return mean, standard deviation and number of contributions of each element at each role.
 
     `sites` has a row a site, with `role`, `element` and the contributions in `column`.
     """
@@ -336,7 +336,7 @@ def draw_crystal_map(
 def _find_components(
     vectors: Float64[np.ndarray, "n_rows width"],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give the places on the map, and the share of the variance that each direction has."""
+    """Return the places on the map, and the share of the variance that each direction has."""
     from sklearn.decomposition import PCA
 
     pca = PCA(2, svd_solver="full")

@@ -43,7 +43,7 @@ class Roles:
 
 
 def find_roles(crystal: Crystal) -> Roles:
-    """Give the roles of a crystal's sites, in the order of its atoms.
+    """Return the roles of a crystal's sites, in the order of its atoms.
 
     In a perovskite they are A, B and X. Elsewhere a site is called by its element; where an element
     is on several orbits of the space group these are numbered, that with the nearest neighbours
@@ -65,7 +65,7 @@ def find_roles(crystal: Crystal) -> Roles:
 
 
 def _find_anions(crystal: Crystal) -> np.ndarray | None:
-    """Give which atoms are of the most electronegative elements, if these are three fifths."""
+    """Return which atoms are of the most electronegative elements, if these are three fifths."""
     counts = Counter(crystal.atomic_numbers.tolist())
     numbers = sorted(counts, key=lambda number: -_electronegativities()[number])
     n_found, anions = 0, []
@@ -81,12 +81,12 @@ def _find_anions(crystal: Crystal) -> np.ndarray | None:
 
 @cache
 def _electronegativities() -> Float64[np.ndarray, "n_elements"]:
-    """Give Pauling's electronegativities by atomic number, 0 where there is none."""
+    """Return Pauling's electronegativities by atomic number, 0 where there is none."""
     return element_table()["electronegativity"].reindex(range(len(SYMBOLS))).fillna(0.0).to_numpy()
 
 
 def _find_octahedra(crystal: Crystal, is_anion: np.ndarray) -> list[int] | None:
-    """Give the atoms that centre a framework of octahedra sharing corners, or None."""
+    """Return the atoms that centre a framework of octahedra sharing corners, or None."""
     graph = build_graphs(crystal, NEAREST)
     centre, neighbour, distance = (
         array.numpy() for array in (graph.centre, graph.neighbour, graph.distance)
@@ -109,12 +109,12 @@ def _find_octahedra(crystal: Crystal, is_anion: np.ndarray) -> list[int] | None:
 
 
 def _is_octahedron(nearest: Float64[np.ndarray, "n_edges"]) -> bool:
-    """Tell by the seven nearest anions, in Å, whether six are bound: neither fewer nor more."""
+    """Return whether exactly six of the seven nearest anions are bonded (distances in Å)."""
     return bool(nearest[5] <= LONGEST_BOND * nearest[0] and nearest[6] - nearest[5] > TIE)
 
 
 def _share_corners(links: list[tuple[int, int, list[int]]]) -> bool:
-    """Tell whether every anion links two octahedra, and every octahedron touches six others.
+    """Return whether every anion links two octahedra, and every octahedron touches six others.
 
     A link is (B, X, image of X).
     """
@@ -132,7 +132,7 @@ def _share_corners(links: list[tuple[int, int, list[int]]]) -> bool:
 
 
 def _name_orbits(crystal: Crystal) -> list[str]:
-    """Give the element of each site, numbered where the element is on several orbits."""
+    """Return the element of each site, numbered where the element is on several orbits."""
     orbits = find_orbits(crystal)
     by_element: dict[str, set[int]] = {}
     for symbol, orbit in zip(crystal.symbols, orbits, strict=True):

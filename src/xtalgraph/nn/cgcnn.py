@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from xtalgraph.graphs import CrystalGraph
-from xtalgraph.nn.configs import CgcnnConfig
+from xtalgraph.nn.configs import EXCESSES, TIE_WIDTHS, USUAL_TIE, CgcnnConfig, bond_width
 from xtalgraph.nn.element_vectors import make_element_vectors
 from xtalgraph.nn.gated_sum import Backend, Bonds, gated_sum, sum_at_centres
 from xtalgraph.nn.registry import (
@@ -23,14 +23,6 @@ from xtalgraph.nn.registry import (
     load_form,
 )
 from xtalgraph.nn.torch_parts import make_activation, make_normalisation, make_radial_basis
-
-EXCESSES = (0.003, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
-"""Å: scales on which it is told how much longer a bond is than the shortest one of its atom."""
-
-TIE_WIDTHS = (0.003, 0.01, 0.03, 0.1, 0.3)
-"""Å: within which other bonds of the atom count as equally long."""
-
-USUAL_TIE = 6.0  # equal bonds of an octahedron: what a component of 1 stands for
 
 
 class Cgcnn(nn.Module):
@@ -69,15 +61,15 @@ class Cgcnn(nn.Module):
         self.output = _make_output(config, n_outputs)
 
     def forward(self, graph: CrystalGraph) -> Float[Tensor, "n_crystals n_outputs"]:
-        """Give the standardised targets or the logits of each crystal of the batch."""
+        """Return the standardised targets or the logits of each crystal of the batch."""
         return self.output(self.fingerprint(graph))
 
     def fingerprint(self, graph: CrystalGraph) -> Float[Tensor, "n_crystals width"]:
-        """Give one vector a crystal: the pooled atom vectors."""
+        """Return one vector a crystal: the pooled atom vectors."""
         return self.pool(self.atom_vectors(graph), graph)
 
     def atom_vectors(self, graph: CrystalGraph) -> Float[Tensor, "n_atoms width"]:
-        """Give one vector an atom, after the last convolution."""
+        """Return one vector an atom, after the last convolution."""
         atoms = self.element_vectors(graph.atomic_numbers)
         edges = self._describe_bonds(graph, atoms)
         for convolve in self.convolutions:
@@ -87,7 +79,7 @@ class Cgcnn(nn.Module):
     def _describe_bonds(
         self, graph: CrystalGraph, atoms: Float[Tensor, "n_atoms atom_width"]
     ) -> Bonds:
-        """Give the bond vectors in the floating point type of the atom vectors."""
+        """Return the bond vectors in the floating point type of the atom vectors."""
         lengths = self.backend.select(graph, atoms, self.bond_vectors)
         if not (self.distance_degeneracy and isinstance(lengths, Tensor)):
             return lengths
@@ -144,7 +136,7 @@ class SelfConvolution(nn.Module):
         edges: Float[Tensor, "n_edges edge_width"],
         graph: CrystalGraph,
     ) -> Float[Tensor, "n_atoms atom_width"]:
-        """Give the new atom vectors."""
+        """Return the new atom vectors."""
         return self.activate(self.normalise(self.own(atoms)))
 
 
@@ -168,7 +160,7 @@ class SharedConvolution(nn.Module):
         edges: Float[Tensor, "n_edges edge_width"],
         graph: CrystalGraph,
     ) -> Float[Tensor, "n_atoms atom_width"]:
-        """Give the new atom vectors; the sum comes before the product, so products are per atom."""
+        """Return the new atom vectors; summing before the product makes it one product per atom."""
         neighbours = atoms.index_select(0, graph.neighbour)
         around = torch.cat([neighbours, edges], dim=1)
         around = sum_at_centres(around, graph)
@@ -207,7 +199,7 @@ class GatedConvolution(nn.Module):
         edges: Bonds,
         graph: CrystalGraph,
     ) -> Float[Tensor, "n_atoms atom_width"]:
-        """Give the new atom vectors."""
+        """Return the new atom vectors."""
         weight, bias = self.gate_and_message.weight, self.gate_and_message.bias
         centre_weight, neighbour_weight, bond_weight = weight.split(self.part_widths, dim=1)
         from_centre = linear(atoms, centre_weight, bias)
@@ -225,13 +217,8 @@ class GatedConvolution(nn.Module):
         return self.activate(atoms) if self.activate_residual else atoms
 
 
-def bond_width(config: CgcnnConfig) -> int:
-    """Give the number of components of a bond vector."""
-    return config.n_gaussians + config.distance_degeneracy * (len(EXCESSES) + len(TIE_WIDTHS))
-
-
 def find_bond_ties(graph: CrystalGraph) -> Float[Tensor, "n_edges width"]:
-    """Give further components of each bond vector, about how it compares with its atom's others.
+    """Return further components of each bond vector, about how it compares with its atom's others.
 
     Site symmetry makes bonds equal to the last digit, and a distortion of 0.02 Å breaks it, while
     Gaussians of bond lengths 0.2 Å apart hardly change. A network that is asked for the symmetry of

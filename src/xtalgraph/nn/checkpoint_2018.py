@@ -95,7 +95,7 @@ def read_checkpoint_2018(path: str | Path) -> SavedModel:
 
 
 def _read_numbers(path: Path, content: bytes) -> dict[str, Any]:
-    """Give what the file holds, after a look at the kinds of its parts."""
+    """Return what the file holds, after a look at the kinds of its parts."""
     try:
         with torch.serialization.safe_globals(_NUMPY_NUMBERS):
             checkpoint = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
@@ -114,7 +114,7 @@ def _read_numbers(path: Path, content: bytes) -> dict[str, Any]:
 
 
 def _find_task(path: Path, checkpoint: Mapping[str, Any], n_outputs: int) -> Task:
-    """Give the target by the file's name, and the kind of task by the file or its outputs."""
+    """Return the target by the file's name, and the kind of task by the file or its outputs."""
     name = TARGETS_OF_2018.get(path.name.removesuffix(SUFFIX_OF_2018), "target")
     target = KNOWN_TARGETS.get(name, Target(name))
     arguments = checkpoint.get("args")

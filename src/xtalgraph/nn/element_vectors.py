@@ -18,7 +18,7 @@ N_NUMBERS = len(SYMBOLS)  # rows of a table: elements 1 to 118, and 0, which no 
 
 
 def paper_vectors() -> Float32[Tensor, "n_elements n_components"]:
-    """Give the paper's 92 components, row Z for the element Z; NaN rows beyond Z = 100.
+    """Return the paper's 92 components, row Z for the element Z; NaN rows beyond Z = 100.
 
     >>> paper_vectors()[8].nonzero().flatten().tolist()  # O
     [16, 20, 34, 37, 51, 64, 74, 79, 86]
@@ -90,7 +90,7 @@ class FixedElementVectors(nn.Module):
         return (~self.refusal[:, 0].isnan()).nonzero().flatten().tolist()
 
     def forward(self, atomic_numbers: Int64[Tensor, "n_atoms"]) -> Float[Tensor, "n_atoms width"]:
-        """Give the first atom vectors."""
+        """Return the first atom vectors."""
         return (self.embedding(self.vectors) + self.refusal).index_select(0, atomic_numbers)
 
 
@@ -110,7 +110,7 @@ class LearnedElementVectors(nn.Module):
         return list(range(1, N_NUMBERS))
 
     def forward(self, atomic_numbers: Int64[Tensor, "n_atoms"]) -> Float[Tensor, "n_atoms width"]:
-        """Give the first atom vectors."""
+        """Return the first atom vectors."""
         return self.embedding(atomic_numbers)
 
 

@@ -56,7 +56,7 @@ def fetch_model(address: str, *, endpoint: str | None = None) -> Path:
 
 
 def import_hub(feature: str) -> tuple[Any, tuple[type[BaseException], ...]]:
-    """Give the library, and what it raises where the hub, the network or the disk fails."""
+    """Return the library, and what it raises where the hub, the network or the disk fails."""
     try:
         import huggingface_hub
         import huggingface_hub.errors

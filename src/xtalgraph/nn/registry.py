@@ -17,7 +17,7 @@ From another package, name such an entry (`NAME = Pooling(...)`) as an entry poi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, runtime_checkable
@@ -43,7 +43,7 @@ BACKENDS = ("auto", "torch", "triton")
 
 
 def load_form(form: Any) -> Any:
-    """Give a form of a part, imported where it is written as `"module:name"`.
+    """Return a form of a part, imported where it is written as `"module:name"`.
 
     Raises:
         BadConfig: there is no such form, or it cannot be imported.
@@ -167,7 +167,8 @@ RADIAL_BASES: Registry[RadialBasis] = Registry(
 )
 CONVOLUTIONS: Registry[Convolution] = Registry("convolution", "xtalgraph.convolutions", Convolution)
 
-_TORCH, _NUMPY = "xtalgraph.nn.torch_parts", "xtalgraph.nn.numpy_networks"
+_TORCH, _NUMPY = "xtalgraph.nn.torch_parts", "xtalgraph.nn.numpy_parts"
+_NETWORKS = "xtalgraph.nn.numpy_networks"
 _KERNEL, _CGCNN = "xtalgraph.nn.gated_sum.kernel", "xtalgraph.nn.cgcnn"
 
 for _name, _is_linear, _is_extensive, _fractions in (
@@ -218,32 +219,32 @@ CONVOLUTIONS.add(
     "gated",  # its equation 5
     Convolution(
         f"{_CGCNN}:GatedConvolution",
-        f"{_NUMPY}:GatedConvolutionInNumpy",
+        f"{_NETWORKS}:GatedConvolutionInNumpy",
         is_fused=True,
     ),
 )
 
 
 def can_be_fused(activation: str, normalisation: str) -> bool:
-    """Tell whether the compiled gated sum has these two parts, and their derivatives."""
+    """Return whether the compiled gated sum has these two parts, and their derivatives."""
     is_fused = NORMALISATIONS[normalisation].is_fused
     return is_fused and ACTIVATIONS[activation].compiled is not None
 
 
 def has_near_form(radial_basis: str, n_functions: int) -> bool:
-    """Tell whether compiled loops can take a radial basis of so many functions."""
+    """Return whether compiled loops can take a radial basis of so many functions."""
     basis = RADIAL_BASES[radial_basis]
     return basis.in_numpy is not None and n_functions >= basis.n_least
 
 
 def pooling_of(config: NetworkConfig) -> Pooling | None:
-    """Give the pooling between a network's atom vectors and its fingerprint, if it names one."""
+    """Return the pooling between a network's atom vectors and its fingerprint, if it names one."""
     name = getattr(config, "pooling", None)
     return None if name is None else POOLINGS[name]
 
 
 def learns_elements(config: NetworkConfig) -> bool:
-    """Tell whether a network's element vectors are learned: nothing is known of unseen elements."""
+    """Return whether a network learns its element vectors, so that unseen elements have none."""
     return getattr(config, "element_vectors", None) == LEARNED
 
 
@@ -284,15 +285,15 @@ class Network(Protocol):
         ...
 
     def fingerprint(self, graph: CrystalGraph) -> Float[Tensor, "n_crystals width"]:
-        """Give one vector a crystal."""
+        """Return one vector a crystal."""
         ...
 
     def atom_vectors(self, graph: CrystalGraph) -> Float[Tensor, "n_atoms width"]:
-        """Give one vector an atom (a node of a deduplicated graph), before pooling."""
+        """Return one vector an atom (a node of a deduplicated graph), before pooling."""
         ...
 
     def forward(self, graph: CrystalGraph) -> Float[Tensor, "n_crystals n_outputs"]:
-        """Give the outputs of each crystal of a batch."""
+        """Return the outputs of each crystal of a batch."""
         ...
 
     # what is used of nn.Module
@@ -302,7 +303,7 @@ class Network(Protocol):
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """Give the weights and buffers by name."""
+        """Return the weights and buffers by name."""
         ...
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any:
@@ -310,23 +311,23 @@ class Network(Protocol):
         ...
 
     def parameters(self) -> Iterator[nn.Parameter]:
-        """Give the weights that training changes."""
+        """Return the weights that training changes."""
         ...
 
     def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """Give the weights that training changes, with their names."""
+        """Return the weights that training changes, with their names."""
         ...
 
     def buffers(self) -> Iterator[Tensor]:
-        """Give the numbers that are no weights, such as running statistics."""
+        """Return the numbers that are no weights, such as running statistics."""
         ...
 
     def named_children(self) -> Iterator[tuple[str, nn.Module]]:
-        """Give the modules that it is made of, with their names."""
+        """Return the modules that it is made of, with their names."""
         ...
 
     def get_parameter(self, target: str) -> nn.Parameter:
-        """Give the weights of a name."""
+        """Return the weights of a name."""
         ...
 
     def to(self, device: Any) -> Any:
@@ -344,21 +345,34 @@ class Network(Protocol):
 
 @runtime_checkable
 class NumpyNetwork(Protocol):
-    """A trained network in numpy: the same numbers to the rounding of float32, for predicting."""
+    """A trained network in numpy: the same numbers to the rounding of float32, for predicting.
+
+    Attributes:
+        trunk: From the graph to one vector an atom (a node of a deduplicated graph). Networks that
+            have the same object here share what it computes.
+    """
+
+    trunk: Callable[[GraphArrays], Float32[np.ndarray, "n_atoms atom_width"]]
 
     @property
     def known_elements(self) -> list[int]:
         """Atomic numbers of the elements that the network can take."""
         ...
 
-    def fingerprint(self, graph: GraphArrays) -> Float32[np.ndarray, "n_crystals width"]:
-        """Give one vector a crystal."""
+    def pool(
+        self, atoms: Float32[np.ndarray, "n_atoms atom_width"], graph: GraphArrays
+    ) -> Float32[np.ndarray, "n_crystals width"]:
+        """Return one vector a crystal, of the atom vectors of the trunk."""
         ...
 
     def output(
         self, pooled: Float32[np.ndarray, "n_crystals width"]
     ) -> Float32[np.ndarray, "n_crystals n_outputs"]:
-        """Give the standardised targets or the logits of each crystal."""
+        """Return the standardized targets or the logits of each crystal."""
+        ...
+
+    def select(self, outputs: Sequence[int]) -> NumpyNetwork:
+        """Return the network of some of the outputs, with the same trunk."""
         ...
 
 
@@ -371,7 +385,7 @@ class StateReader:
         self.expected: dict[str, Shape] = {}
 
     def take(self, name: str, *shape: int) -> np.ndarray:
-        """Give an array; zeros for what is missing or of another shape, which `finish` tells."""
+        """Return an array; zeros for what is missing or of another shape, which `finish` tells."""
         self.expected[name] = shape
         if math.prod(shape) > self.n_stored:  # nothing is allocated for what cannot be there
             self.finish()
@@ -427,7 +441,7 @@ class NetworkKind:
     def restore(
         self, config: NetworkConfig, n_outputs: int, state: Mapping[str, np.ndarray]
     ) -> Network:
-        """Give the network in torch of these weights, on the CPU, ready to predict, in their type.
+        """Return the torch network with these weights, on the CPU, in eval mode, in their dtype.
 
         Raises:
             BadCheckpoint: the weights are not those of a network with these settings.
@@ -446,7 +460,7 @@ class NetworkKind:
     def restore_in_numpy(
         self, config: NetworkConfig, n_outputs: int, state: Mapping[str, np.ndarray]
     ) -> NumpyNetwork | None:
-        """Give the same in numpy; None where it, or a part that is named, has no such form.
+        """Return the same in numpy; None where it, or a part that is named, has no such form.
 
         Weights in double precision are left to torch too.
         """
@@ -462,7 +476,7 @@ NETWORKS.add(
     NetworkKind(
         f"{_CGCNN}:Cgcnn",
         "xtalgraph.nn.configs:CgcnnConfig",
-        f"{_NUMPY}:CgcnnInNumpy",
+        f"{_NETWORKS}:CgcnnInNumpy",
     ),
 )
 NETWORKS.add(
@@ -470,13 +484,13 @@ NETWORKS.add(
     NetworkKind(
         "xtalgraph.nn.residual:ResidualNetwork",
         "xtalgraph.nn.configs:ResidualConfig",
-        f"{_NUMPY}:ResidualInNumpy",
+        f"{_NETWORKS}:ResidualInNumpy",
     ),
 )
 
 
 def network_name(config: object) -> str:
-    """Give the name in `NETWORKS` of the network that a config belongs to."""
+    """Return the name in `NETWORKS` of the network that a config belongs to."""
     legal = []
     for name, kind in NETWORKS.items():
         if type(config) is kind.config_class:

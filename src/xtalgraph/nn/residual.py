@@ -44,7 +44,7 @@ class Block(nn.Module):
         bonds: Bonds,
         graph: CrystalGraph,
     ) -> Float[Tensor, "n_atoms width"]:
-        """Give the new atom vectors."""
+        """Return the new atom vectors."""
         own = self.normalise(atoms)
         received = gated_sum(
             self.from_centre(own),
@@ -89,15 +89,15 @@ class ResidualNetwork(nn.Module):
         nn.init.zeros_(self.composition.weight)
 
     def forward(self, graph: CrystalGraph) -> Float[Tensor, "n_crystals n_outputs"]:
-        """Give the standardised targets or the logits of each crystal of the batch."""
+        """Return the standardised targets or the logits of each crystal of the batch."""
         return self.output(self.fingerprint(graph))
 
     def fingerprint(self, graph: CrystalGraph) -> Float[Tensor, "n_crystals width"]:
-        """Give one vector a crystal: the pooled atom vectors."""
+        """Return one vector a crystal: the pooled atom vectors."""
         return self.pool(self.atom_vectors(graph), graph)
 
     def atom_vectors(self, graph: CrystalGraph) -> Float[Tensor, "n_atoms width"]:
-        """Give one vector an atom, after the last block, and the numbers of its element."""
+        """Return one vector an atom, after the last block, and the numbers of its element."""
         atoms = self.element_vectors(graph.atomic_numbers)
         bonds = self.backend.select(graph, atoms, self.bond_vectors)
         for block in self.blocks:

@@ -27,7 +27,7 @@ _MEMBER = re.compile(r"(?P<ensemble>.+)/member-(?P<number>\d+)/?")
 
 
 def resolve_model(model: str | Path) -> Path:
-    """Give the path of a model.
+    """Return the path of a model.
 
     Args:
         model: A path; where there is none of a text, the name of a shipped model, as
@@ -66,13 +66,13 @@ def _is_named(ensemble: str) -> bool:
 
 
 def shipped_names() -> list[str]:
-    """Give the names of the models that come with the package, in alphabetical order."""
+    """Return the names of the models that come with the package, in alphabetical order."""
     folders = [file.parent.name for file in SHIPPED.glob(f"*/{ENSEMBLE}")]
     return sorted(name for name in folders if "@" not in name)
 
 
 def find_shipped(name: str, version: str = "") -> Path:
-    """Give the folder of a shipped model, of its current release where no version is named.
+    """Return the folder of a shipped model, of its current release where no version is named.
 
     Raises:
         UnknownName: There is no such model, or no such version of it.
@@ -109,7 +109,7 @@ def read_ensemble_description(folder: Path) -> dict[str, Any]:
 
 
 def _upgrade(old: dict[str, Any]) -> dict[str, Any]:
-    """Give a description of 0.1 in the format of today; its arrays lie where they lay."""
+    """Return a description of 0.1 in the format of today; its arrays lie where they lay."""
     calibration, domain = old["calibration"], old["domain"]
     blocks: dict[str, Any] = {}
     if calibration is not None:
@@ -135,7 +135,7 @@ def _upgrade(old: dict[str, Any]) -> dict[str, Any]:
 
 
 def name_network(model: str | Path) -> str:
-    """Give the name of a single network: of an ensemble, that of its first member."""
+    """Return the name of a single network: of an ensemble, that of its first member."""
     name = str(model)
     return f"{name.rstrip('/')}/member-1" if (resolve_model(model) / ENSEMBLE).is_file() else name
 
@@ -166,7 +166,7 @@ def read_network(model: str | Path) -> SavedModel:
 
 
 def find_weights(path: Path) -> list[Path]:
-    """Give the files with the numbers of a model that lies at a path.
+    """Return the files with the numbers of a model that lies at a path.
 
     Of an ensemble they are its description, which has the calibration, and the weights of its
     networks, which may lie in a folder that several ensembles share.

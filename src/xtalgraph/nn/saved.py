@@ -148,7 +148,7 @@ def read_model(path: str | Path) -> SavedModel:
 
 
 def _find_folder(path: Path) -> Path:
-    """Give the folder of a model, or say why there is none."""
+    """Return the folder of a model, or say why there is none."""
     if path.suffix in PICKLES:
         raise BadCheckpoint(
             f"{path} can be a pickle, which may run code when it is read, and is not read. Give "
@@ -230,7 +230,7 @@ def write_blocks(blocks: Mapping[str, Block], folder: Path) -> dict[str, Any]:
 
 
 def read_blocks(records: Mapping[str, Any], description: Path) -> dict[str, Block]:
-    """Give the blocks that a description names, also those that are not known here.
+    """Return the blocks that a description names, also those that are not known here.
 
     Raises:
         BadCheckpoint: A block is not written as one, or is required and not known here.
@@ -260,7 +260,7 @@ def read_blocks(records: Mapping[str, Any], description: Path) -> dict[str, Bloc
 
 
 def find_block(blocks: Mapping[str, Block], name: str) -> Block | None:
-    """Give a block that can be used here; None where it is absent or, with a warning, newer."""
+    """Return a block that can be used here; None where it is absent or, with a warning, newer."""
     block = blocks.get(name)
     if block is not None and block.schema > BLOCKS[name]:
         warnings.warn(

@@ -120,7 +120,7 @@ class SavedModel:
 
 
 def select_targets(saved: SavedModel, names: Sequence[str]) -> SavedModel:
-    """Give the model that predicts only some of the targets, with the same values.
+    """Return the model that predicts only some of the targets, with the same values.
 
     Args:
         saved: A model of several targets.
@@ -147,11 +147,15 @@ def select_targets(saved: SavedModel, names: Sequence[str]) -> SavedModel:
             tuple(mean[place] for place in outputs), tuple(std[place] for place in outputs)
         )
     numbers = select_outputs(saved.numbers, outputs)
-    return replace(saved, weights=numbers, task=task, normaliser=normaliser, blocks={})
+    chosen = replace(saved, weights=numbers, task=task, normaliser=normaliser, blocks={})
+    whole = vars(saved).get("in_numpy")
+    if whole is not None:  # then most of the network need not be made anew, nor computed twice
+        vars(chosen)["in_numpy"] = whole.select(outputs)
+    return chosen
 
 
 def quantize(state: State, form: str) -> dict[str, np.ndarray]:
-    """Give the weights of a network as they are to be stored.
+    """Return the weights of a network as they are to be stored.
 
     Args:
         state: Weights and buffers by name. Those that are not learned, such as the centres of
@@ -181,7 +185,7 @@ def quantize(state: State, form: str) -> dict[str, np.ndarray]:
 
 
 def dequantize(stored: State) -> dict[str, np.ndarray]:
-    """Give the weights as networks compute with them: float16 and int8 become float32."""
+    """Return the weights as networks compute with them: float16 and int8 become float32."""
     state = {}
     for name, value in stored.items():
         if name.endswith(SCALE):
@@ -197,13 +201,13 @@ def dequantize(stored: State) -> dict[str, np.ndarray]:
 
 
 def _is_large(value: np.ndarray) -> bool:
-    """Say whether integers with a scale a row are worth it."""
+    """Return whether integers with a scale a row are worth it."""
     is_matrix = np.issubdtype(value.dtype, np.floating) and value.ndim == 2
     return is_matrix and value.size >= FEWEST_NUMBERS and value.shape[1] >= SHORTEST_ROW
 
 
 def _count_steps(name: str, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give a matrix as whole numbers, and for each row what one of them is worth."""
+    """Return a matrix as whole numbers, and for each row what one of them is worth."""
     value = value.astype(np.float32)
     scale = np.abs(value).max(axis=1) / np.float32(MOST)
     if not np.isfinite(scale).all():
@@ -213,7 +217,7 @@ def _count_steps(name: str, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _halve(name: str, value: np.ndarray, is_learned: bool) -> np.ndarray:
-    """Give weights as float16; other numbers, as the places of Gaussians, where it is exact."""
+    """Return weights as float16; other numbers, as the places of Gaussians, where it is exact."""
     if not np.issubdtype(value.dtype, np.floating):
         return value
     with np.errstate(over="ignore"):
@@ -226,7 +230,7 @@ def _halve(name: str, value: np.ndarray, is_learned: bool) -> np.ndarray:
 
 
 def select_outputs(state: Mapping[str, Any], outputs: Sequence[int]) -> dict[str, Any]:
-    """Give the weights of a network, arrays or tensors by name, with only these of its outputs."""
+    """Return the weights of a network (arrays or tensors by name) with only these outputs."""
     places = list(outputs)
     last = last_layer(state)
     chosen = dict(state)
@@ -239,7 +243,7 @@ def select_outputs(state: Mapping[str, Any], outputs: Sequence[int]) -> dict[str
 
 
 def last_layer(names: Iterable[str]) -> str:
-    """Give how the names of the last layer's weights begin."""
+    """Return how the names of the last layer's weights begin."""
     found = [name.split(".")[1] for name in names if name.startswith(OUTPUT)]
     return f"{OUTPUT}{max(map(int, found))}."
 

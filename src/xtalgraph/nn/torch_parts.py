@@ -20,7 +20,7 @@ TIE = 1e-6  # relative; the largest values of equal sites differ by as much in s
 def pool_sum(
     atoms: Float[Tensor, "n_atoms width"], graph: CrystalGraph
 ) -> Float[Tensor, "n_crystals width"]:
-    """Give the sum of the atom vectors of each crystal."""
+    """Return the sum of the atom vectors of each crystal."""
     weighed = atoms * graph.multiplicity.to(atoms.dtype)[:, None]
     return atoms.new_zeros(graph.n_crystals, atoms.shape[1]).index_add(0, graph.crystal, weighed)
 
@@ -28,7 +28,7 @@ def pool_sum(
 def pool_mean(
     atoms: Float[Tensor, "n_atoms width"], graph: CrystalGraph
 ) -> Float[Tensor, "n_crystals width"]:
-    """Give the mean of the atom vectors of each crystal."""
+    """Return the mean of the atom vectors of each crystal."""
     n_atoms = graph.multiplicity.new_zeros(graph.n_crystals)
     n_atoms = n_atoms.index_add(0, graph.crystal, graph.multiplicity)
     return pool_sum(atoms, graph) / n_atoms.to(atoms.dtype)[:, None]
@@ -37,7 +37,7 @@ def pool_mean(
 def pool_max(
     atoms: Float[Tensor, "n_atoms width"], graph: CrystalGraph
 ) -> Float[Tensor, "n_crystals width"]:
-    """Give the largest value of each component among the atoms of each crystal.
+    """Return the largest value of each component among the atoms of each crystal.
 
     Atoms that share the largest value share its gradient, so that equal sites stay equal.
     """
@@ -50,7 +50,7 @@ def whole_fractions(
     pooled: Float64[Tensor, "n_crystals width"],
     graph: CrystalGraph,
 ) -> Float64[Tensor, "n_atoms width"]:
-    """Give 1 for every atom: a sum has all of each."""
+    """Return 1 for every atom: a sum has all of each."""
     return torch.ones_like(atoms)
 
 
@@ -59,7 +59,7 @@ def mean_fractions(
     pooled: Float64[Tensor, "n_crystals width"],
     graph: CrystalGraph,
 ) -> Float64[Tensor, "n_atoms width"]:
-    """Give 1 / (number of atoms) for every atom of a crystal."""
+    """Return 1 / (number of atoms) for every atom of a crystal."""
     return _share_equally(torch.ones_like(atoms), pooled, graph)
 
 
@@ -68,7 +68,7 @@ def extreme_fractions(
     pooled: Float64[Tensor, "n_crystals width"],
     graph: CrystalGraph,
 ) -> Float64[Tensor, "n_atoms width"]:
-    """Give equal parts to the atoms that have the pooled value of a component, to rounding."""
+    """Return equal parts to the atoms that have the pooled value of a component, to rounding."""
     extreme = pooled[graph.crystal]
     have = (atoms - extreme).abs() <= TIE * extreme.abs()
     return _share_equally(have.double(), pooled, graph)
@@ -129,7 +129,7 @@ class GaussianBasis(nn.Module):
         self.step = (stop - start) / (n_gaussians - 1)
 
     def forward(self, distance: Float[Tensor, "n_edges"]) -> Float[Tensor, "n_edges n_gaussians"]:
-        """Give the bond vectors, in the floating point type of the distances."""
+        """Return the bond vectors, in the floating point type of the distances."""
         centres = torch.linspace(
             self.start, self.stop, self.n_gaussians, dtype=distance.dtype, device=distance.device
         )

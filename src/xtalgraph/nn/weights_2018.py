@@ -21,7 +21,7 @@ _NAMES = {
 
 
 def config_of_2018_state(state: Mapping[str, Tensor]) -> CgcnnConfig:
-    """Give the settings of a network of the 2018 code from the shapes of its numbers.
+    """Return the settings of a network of the 2018 code from the shapes of its numbers.
 
     Its Gaussians are not among the numbers; they are taken to begin at 0 Å with a step of 0.2 Å.
     """
@@ -43,7 +43,7 @@ def config_of_2018_state(state: Mapping[str, Tensor]) -> CgcnnConfig:
 
 
 def from_2018_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Give the numbers of a network of the 2018 code under our names.
+    """Return the numbers of a network of the 2018 code under our names.
 
     Load them with `strict=False`: the element vectors are in a file of their own there. A network
     that classifies gives logits here, to which the 2018 code adds a log-softmax.

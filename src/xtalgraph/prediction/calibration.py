@@ -37,7 +37,7 @@ class Scale:
     def relative(
         self, spread: Float[np.ndarray, "n_rows"], distance: Float[np.ndarray, "n_rows"]
     ) -> Float64[np.ndarray, "n_rows"]:
-        """Give the sum in brackets: 1 or more."""
+        """Return the sum in brackets: 1 or more."""
         return 1.0 + self.of_spread * spread + self.of_distance * distance
 
 
@@ -53,7 +53,7 @@ class IntervalCalibration:
         spread: Float[np.ndarray, "n_rows n_targets"],
         distance: Float[np.ndarray, "n_rows"],
     ) -> Float64[np.ndarray, "n_rows n_targets"]:
-        """Give half the width of each interval, in the units of the targets."""
+        """Return half the width of each interval, in the units of the targets."""
         columns = [
             scale.quantile * scale.relative(spread[:, number], distance)
             for number, scale in enumerate(self.scales)
@@ -76,7 +76,7 @@ class ClassCalibration:
     def probabilities(
         self, stated: Float[np.ndarray, "n_rows n_classes"]
     ) -> Float64[np.ndarray, "n_rows n_classes"]:
-        """Give the calibrated probabilities of what the networks state."""
+        """Return the calibrated probabilities of what the networks state."""
         logits = np.log(np.maximum(stated, 1e-30)) / self.temperature
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         return powers / powers.sum(axis=1, keepdims=True)
@@ -84,7 +84,7 @@ class ClassCalibration:
     def sets(
         self, probabilities: Float[np.ndarray, "n_rows n_classes"]
     ) -> Bool[np.ndarray, "n_rows n_classes"]:
-        """Say which classes are in the set of each row."""
+        """Return which classes are in the set of each row."""
         likeliest = probabilities == probabilities.max(axis=1, keepdims=True)
         return likeliest | (probabilities >= 1.0 - self.quantile)
 
@@ -93,12 +93,12 @@ Calibration = IntervalCalibration | ClassCalibration
 
 
 def write_calibration(calibration: Calibration) -> Block:
-    """Give a calibration as a block of a saved model."""
+    """Return a calibration as a block of a saved model."""
     return Block(1, asdict(calibration))
 
 
 def read_calibration(block: Block, task: Task) -> Calibration:
-    """Give the calibration of a block, which is for a task.
+    """Return the calibration of a block, which is for a task.
 
     Raises:
         BadCheckpoint: The block is not one of this task.
@@ -135,7 +135,7 @@ class Reference:
     def distance(
         self, fingerprints: Float[np.ndarray, "n_rows width"]
     ) -> Float64[np.ndarray, "n_rows"]:
-        """Give the mean distance from the 5 nearest centres, in standard deviations."""
+        """Return the mean distance from the 5 nearest centres, in standard deviations."""
         places = ((fingerprints - self.origin) @ self.directions).astype(np.float64)
         centres = self.centres.astype(np.float64)
         squares = (places**2).sum(axis=1)[:, None] + (centres**2).sum(axis=1)
@@ -163,20 +163,21 @@ class Domain:
         elements: Sequence[str],
         graph: GraphConfig,
     ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Give `in`, `edge` or `out` for each crystal, and the reasons, worst first.
+        """Return `in`, `edge` or `out` for each crystal, and the reasons, worst first.
 
         Out: an element that no training crystal has, an atom with fewer neighbours within the
         cutoff than any of theirs, or a distance beyond `out`. Edge: an atom with fewer neighbours
         than the graph asks for, or a distance beyond `edge`.
         """
-        counts = count_fewest_neighbours(crystals, graph)
+        counts = count_fewest_neighbours(crystals, graph).tolist()
+        unseen = _find_unseen(crystals, elements)
         found = [
             (
-                *_judge_elements(crystals[row].atomic_numbers, elements),
-                *self._judge_neighbours(int(counts[row]), graph),
-                *self._judge_distance(float(distance[row])),
+                *unseen.get(row, ()),
+                *self._judge_neighbours(counts[row], graph),
+                *self._judge_distance(far),
             )
-            for row in range(len(crystals))
+            for row, far in enumerate(distance.tolist())
         ]
         levels = [
             max((level for level, _ in reasons), key=LEVELS.index, default=IN) for reasons in found
@@ -187,7 +188,7 @@ class Domain:
         return tuple(levels), tuple(texts)
 
     def to_block(self) -> Block:
-        """Give it as a block of a saved model; the centres are stored as float16."""
+        """Return it as a block of a saved model; the centres are stored as float16."""
         places = self.reference
         arrays = {
             "origin": places.origin,
@@ -234,13 +235,20 @@ def _worst_first(reason: tuple[str, str]) -> int:
     return -LEVELS.index(reason[0])
 
 
-def _judge_elements(
-    atomic_numbers: np.ndarray, elements: Sequence[str]
-) -> Iterable[tuple[str, str]]:
-    present = [SYMBOLS[number] for number in np.unique(atomic_numbers).tolist()]
-    new = [symbol for symbol in present if symbol not in elements]
-    if new:
-        yield OUT, f"{', '.join(new)} never seen in training"
+def _find_unseen(
+    crystals: CrystalStore, elements: Sequence[str]
+) -> dict[int, tuple[tuple[str, str], ...]]:
+    """Say which crystals have elements that no training crystal has."""
+    is_seen = np.array([symbol in set(elements) for symbol in SYMBOLS])
+    atoms = np.flatnonzero(~is_seen[crystals.atomic_numbers])
+    owners = np.searchsorted(crystals.offsets, atoms, side="right") - 1
+    new: dict[int, list[str]] = {}
+    for row, number in np.unique([owners, crystals.atomic_numbers[atoms]], axis=1).T.tolist():
+        new.setdefault(row, []).append(SYMBOLS[number])
+    return {
+        row: ((OUT, f"{', '.join(symbols)} never seen in training"),)
+        for row, symbols in new.items()
+    }
 
 
 def count_fewest_neighbours(

@@ -23,7 +23,7 @@ _SCORES = {  # that stand for a model in a list
 
 
 def describe_shipped() -> list[dict[str, Any]]:
-    """Give a row a model: name, what it predicts, test error with unit, networks and size in MB."""
+    """Return one row per model: name, target, test error with unit, networks and size in MB."""
     return [_describe(name, find_shipped(name)) for name in shipped_names()]
 
 

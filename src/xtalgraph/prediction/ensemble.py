@@ -61,7 +61,7 @@ class Ensemble:
 
     @classmethod
     def of(cls, saved: SavedModel) -> Ensemble:
-        """Give a single model as an ensemble of one, with its own calibration and domain."""
+        """Return a single model as an ensemble of one, with its own calibration and domain."""
         calibration, domain, others = _read_known(saved.blocks, saved.task)
         return cls(
             (saved,),
@@ -104,7 +104,7 @@ def save_members(
 
 
 def _equal(stored: SavedModel, member: SavedModel) -> bool:
-    """Say whether what is stored is the member, rounded in one of the forms."""
+    """Return whether what is stored is the member, rounded in one of the forms."""
     theirs = stored.numbers
     return any(
         theirs.keys() == ours.keys()
@@ -140,12 +140,14 @@ def save_description(ensemble: Ensemble, folder: Path) -> None:
     write_json(folder / ENSEMBLE, description)
 
 
-def read_ensemble(path: str | Path) -> Ensemble:
+def read_ensemble(path: str | Path, networks: dict[Path, SavedModel] | None = None) -> Ensemble:
     """Read a model of any kind, on the CPU, ready to predict.
 
     Args:
         path: The folder of an ensemble or its `ensemble.json`; any other model that
             `resolve_model` knows is an ensemble of one.
+        networks: Networks that were read before, by their folders, to which those that are read
+            here are added: ensembles that share networks then share them in memory too.
 
     Returns:
         The ensemble.
@@ -163,7 +165,7 @@ def read_ensemble(path: str | Path) -> Ensemble:
     description = read_ensemble_description(folder)
     records = description["members"]
     places = tuple(record["path"] for record in records)
-    members = read_members([folder / place for place in places], description["targets"])
+    members = read_members([folder / place for place in places], description["targets"], networks)
     for record, member in zip(records, members, strict=True):
         if record.get("weights_sha256", member.weights_sha256) != member.weights_sha256:
             raise BadCheckpoint(
@@ -192,7 +194,7 @@ def read_ensemble(path: str | Path) -> Ensemble:
 def _read_known(
     blocks: Mapping[str, Block], task: Task
 ) -> tuple[Calibration | None, Domain | None, dict[str, Block]]:
-    """Give calibration and domain, and the other blocks, which are kept."""
+    """Return calibration and domain, and the other blocks, which are kept."""
     calibration, domain = find_block(blocks, _CALIBRATION), find_block(blocks, _DOMAIN)
     used = {_CALIBRATION: calibration, _DOMAIN: domain}
     return (
@@ -219,16 +221,25 @@ def copy_whole(folder: Path, out: Path) -> None:
 
 
 def count_bytes(folder: Path) -> int:
-    """Give the bytes of an ensemble, networks that it shares with others included."""
+    """Return the bytes of an ensemble, networks that it shares with others included."""
     places = [folder / member["path"] for member in read_ensemble_description(folder)["members"]]
     folders = {folder.resolve(), *(place.resolve() for place in places)}
     files = {file for one in folders for file in one.rglob("*") if file.is_file()}
     return sum(file.stat().st_size for file in files)
 
 
-def read_members(folders: Sequence[Path], targets: Sequence[str]) -> tuple[SavedModel, ...]:
-    """Read networks, and of each what predicts these targets."""
-    return tuple(select_targets(read_model(folder), targets) for folder in folders)
+def read_members(
+    folders: Sequence[Path],
+    targets: Sequence[str],
+    networks: dict[Path, SavedModel] | None = None,
+) -> tuple[SavedModel, ...]:
+    """Read networks, unless they were read before, and of each what predicts these targets."""
+    known = {} if networks is None else networks
+    places = [folder.resolve() for folder in folders]
+    for place in places:
+        if place not in known:
+            known[place] = read_model(place)
+    return tuple(select_targets(known[place], targets) for place in places)
 
 
 def _refuse_difference(first: SavedModel, other: SavedModel) -> None:

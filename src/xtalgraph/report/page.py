@@ -21,7 +21,6 @@ import pandas as pd
 from xtalgraph.data.files import EMBEDDED
 from xtalgraph.errors import BadConfig
 from xtalgraph.files import write_json, write_text
-from xtalgraph.manifest import write_command
 from xtalgraph.report.figures import save_figure
 
 if TYPE_CHECKING:
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from xtalgraph.data import Dataset
     from xtalgraph.evaluation.distance_table import DistanceTable
     from xtalgraph.nn import Task
-    from xtalgraph.training import RunConfig
-    from xtalgraph.training.problem import Problem
 
 PACKAGES = ("xtalgraph", "torch", "numpy", "scikit-learn")
 CONFIG = "config.toml"
@@ -83,12 +80,12 @@ class Table:
         ]
 
     def columns(self) -> Iterator[tuple[str, str]]:
-        """Give the header of each column and its kind: `number`, `text`, or `long` text."""
+        """Return the header of each column and its kind: `number`, `text`, or `long` text."""
         names = (str(name).replace("_", " ") for name in self.frame.columns)
         return zip(names, self._kinds(), strict=True)
 
     def rows(self) -> Iterator[list[tuple[str, str]]]:
-        """Give the cells of each row as they are shown, each with the kind of its column."""
+        """Yield the cells of each row as they are shown, each with the kind of its column."""
         kinds = self._kinds()
         for row in self.frame.itertuples(index=False, name=None):
             yield list(zip(map(format_cell, row), kinds, strict=True))
@@ -156,12 +153,12 @@ def write_report(folder: str | Path, report: Report) -> Path:
 
 
 def versions() -> dict[str, str]:
-    """Give the versions of Python and of the packages that results depend on."""
+    """Return the versions of Python and of the packages that results depend on."""
     return {"python": python_version()} | {name: version(name) for name in PACKAGES}
 
 
 def format_cell(value: object) -> str:
-    """Give a value as a table shows it: four digits, thousands apart, a dash for no value.
+    """Return a value as a table shows it: four digits, thousands apart, a dash for no value.
 
     >>> format_cell(0.0412345), format_cell(11356), format_cell(float("nan")), format_cell("SrTiO3")
     ('0.04123', '11,356', '–', 'SrTiO3')
@@ -174,7 +171,7 @@ def format_cell(value: object) -> str:
 
 
 def file_name(text: str) -> str:
-    """Give a name for a figure or a table that holds a text, such as the name of a target.
+    """Return a name for a figure or a table that holds a text, such as the name of a target.
 
     >>> file_name("scores_log10(K_VRH)")
     'scores_log10_K_VRH'
@@ -183,7 +180,7 @@ def file_name(text: str) -> str:
 
 
 def describe_repeat(command: str, config: str = "", words: str = "") -> Section:
-    """Give the section that says how to repeat the work, with the settings where there are any.
+    """Return the section that says how to repeat the work, with the settings where there are any.
 
     Args:
         command: The command line.
@@ -199,41 +196,8 @@ def describe_repeat(command: str, config: str = "", words: str = "") -> Section:
     )
 
 
-def describe_settings(
-    folder: Path,
-    verb: str,
-    dataset: Dataset | DistanceTable,
-    task: Task,
-    options: Mapping[str, object],
-    config: RunConfig | None = None,
-    words: str = "",
-) -> Section:
-    """Give the section of the settings that all runs share, and of how to repeat it all.
-
-    The settings are written beside the page, because the command that repeats it reads them.
-    """
-    text = ""
-    if config is not None:
-        from xtalgraph.training import format_config
-
-        text = format_config(config)
-        write_text(folder / CONFIG, text)
-        options = {**options, "config": folder / CONFIG}
-    options = name_task(task) | {**options, "out": "AGAIN"}
-    return describe_repeat(write_command([verb, name_source(dataset)], options), text, words)
-
-
-def describe_split(problem: Problem, spec: str, *words: str) -> Section:
-    """Give the section that says which data, which split, and how many labels there are."""
-    sizes = ", ".join(
-        f"{len(problem.rows(part)):,} {part}" for part in ("train", "validation", "test")
-    )
-    split = f"Split {spec}; labelled crystals: {sizes}. It is in the splits.csv of each run."
-    return describe_data(problem.dataset, split, *words)
-
-
 def describe_data(dataset: Dataset | DistanceTable, *words: str) -> Section:
-    """Give the section that says what the data are, and `words` of how they were split."""
+    """Return the section that says what the data are, and `words` of how they were split."""
     lines = [f"{dataset.name}: {len(dataset):,} crystals, {describe_source(dataset)}.", *words]
     if dataset.checksum:
         lines.append(f"SHA-256 of the data: {dataset.checksum}")
@@ -241,42 +205,34 @@ def describe_data(dataset: Dataset | DistanceTable, *words: str) -> Section:
 
 
 def describe_source(dataset: Dataset | DistanceTable) -> str:
-    """Give the words that say where the data come from: a path, or how they were made."""
+    """Return the words that say where the data come from: a path, or how they were made."""
     made = name_source(dataset) == EMBEDDED
     return dataset.source if made else f"from {dataset.source}"
 
 
 def name_source(dataset: Dataset | DistanceTable) -> str:
-    """Give the argument with which a command reads the data set again."""
+    """Return the argument with which a command reads the data set again."""
     made = dataset.name == EMBEDDED and not Path(dataset.source).exists()
     return EMBEDDED if made else dataset.source
 
 
 def describe_targets(task: Task) -> str:
-    """Give the names of the targets in words."""
+    """Return the names of the targets in words."""
     return ", ".join(target.name.replace("_", " ") for target in task.targets)
 
 
 def name_task(task: Task) -> dict[str, object]:
-    """Give the options with which a command is told the targets and the kind of task."""
+    """Return the options with which a command is told the targets and the kind of task."""
     return {"target": ",".join(target.name for target in task.targets), "task": task.kind}
 
 
 def target_table(name: str, frame: pd.DataFrame, task: Task, caption: str = "") -> Table:
-    """Give a table for the page: one target is named above it, several have a column."""
+    """Return a table for the page: one target is named above it, several have a column."""
     frame = frame.drop(columns=["folder"], errors="ignore")
     if len(task.targets) == 1:
         caption = f"{task.targets[0].column}. {caption}".strip()
         frame = frame.drop(columns=["target"])
     return Table(name, frame, caption)
-
-
-def list_failures(runs: pd.DataFrame) -> tuple[str, ...]:
-    """Give a note for each run that failed, where any did."""
-    if "error" not in runs:
-        return ()
-    failed = runs[runs["error"].notna()].drop_duplicates("folder")
-    return tuple(f"{row['folder']} failed: {row['error']}" for _, row in failed.iterrows())
 
 
 def _refuse_repeated_names(report: Report) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def from_ase(atoms: Any, id: str = "") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Give lattice, fractional positions and atomic numbers of an ASE `Atoms`.
+    """Return lattice, fractional positions and atomic numbers of an ASE `Atoms`.
 
     It must be periodic in three directions.
     """
@@ -30,7 +30,7 @@ def from_ase(atoms: Any, id: str = "") -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 
 def to_ase(lattice: np.ndarray, positions: np.ndarray, numbers: np.ndarray) -> Atoms:
-    """Give the ASE `Atoms` of fractional positions, periodic in three directions (extra `ase`)."""
+    """Return the ASE `Atoms`, periodic in three directions (extra `ase`)."""
     try:
         from ase import Atoms
     except ImportError:
@@ -39,7 +39,7 @@ def to_ase(lattice: np.ndarray, positions: np.ndarray, numbers: np.ndarray) -> A
 
 
 def from_pymatgen(structure: Any, id: str = "") -> tuple[np.ndarray, np.ndarray, list[int]]:
-    """Give lattice, fractional positions and atomic numbers of an ordered pymatgen `Structure`.
+    """Return lattice, fractional positions and atomic numbers of an ordered pymatgen `Structure`.
 
     Charges and isotopes are dropped.
 
@@ -70,7 +70,7 @@ def from_pymatgen(structure: Any, id: str = "") -> tuple[np.ndarray, np.ndarray,
 
 
 def to_pymatgen(lattice: np.ndarray, positions: np.ndarray, numbers: np.ndarray) -> Structure:
-    """Give the pymatgen `Structure` of fractional positions, as they are given."""
+    """Return the pymatgen `Structure` of fractional positions, as they are given."""
     from pymatgen.core import Lattice, Structure
 
     return Structure(Lattice(lattice), numbers.tolist(), positions)

@@ -18,6 +18,18 @@ if TYPE_CHECKING:
 
 
 Real = int | float  # a runtime check of `float` alone would refuse the integer 90
+
+LARGEST_FRACTION = 1e6
+"""A larger fractional coordinate has lost its digits, and counts of cells would overflow."""
+
+LONGEST_CELL = 1e7
+"""Å; a longer lattice vector has lost its digits. A skewed cell of a common lattice may be long."""
+
+FLATTEST_CELL = 1e-7
+"""The least volume of a cell, as a part of the box with edges as long."""
+
+SMALLEST_VOLUME = 1e-6  # Å³
+LARGEST_VOLUME = 1e9  # Å³ an atom: one atom in a box of 1000 Å
 _LEGAL_NUMBERS = bytes(range(1, len(SYMBOLS)))
 
 
@@ -69,7 +81,7 @@ class Crystal:
         symbols: Iterable[str],
         id: str = "",
     ) -> Crystal:
-        """Give a crystal from element symbols, charges and isotopes allowed (`Na+`, `D`)."""
+        """Return a crystal from element symbols, charges and isotopes allowed (`Na+`, `D`)."""
         return cls(lattice, fractional_positions, [atomic_number(s) for s in symbols], id)
 
     @property
@@ -112,11 +124,11 @@ class Crystal:
         return _write_formula({symbol: count // factor for symbol, count in composition.items()})
 
     def with_id(self, id: str) -> Crystal:
-        """Give the same crystal under another id."""
+        """Return the same crystal under another id."""
         return Crystal(self.lattice, self.fractional_positions, self.atomic_numbers, id)
 
     def repeated(self, n_a: int, n_b: int, n_c: int) -> Crystal:
-        """Give the supercell of `n_a` × `n_b` × `n_c` cells."""
+        """Return the supercell of `n_a` × `n_b` × `n_c` cells."""
         counts = np.array([n_a, n_b, n_c])
         shifts = np.array(list(np.ndindex(n_a, n_b, n_c)))
         positions = (self.fractional_positions[None] + shifts[:, None]).reshape(-1, 3) / counts
@@ -125,26 +137,26 @@ class Crystal:
 
     @classmethod
     def from_pymatgen(cls, structure: Any, id: str = "") -> Crystal:
-        """Give the crystal of an ordered pymatgen `Structure`; partial occupancy is refused."""
+        """Return the crystal of an ordered pymatgen `Structure`; partial occupancy is refused."""
         from xtalgraph.structures.borders import from_pymatgen
 
         return cls(*from_pymatgen(structure, id), id)
 
     def to_pymatgen(self) -> Any:
-        """Give the pymatgen `Structure` of this crystal."""
+        """Return the pymatgen `Structure` of this crystal."""
         from xtalgraph.structures.borders import to_pymatgen
 
         return to_pymatgen(self.lattice, self.fractional_positions, self.atomic_numbers)
 
     @classmethod
     def from_ase(cls, atoms: Any, id: str = "") -> Crystal:
-        """Give the crystal of an ASE `Atoms` that is periodic in three directions."""
+        """Return the crystal of an ASE `Atoms` that is periodic in three directions."""
         from xtalgraph.structures.borders import from_ase
 
         return cls(*from_ase(atoms, id), id)
 
     def to_ase(self) -> Any:
-        """Give the ASE `Atoms` of this crystal (needs the extra `ase`)."""
+        """Return the ASE `Atoms` of this crystal (needs the extra `ase`)."""
         from xtalgraph.structures.borders import to_ase
 
         return to_ase(self.lattice, self.fractional_positions, self.atomic_numbers)
@@ -173,20 +185,35 @@ def refuse_bad_arrays(
         )
     if n_atoms == 0:
         raise BadCrystal("it has no atoms", id=id, remedy="Check that the file is complete.")
-    volume = abs(_determinant(lattice))
+    rows = lattice.tolist()
+    volume = abs(_determinant(rows))
+    squares = [x * x + y * y + z * z for x, y, z in rows]
+    total = np.vdot(positions, positions)
     # A volume or a sum of squares is finite exactly where its terms are (all stay below 1e100).
-    if not (isfinite(volume) and isfinite(np.vdot(positions, positions))):
+    if not (isfinite(volume) and isfinite(total)):
         raise BadCrystal(
             "a lattice vector or a position is not a finite number",
             id=id,
             remedy="Look for nan or inf in the source.",
         )
-    if volume < 1e-6:
-        raise BadCrystal(
-            "the cell has no volume",
-            id=id,
-            remedy="Check the cell lengths and angles; a molecule needs a box around it.",
-        )
+    problem = ""
+    if total > LARGEST_FRACTION**2 and np.abs(positions).max() > LARGEST_FRACTION:
+        problem = f"a fractional coordinate is {np.abs(positions).max():.3g}, beyond 1e6"
+        remedy = "Give fractional coordinates, not Cartesian ones, and look for a misprint."
+    elif volume < SMALLEST_VOLUME:
+        problem = "the cell has no volume"
+        remedy = "Check the cell lengths and angles; a molecule needs a box around it."
+    elif (longest := max(squares)) > LONGEST_CELL**2:
+        problem = f"a lattice vector is {sqrt(longest):.3g} Å long, beyond 1e7 Å"
+        remedy = "Check the unit of the cell lengths (Å), and look for a misprint."
+    elif volume > LARGEST_VOLUME * n_atoms:
+        problem = f"the cell has {volume / n_atoms:.3g} Å³ for each atom, more than 1e9"
+        remedy = "Check the unit of the cell lengths (Å), and look for a misprint."
+    elif volume < FLATTEST_CELL * sqrt(squares[0] * squares[1] * squares[2]):
+        problem = "its lattice vectors are nearly in one plane"
+        remedy = "Check the angles of the cell, or choose a more compact cell of the crystal."
+    if problem:
+        raise BadCrystal(problem, id=id, remedy=remedy)
     if numbers.dtype == np.uint8:
         illegal = bool(numbers.tobytes().translate(None, _LEGAL_NUMBERS))
     else:
@@ -200,15 +227,15 @@ def refuse_bad_arrays(
         )
 
 
-def _determinant(lattice: np.ndarray) -> float:
-    (a, b, c), (d, e, f), (g, h, i) = lattice.tolist()
+def _determinant(rows: list[list[float]]) -> float:
+    (a, b, c), (d, e, f), (g, h, i) = rows
     return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
 
 
 def lattice_from_parameters(
     a: Real, b: Real, c: Real, alpha: Real, beta: Real, gamma: Real
 ) -> Float64[np.ndarray, "3 3"]:
-    """Give the lattice rows in Å from lengths (Å) and angles (degrees).
+    """Return the lattice rows in Å from lengths (Å) and angles (degrees).
 
     The orientation is pymatgen's: c along z, a in the xz plane. Parameters that make no cell give
     nan, which `Crystal` refuses.
@@ -222,7 +249,7 @@ def lattice_from_parameters(
 def lattice_rows(
     a: Real, b: Real, c: Real, alpha: Real, beta: Real, gamma: Real
 ) -> tuple[tuple[float, float, float], ...]:
-    """Give the rows of `lattice_from_parameters` as plain numbers: ten times faster."""
+    """Return the rows of `lattice_from_parameters` as plain numbers: ten times faster."""
     cos_alpha, cos_beta, cos_gamma = _cosine(alpha), _cosine(beta), _cosine(gamma)
     sin_alpha, sin_beta = sqrt(1 - cos_alpha * cos_alpha), sqrt(1 - cos_beta * cos_beta)
     sines = sin_alpha * sin_beta
@@ -315,7 +342,7 @@ class CrystalStore(Sequence[Crystal]):
         return (self[index] for index in range(len(self)))
 
     def take(self, indices: Int[np.ndarray, "n_rows"] | Sequence[int]) -> CrystalStore:
-        """Give the store of the crystals at `indices`, in that order."""
+        """Return the store of the crystals at `indices`, in that order."""
         indices = np.asarray(indices, dtype=np.int64)
         indices = np.where(indices < 0, indices + len(self), indices)
         # only of these rows, so that a batch does not cost more in a larger store
@@ -340,7 +367,7 @@ class CrystalStore(Sequence[Crystal]):
 
 
 def pack(crystals: Iterable[Crystal] | CrystalStore | Crystal) -> CrystalStore:
-    """Give a store of one crystal, of many, or the store itself."""
+    """Return a store of one crystal, of many, or the store itself."""
     if isinstance(crystals, CrystalStore):
         return crystals
     return CrystalStore.from_crystals([crystals] if isinstance(crystals, Crystal) else crystals)

@@ -35,7 +35,7 @@ _EXACT = re.compile(r"(Nh)(\d*[+-]|[+-]\d*|\d+)?$")  # nihonium is spelled so; N
 
 @lru_cache(maxsize=4096)
 def atomic_number(label: str) -> int:
-    """Give the atomic number of a symbol or site label: `Na`, `Na1+`, `O2-`, `D`, `Fe3`.
+    """Return the atomic number of a symbol or site label: `Na`, `Na1+`, `O2-`, `D`, `Fe3`.
 
     Refused are dummy atoms, vacancies and groups of atoms written as one site (`Wat`, `OH`).
 

@@ -29,7 +29,7 @@ def find_pairs(
     fractional_positions: Float64[np.ndarray, "n_atoms 3"],
     cutoff: float,
 ) -> Pairs:
-    """Give all pairs within `cutoff`, each in both directions, an ion with its own images too.
+    """Return all pairs within `cutoff`, each in both directions, an ion with its own images too.
 
     Brute force over images: meant for the few dozen ions of a small cell, 0.2 to 3 ms.
     """
@@ -62,7 +62,7 @@ def ewald_energy(
     tolerance: float = 1e-10,
     pairs: Pairs | None = None,
 ) -> float:
-    """Give the Coulomb energy of a cell of point charges (in e), in eV per cell.
+    """Return the Coulomb energy of a cell of point charges (in e), in eV per cell.
 
     Ewald, Ann. Phys. 369, 253 (1921): with α the `splitting` (1/Å),
 

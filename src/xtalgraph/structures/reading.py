@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import gzip
+import io
 import os
 import zlib
 from collections import Counter
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from xtalgraph.errors import BadCrystal, Rejected, summarise
-from xtalgraph.structures.checks import READER_ERRORS
+from xtalgraph.structures.checks import READER_ERRORS, explain
 from xtalgraph.structures.crystal import Crystal, CrystalStore
 from xtalgraph.structures.formats.registry import FORMATS, Format
 
@@ -21,6 +22,7 @@ Source = str | Path | Mapping[str, Any]
 
 _PIECE = 1 << 15  # bytes that are asked for at first: most structures have fewer
 _LARGE = 1 << 23  # bytes that are asked for at most
+_UNPACKED = 1 << 27  # bytes; what a gzip file may expand to
 
 
 class _PathText(str):
@@ -28,7 +30,7 @@ class _PathText(str):
 
 
 def read_crystal(source: Source, *, id: str | None = None, format: str | None = None) -> Crystal:
-    """Give the one crystal of a file, of text, or of a pymatgen dict.
+    """Return the one crystal of a file, of text, or of a pymatgen dict.
 
     Text is told from a path by its line breaks (or a leading brace), its format by its content. The
     id is the file's stem, or the name of a CIF's data block. A source with several crystals is
@@ -38,14 +40,14 @@ def read_crystal(source: Source, *, id: str | None = None, format: str | None = 
     'Fe'
     """
     if format is not None and isinstance(source, str) and "\n" in source:
-        crystals = FORMATS[format].read(source, id or "", None)  # quick, for tables with CIF text
+        crystals = read_text(source, id or "", format)  # quick, for tables with CIF text
     else:
         crystals = _read_source(source, id, format, None)
     return only_one(crystals, id)
 
 
 def only_one(crystals: list[Crystal], id: str | None = None) -> Crystal:
-    """Give the crystal of a source that holds one."""
+    """Return the crystal of a source that holds one."""
     if len(crystals) == 1:
         return crystals[0]
     raise BadCrystal(
@@ -58,7 +60,7 @@ def only_one(crystals: list[Crystal], id: str | None = None) -> Crystal:
 def read_crystals(
     sources: Source | Iterable[Source], *, rejected: list[Rejected] | None = None
 ) -> CrystalStore:
-    """Give the crystals of a path, a folder, a glob, text, or an iterable of them.
+    """Return the crystals of a path, a folder, a glob, text, or an iterable of them.
 
     Each data block or frame is a crystal of its own, with the id `stem`, or `stem#block` where a
     file holds several; files of one name in different folders get `folder/stem`. With a list
@@ -86,7 +88,7 @@ def read_crystals(
 
 
 def find_files(folder: Path) -> list[Path]:
-    """Give the structure files of a folder by name, sorted; its subfolders are not searched."""
+    """Return the structure files of a folder by name, sorted; its subfolders are not searched."""
     names = list_structure_names(folder)
     _refuse_none(names, folder)
     return [folder / name for name in names]
@@ -103,7 +105,7 @@ def _refuse_none(files: Sequence[object], folder: Path) -> None:
 
 
 def list_structure_names(folder: Path) -> list[str]:
-    """Give the names of the structure files of a folder, sorted; there may be none."""
+    """Return the names of the structure files of a folder, sorted; there may be none."""
     with os.scandir(folder) as entries:  # which knows what is a file without asking for each
         return sorted(
             entry.name
@@ -113,7 +115,7 @@ def list_structure_names(folder: Path) -> list[str]:
 
 
 def list_by_priority(folder: Path) -> list[str]:
-    """Give the names of the structure files of a folder: CIF first, then the other formats."""
+    """Return the names of the structure files of a folder: CIF first, then the other formats."""
     return sorted(list_structure_names(folder), key=_priority)
 
 
@@ -123,7 +125,7 @@ def _priority(name: str) -> int:
 
 
 def _expand(source: Source) -> list[Source]:
-    """Give the files of a folder or a glob; anything else stands for itself."""
+    """Return the files of a folder or a glob; anything else stands for itself."""
     if isinstance(source, Mapping) or _is_text(source):
         return [source]
     path = Path(source)
@@ -141,7 +143,7 @@ def _expand(source: Source) -> list[Source]:
 
 
 def name_sources(items: Sequence[Source]) -> list[str]:
-    """Give the stem of each file, with its folder where two files share the stem."""
+    """Return the stem of each file, with its folder where two files share the stem."""
     stems = [FORMATS.stem(basename(item)) if _is_path(item) else "" for item in items]
     counts = Counter(stems)
     return [
@@ -168,7 +170,10 @@ def _read_source(
     if isinstance(source, Mapping):
         from xtalgraph.structures.formats.pymatgen_json import read_structure_dict
 
-        return [read_structure_dict(dict(source), id or "")]
+        try:
+            return [read_structure_dict(dict(source), id or "")]
+        except (BadCrystal, *READER_ERRORS) as problem:
+            raise explain(problem, id or "") from problem
     if _is_text(source):
         return read_text(str(source), id or "", format, rejected)
     return read_file(Path(source), id, format, rejected)
@@ -182,7 +187,7 @@ def read_file(
     *,
     content: bytes | None = None,
 ) -> list[Crystal]:
-    """Give the crystals of a structure file, or of its `content` where that was read before.
+    """Return the crystals of a structure file, or of its `content` where that was read before.
 
     Whatever its reader raises becomes a `BadCrystal` with the name of the file.
     """
@@ -194,40 +199,23 @@ def read_file(
         chosen = chosen or _sniff(text, id)
         return chosen.read(text, id, rejected)
     except (BadCrystal, *READER_ERRORS) as problem:
-        raise _explain(problem, str(path), id) from problem.__cause__
+        raise explain(problem, id, str(path)) from problem
 
 
 def read_text(
     text: str, id: str, format: str | None = None, rejected: list[Rejected] | None = None
 ) -> list[Crystal]:
-    """Give the crystals of a text; whatever its reader raises becomes a `BadCrystal`."""
-    chosen = FORMATS[format] if format else _sniff(text, id)
+    """Return the crystals of a text; whatever its reader raises becomes a `BadCrystal`."""
+    chosen = FORMATS[format] if format else None
     try:
+        chosen = chosen or _sniff(text, id)
         return chosen.read(text, id, rejected)
     except (BadCrystal, *READER_ERRORS) as problem:
-        raise _explain(problem, "", id) from problem.__cause__
-
-
-def _explain(problem: Exception, file: str, id: str) -> BadCrystal:
-    """Give the error of a crystal that names its file, whatever its reader has raised."""
-    if isinstance(problem, BadCrystal):
-        return BadCrystal(
-            problem.problem,
-            id=problem.id or id,
-            file=file or problem.file,
-            site=problem.site,
-            remedy=problem.remedy,
-        )
-    return BadCrystal(
-        f"it cannot be read ({type(problem).__name__}: {problem})",
-        id=id,
-        file=file,
-        remedy="Check that the file is complete and of the format that its name says.",
-    )
+        raise explain(problem, id) from problem
 
 
 def read_bytes(path: str | Path) -> bytes:
-    """Give what a file holds, by the system's own calls: a third of the time of Python's `open`."""
+    """Return the bytes of a file by system calls, which take a third of the time of `open`."""
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         try:
@@ -245,13 +233,9 @@ def read_bytes(path: str | Path) -> bytes:
 
 
 def _decode(data: bytes) -> str:
-    """Give the text of a file, unpacked where it is compressed with gzip."""
+    """Return the text of a file, unpacked where it is compressed with gzip."""
     if data.startswith(b"\x1f\x8b"):
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError, zlib.error) as problem:
-            remedy = "Copy or compress it again."
-            raise BadCrystal(f"broken gzip ({problem})", remedy=remedy) from problem
+        data = _unpack(data)
     if not data or data.isspace():
         raise BadCrystal("the file is empty", remedy="Write or copy it again.")
     if b"\x00" in data:
@@ -265,8 +249,27 @@ def _decode(data: bytes) -> str:
         return data.decode("latin-1")  # names of authors in old CIFs; it cannot fail
 
 
+def _unpack(data: bytes) -> bytes:
+    """Return what a gzip file holds; refused where it expands beyond the limit."""
+    pieces, size = [], 0
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            while piece := file.read(_LARGE):
+                pieces.append(piece)
+                size += len(piece)
+                if size > _UNPACKED:
+                    raise BadCrystal(
+                        f"the gzip file expands to more than {_UNPACKED >> 20} MB",
+                        remedy="Unpack it first: unpacked files of many frames are read in parts.",
+                    )
+    except (OSError, EOFError, zlib.error) as problem:
+        remedy = "Copy or compress it again."
+        raise BadCrystal("broken gzip: it cannot be unpacked", remedy=remedy) from problem
+    return b"".join(pieces)
+
+
 def _sniff(text: str, id: str) -> Format:
-    """Give the format that the content shows."""
+    """Return the format that the content shows."""
     found = FORMATS.sniff(text)
     if found is None:
         raise BadCrystal(

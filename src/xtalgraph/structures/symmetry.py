@@ -28,7 +28,7 @@ CRYSTAL_SYSTEMS = tuple(_LAST_NUMBERS)
 
 
 def find_space_group(crystal: Crystal, tolerance: float = SYMMETRY) -> int:
-    """Give the number of the space group, 1 to 230.
+    """Return the number of the space group, 1 to 230.
 
     `tolerance` is how far, in Å, an atom may be from where an operation brings another. Costs
     between 0.02 and 0.7 ms for small cells.
@@ -37,7 +37,7 @@ def find_space_group(crystal: Crystal, tolerance: float = SYMMETRY) -> int:
 
 
 def crystal_system(space_group_number: int) -> str:
-    """Give the crystal system of a space group; rhombohedral groups are trigonal.
+    """Return the crystal system of a space group; rhombohedral groups are trigonal.
 
     >>> crystal_system(221), crystal_system(167)
     ('cubic', 'trigonal')
@@ -49,7 +49,7 @@ def crystal_system(space_group_number: int) -> str:
 
 
 def find_orbits(crystal: Crystal, tolerance: float = SYMMETRY) -> list[int]:
-    """Give for each atom the first of the atoms that the space group makes of it.
+    """Return for each atom the first of the atoms that the space group makes of it.
 
     Atoms with the same number are one orbit; `tolerance` is as for `find_space_group`.
 
@@ -61,7 +61,7 @@ def find_orbits(crystal: Crystal, tolerance: float = SYMMETRY) -> list[int]:
 
 
 def primitive_cell(crystal: Crystal, tolerance: float = SYMMETRY) -> Crystal:
-    """Give the standardised primitive cell: the same material with the fewest atoms.
+    """Return the standardised primitive cell: the same material with the fewest atoms.
 
     The cell is turned to moyo's standard setting, atoms are moved by less than about `tolerance`
     in Å onto exact symmetry, and their order changes.
@@ -71,7 +71,7 @@ def primitive_cell(crystal: Crystal, tolerance: float = SYMMETRY) -> Crystal:
 
 
 def niggli_cell(crystal: Crystal) -> Crystal:
-    """Give the same crystal in its Niggli-reduced cell, the most compact one.
+    """Return the same crystal in its Niggli-reduced cell, the most compact one.
 
     Atoms keep their order and their places in space; a left-handed cell becomes right-handed.
     """

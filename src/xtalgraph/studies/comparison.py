@@ -9,10 +9,10 @@ from pathlib import Path
 from xtalgraph.data import Dataset, Split
 from xtalgraph.data.splits import DEFAULT_SPLIT
 from xtalgraph.errors import BadConfig, UnknownName
-from xtalgraph.studies.comparison_page import write_comparison_page
-from xtalgraph.studies.results import Comparison
-from xtalgraph.studies.tables import (
+from xtalgraph.studies.pages import write_comparison_page
+from xtalgraph.studies.results import (
     SEED,
+    Comparison,
     list_baselines,
     summarise_seeds,
     tabulate_baselines,
@@ -110,7 +110,7 @@ def compare(
 
 
 def read_variations(texts: Sequence[str]) -> dict[str, list[str]]:
-    """Give the values of each setting; a comma within brackets belongs to the value.
+    """Return the values of each setting; a comma within brackets belongs to the value.
 
     >>> read_variations(["model.pooling=mean,max", "train.step_epochs=[10, 20],[30]"])
     {'model.pooling': ['mean', 'max'], 'train.step_epochs': ['[10, 20]', '[30]']}
@@ -145,7 +145,7 @@ def _split_values(text: str) -> list[str]:
 
 
 def label_settings(variations: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Give the column that each setting has: its key, or all of its name where a key is twice.
+    """Return the column that each setting has: its key, or all of its name where a key is twice.
 
     >>> label_settings({"model.pooling": ["mean"], "train.epochs": ["3"]})
     {'model.pooling': 'pooling', 'train.epochs': 'epochs'}
@@ -164,7 +164,7 @@ def make_grid(
     config: RunConfig,
     problem: Problem,
 ) -> list[Trial]:
-    """Give a trial for each combination of values and each seed, the first setting slowest.
+    """Return a trial for each combination of values and each seed, the first setting slowest.
 
     An impossible combination becomes a trial with an error.
     """

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int64
 
 from xtalgraph.data import Dataset, Split
 from xtalgraph.data.splits import DEFAULT_SPLIT
 from xtalgraph.errors import BadConfig
-from xtalgraph.studies.learning_curve_page import write_learning_curve_page
-from xtalgraph.studies.results import LearningCurve
-from xtalgraph.studies.tables import (
+from xtalgraph.nn import Rows
+from xtalgraph.studies.pages import write_learning_curve_page
+from xtalgraph.studies.results import (
     MAIN_METRIC,
     SEED,
+    LearningCurve,
     as_errors,
     summarise_seeds,
     tabulate_results,
@@ -149,8 +149,8 @@ def _refuse_sizes(problem: Problem, sizes: Sequence[int], seeds: Sequence[int]) 
         )
 
 
-def order_rows(problem: Problem, seed: int) -> Int64[np.ndarray, "n_rows"]:
-    """Give the labelled training rows in the random order of a seed.
+def order_rows(problem: Problem, seed: int) -> Rows:
+    """Return the labelled training rows in the random order of a seed.
 
     To classify, the first crystal of each class comes before all others, so that the smallest part
     lacks no class.
@@ -163,12 +163,12 @@ def order_rows(problem: Problem, seed: int) -> Int64[np.ndarray, "n_rows"]:
 
 
 def _take(problem: Problem, size: int, seed: int) -> dict[str, np.ndarray]:
-    """Give the parts with `size` training crystals and the other parts as they are."""
+    """Return the parts with `size` training crystals and the other parts as they are."""
     return split_parts(problem.split) | {"train": np.sort(order_rows(problem, seed)[:size])}
 
 
 def _raise_epochs(config: RunConfig, size: int, largest: int, factor: float) -> int:
-    """Give the epochs after which `size` crystals have had as many steps as the largest size.
+    """Return the epochs after which `size` crystals have had as many steps as the largest size.
 
     >>> [_raise_epochs(preset("default"), size, 3200, 4.0) for size in (3200, 1600, 100)]
     [100, 200, 400]
@@ -179,7 +179,7 @@ def _raise_epochs(config: RunConfig, size: int, largest: int, factor: float) -> 
 
 
 def fit_slopes(summary: pd.DataFrame, metric: str, n_test: int) -> pd.DataFrame:
-    """Give for each model and target the power b of error ∝ size^b, a line through the logarithms.
+    """Return for each model and target the exponent b of error ∝ size^b, fitted in logarithms.
 
     Fitted to the means over seeds, by least squares; a model needs two sizes.
     """

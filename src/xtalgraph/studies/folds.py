@@ -10,7 +10,7 @@ from xtalgraph.errors import BadConfig, BadDataset
 from xtalgraph.evaluation.baselines import need_structures
 from xtalgraph.evaluation.distance_table import Labelled
 from xtalgraph.evaluation.labels import labelled_rows, read_labels
-from xtalgraph.nn import Task
+from xtalgraph.nn import Rows, Task
 
 MATBENCH_SEED = 18012019
 """The seed of matbench v0.1's published folds."""
@@ -22,14 +22,14 @@ VALIDATION_SHARE = 0.1  # of a fold's training rows, for models that choose thei
 class Fold:
     """Rows of the data set to train on, and rows to test on."""
 
-    train: Int64[np.ndarray, "n_rows"]
+    train: Rows
     test: Int64[np.ndarray, "n_kept"]
 
 
 def make_folds(
     dataset: Labelled, task: Task, *, n_folds: int = 5, seed: int = 0, group: str | None = None
 ) -> list[Fold]:
-    """Give folds over the labelled rows, stratified by class for a classification.
+    """Return folds over the labelled rows, stratified by class for a classification.
 
     With `group` (`formula`, `crystal_system` or a column) every group is whole in one fold. Without
     it these are scikit-learn's `KFold` and `StratifiedKFold` with `shuffle=True`; with the seed
@@ -53,7 +53,7 @@ def make_folds(
 
 
 def matbench_folds(dataset: Labelled, task: Task) -> list[Fold]:
-    """Give the five published folds of a matbench v0.1 task, whose order the data set must have."""
+    """Return the five published folds of a matbench v0.1 task; the rows must be in its order."""
     return make_folds(dataset, task, n_folds=5, seed=MATBENCH_SEED)
 
 
@@ -63,8 +63,8 @@ def cut_validation(
     seed: int = 0,
     groups: Int64[np.ndarray, "n_crystals"] | None = None,
     classes: Int64[np.ndarray, "n_crystals"] | None = None,
-) -> tuple[Int64[np.ndarray, "n_kept"], Int64[np.ndarray, "n_rows"]]:
-    """Give the training rows of a fold without, and the rows of, a validation part of a tenth.
+) -> tuple[Int64[np.ndarray, "n_kept"], Rows]:
+    """Return the training rows of a fold without, and the rows of, a validation part of a tenth.
 
     It is cut from the training rows alone: group by group where there are groups, or else a tenth
     of each class where there are classes (a number for each crystal of the data set), so that no
@@ -86,7 +86,7 @@ def cut_validation(
 
 def _cut_each_class(
     rows: np.ndarray, classes: np.ndarray, random: np.random.Generator
-) -> tuple[Int64[np.ndarray, "n_kept"], Int64[np.ndarray, "n_rows"]]:
+) -> tuple[Int64[np.ndarray, "n_kept"], Rows]:
     """Cut a tenth of each class, at least one crystal in all and never the last of a class."""
     order = random.permutation(len(rows))
     chosen = np.zeros(len(rows), dtype=bool)
@@ -124,7 +124,7 @@ def refuse_leaks(folds: list[Fold], groups: Int64[np.ndarray, "n_crystals"] | No
 
 def _number_folds(
     n_rows: int, classes: np.ndarray | None, groups: np.ndarray | None, n_folds: int, seed: int
-) -> Int64[np.ndarray, "n_rows"]:
+) -> Rows:
     from sklearn import model_selection
 
     if groups is not None and classes is None:
@@ -141,8 +141,8 @@ def _number_folds(
     return number
 
 
-def _deal_groups(groups: np.ndarray, n_folds: int, seed: int) -> Int64[np.ndarray, "n_rows"]:
-    """Give each group to the smallest fold so far: large groups first, equal ones in any order."""
+def _deal_groups(groups: np.ndarray, n_folds: int, seed: int) -> Rows:
+    """Assign each group to the smallest fold so far: large groups first, ties in any order."""
     names, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if len(names) < n_folds:
         raise BadDataset(

@@ -121,12 +121,12 @@ def matbench(
 
 
 def official_name(name: str) -> str:
-    """Give the name with matbench's prefix: `log_gvrh` is `matbench_log_gvrh`."""
+    """Return the name with matbench's prefix: `log_gvrh` is `matbench_log_gvrh`."""
     return name if name.startswith("matbench_") else f"matbench_{name}"
 
 
 def take_our_names(task: str, dataset: Dataset) -> Dataset:
-    """Give the columns of an official task file our names and units: `gap pbe` is `band_gap`, eV.
+    """Return the columns of an official task file our names and units: `gap pbe` is `band_gap`, eV.
 
     A file that has our names already stays as it is.
     """
@@ -139,7 +139,7 @@ def take_our_names(task: str, dataset: Dataset) -> Dataset:
 
 
 def find_target(task: str, dataset: Dataset, target: str | None) -> str:
-    """Give the column of a task: the one named, or that of the official task of this name."""
+    """Return the column of a task: the one named, or that of the official task of this name."""
     columns = [str(column) for column in dataset.columns.columns]
     if target is not None:
         if target not in columns:
@@ -202,7 +202,7 @@ def make_record(
     settings: dict[str, Any],
     notes: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    """Give the benchmark as matbench 0.6 writes it: every prediction by id, with the scores."""
+    """Return the benchmark as matbench 0.6 writes it: every prediction by id, with the scores."""
     table = result.predictions(model)
     folds = {}
     for number in range(len(result.folds)):
@@ -237,7 +237,7 @@ def make_record(
 
 
 def hash_record(record: dict[str, Any]) -> str:
-    """Give the SHA-256 by which matbench knows a record that was not changed since."""
+    """Return the SHA-256 by which matbench knows a record that was not changed since."""
     text = json.dumps(record, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -245,7 +245,7 @@ def hash_record(record: dict[str, Any]) -> str:
 def _read_answers(
     rows: pd.DataFrame, result: CrossValidation
 ) -> tuple[np.ndarray, np.ndarray, list[float]]:
-    """Give the labels, the predictions, and these as the leaderboard wants them."""
+    """Return the labels, the predictions, and these as the leaderboard wants them."""
     target = result.task.targets[0]
     if result.task.kind == "classification":
         true = (rows[f"{target.name} true"] == "true").to_numpy()

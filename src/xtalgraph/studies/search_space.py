@@ -43,7 +43,7 @@ class Range:
         return FloatDistribution(self.low, self.high, log=self.log)
 
     def holds(self, value: Value) -> bool:
-        """Say whether a value lies in the range."""
+        """Return whether a value lies in the range."""
         return not isinstance(value, str) and self.low <= value <= self.high
 
 
@@ -65,7 +65,7 @@ class Choice:
         return CategoricalDistribution(self.values)
 
     def holds(self, value: Value) -> bool:
-        """Say whether a value is one of them."""
+        """Return whether a value is one of them."""
         return value in self.values
 
 
@@ -108,7 +108,7 @@ def read_space(path: Path | str) -> dict[str, Range | Choice]:
 
 
 def format_space(space: Space) -> str:
-    """Give the TOML text of a space that `read_space` reads.
+    """Return the TOML text of a space that `read_space` reads.
 
     >>> print(format_space({"train.epochs": Range(3, 9), "model.pooling": Choice(("mean",))}))
     [train]
@@ -167,7 +167,7 @@ def refuse_impossible(space: Space, config: RunConfig) -> None:
 
 
 def set_values(config: RunConfig, values: Mapping[str, Value]) -> RunConfig:
-    """Give the settings with values by name, as `train.epochs`."""
+    """Return the settings with values by name, as `train.epochs`."""
     tables: dict[str, dict[str, Value]] = {}
     for name, value in values.items():
         section, _, key = name.partition(".")
@@ -176,6 +176,6 @@ def set_values(config: RunConfig, values: Mapping[str, Value]) -> RunConfig:
 
 
 def get_value(config: RunConfig, name: str) -> Value:
-    """Give the value of a setting by its name."""
+    """Return the value of a setting by its name."""
     section, _, key = name.partition(".")
     return getattr(getattr(config, section), key)

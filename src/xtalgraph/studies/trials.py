@@ -174,7 +174,7 @@ class Study:
         return rows | {"baseline": trial.baseline, "seed": trial.seed}
 
     def _checksum_rows(self, parts: Mapping[str, np.ndarray]) -> str:
-        """Give a text that differs where other crystals are in the parts."""
+        """Return a text that differs where other crystals are in the parts."""
         ids = self.dataset.ids
         lines = [f"{id},{part}" for part in PARTS for id in ids[parts[part]].tolist()]
         return checksum("\n".join(sorted(lines)))
@@ -234,7 +234,7 @@ def _read_metrics(folder: Path) -> dict[str, Any] | None:
 
 
 def _settle(study: Study, trials: Sequence[Trial]) -> Iterator[tuple[int, str]]:
-    """Give number and error of each trial as it is done, first those with nothing left to do."""
+    """Yield number and error of each trial as it is done, first those with nothing left to do."""
     left = []
     for number, trial in enumerate(trials):
         if trial.error or (study.folder / trial.path / METRICS).is_file():
@@ -334,12 +334,12 @@ def _fit_baseline(study: Study, trial: Trial) -> None:
 
 
 def split_parts(split: Split) -> dict[str, np.ndarray]:
-    """Give the rows of each part of a split, ascending."""
+    """Return the rows of each part of a split, ascending."""
     return {part: np.sort(split.part(part)) for part in PARTS}
 
 
 def name_folder(labels: Mapping[str, str | int | float]) -> str:
-    """Give a folder name that says what a trial is, and that every file system takes.
+    """Return a folder name that says what a trial is, and that every file system takes.
 
     What had to be changed or cut for it is told apart by the beginning of a checksum.
 

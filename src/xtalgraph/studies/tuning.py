@@ -18,7 +18,8 @@ from xtalgraph.data import Dataset, Split
 from xtalgraph.data.splits import DEFAULT_SPLIT
 from xtalgraph.errors import BadConfig, MissingExtra
 from xtalgraph.files import write_text
-from xtalgraph.studies.results import BEST, Tuning
+from xtalgraph.studies.pages import write_tuning_page
+from xtalgraph.studies.results import BEST, Tuning, list_baselines, tabulate_baselines
 from xtalgraph.studies.search_space import (
     DEFAULT_SPACE,
     Space,
@@ -26,7 +27,6 @@ from xtalgraph.studies.search_space import (
     refuse_impossible,
     set_values,
 )
-from xtalgraph.studies.tables import list_baselines, tabulate_baselines
 from xtalgraph.studies.trials import (
     RUNS,
     Study,
@@ -36,7 +36,6 @@ from xtalgraph.studies.trials import (
     run_trials,
     split_parts,
 )
-from xtalgraph.studies.tuning_page import write_tuning_page
 from xtalgraph.training import Progress, RunConfig, format_config, preset
 from xtalgraph.training.config import config_tables
 from xtalgraph.training.problem import Problem, pose_problem
@@ -278,7 +277,7 @@ class Search:
         return watch
 
     def _score(self, history: pd.DataFrame) -> list[float]:
-        """Give the score of each row of a history; smaller is better."""
+        """Return the score of each row of a history; smaller is better."""
         normaliser = self.problem.normaliser
         if normaliser is None:
             return history["validation_loss"].astype(float).tolist()
@@ -295,7 +294,7 @@ class Search:
         asked.set_user_attr("seconds", round(float(table["seconds"].sum()), 2))
 
     def tabulate(self) -> pd.DataFrame:
-        """Give a row for each trial that is done; one that another continues is not."""
+        """Return a row for each trial that is done; one that another continues is not."""
         trials = self.record.trials
         continued = {trial.user_attrs.get(CONTINUES) for trial in trials}
         rows = [

@@ -111,7 +111,7 @@ class RunConfig:
 
 
 def preset(name: str) -> RunConfig:
-    """Give the settings of a preset: `default`, or `paper`, those of the code of 2018.
+    """Return the settings of a preset: `default`, or `paper`, those of the code of 2018.
 
     `paper` is exactly 12 nearest neighbours, 3 gated convolutions of width 64 with batch
     normalisation and softplus after the residual, one hidden layer of 128, and plain SGD on the
@@ -144,7 +144,7 @@ _PAPER_TRAINING = TrainConfig(
 
 
 def read_config(path: Path | str, base: RunConfig | None = None) -> RunConfig:
-    """Give the settings of a TOML file; what it does not name is taken from `base`.
+    """Return the settings of a TOML file; what it does not name is taken from `base`.
 
     The file has the sections `[graph]`, `[model]` (with `kind`, a name of `NETWORKS`) and
     `[train]`. A run folder's `config.toml` can be given as it is, also one of version 0.1.
@@ -170,7 +170,7 @@ def read_config(path: Path | str, base: RunConfig | None = None) -> RunConfig:
 
 
 def read_toml(path: Path | str) -> dict[str, Any]:
-    """Give the tables of a TOML file; `BadConfig` says in which line it is broken."""
+    """Return the tables of a TOML file; `BadConfig` says in which line it is broken."""
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
@@ -180,7 +180,7 @@ def read_toml(path: Path | str) -> dict[str, Any]:
 
 
 def apply_overrides(config: RunConfig, assignments: Sequence[str]) -> RunConfig:
-    """Give the config with `section.key=value` assignments applied, as `--set` takes them.
+    """Return the config with `section.key=value` assignments applied, as `--set` takes them.
 
     A value is read as TOML; text that is no TOML value is taken as a string without quotes.
 
@@ -202,7 +202,7 @@ def apply_overrides(config: RunConfig, assignments: Sequence[str]) -> RunConfig:
 
 
 def override(config: RunConfig, tables: Mapping[str, Any]) -> RunConfig:
-    """Give the config with the values of `tables` (section, key) in place of its own."""
+    """Return the config with the values of `tables` (section, key) in place of its own."""
     for section, table in tables.items():
         if section not in SECTIONS:
             raise UnknownName("section", section, SECTIONS)
@@ -220,12 +220,12 @@ def override(config: RunConfig, tables: Mapping[str, Any]) -> RunConfig:
 
 
 def format_config(config: RunConfig, record: Mapping[str, Any] | None = None) -> str:
-    """Give the TOML text of all settings, and of `record` as `[data]`, that `read_config` reads."""
+    """Return all settings, and `record` as `[data]`, as TOML that `read_config` reads."""
     return tomli_w.dumps(config_tables(config) | ({RECORD_SECTION: record} if record else {}))
 
 
 def config_tables(config: RunConfig) -> dict[str, dict[str, Any]]:
-    """Give all settings by section and key, as they stand in TOML, which writes None as "none"."""
+    """Return all settings by section and key, as in TOML, where None is written as "none"."""
     tables: dict[str, dict[str, Any]] = {"graph": {}, "model": {"kind": config.model_kind}}
     for section in SECTIONS:
         part = getattr(config, section)
@@ -250,7 +250,7 @@ def _replace(config: Any, section: str, values: Mapping[str, Any]) -> Any:
 
 
 def _convert(value: Any, annotation: Any, name: str) -> Any:
-    """Give the value as the field's type wants it, or refuse it; nothing is rounded or guessed."""
+    """Return the value in the field's type, or refuse it; nothing is rounded or guessed."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, UnionType):
         if NoneType in arguments and value == "none":

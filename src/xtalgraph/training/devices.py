@@ -46,7 +46,7 @@ class Place:
         return self.rank == 0
 
     def sum(self, values: Tensor) -> Tensor:
-        """Give the sum over all processes, each of which must call it."""
+        """Return the sum over all processes, each of which must call it."""
         if self.n_processes > 1:
             values = values.clone()
             distributed.all_reduce(values)
@@ -54,7 +54,7 @@ class Place:
 
 
 def find_place(config: TrainConfig) -> Place:
-    """Say where this process trains, by the settings and by who started it.
+    """Return where this process trains, by the settings and by who started it.
 
     Raises:
         BadConfig: A device that this machine does not have, or another number of processes than
@@ -81,7 +81,7 @@ def find_place(config: TrainConfig) -> Place:
 
 
 def _find_started(n_wanted: int) -> tuple[str, int, int, int, dict[str, str]] | None:
-    """Give who started this process as one of several, and which it is; None where nobody did."""
+    """Return who started this process as one of several, and which it is; None where nobody did."""
     variables = os.environ
     if int(variables.get("WORLD_SIZE", "1")) > 1 and "RANK" in variables:
         name = "the first process" if _PARENT in variables else "torchrun"
@@ -103,7 +103,7 @@ def _find_started(n_wanted: int) -> tuple[str, int, int, int, dict[str, str]] | 
 
 
 def _first_node(nodes: str) -> str:
-    """Give the first machine of SLURM's list.
+    """Return the first machine of SLURM's list.
 
     >>> _first_node("gpu[07-09,12],login1"), _first_node("a1,a2")
     ('gpu07', 'a1')
@@ -112,7 +112,7 @@ def _first_node(nodes: str) -> str:
 
 
 def _list_devices(config: TrainConfig) -> list[torch.device]:
-    """Give the device of each process on this machine."""
+    """Return the device of each process on this machine."""
     kind = config.accelerator
     n_gpus, has_mps = torch.cuda.device_count(), torch.backends.mps.is_available()
     if kind in ("auto", "gpu"):
@@ -195,7 +195,7 @@ def joined(place: Place) -> Iterator[None]:
 
 
 def tell_all(place: Place, text: str) -> str:
-    """Give every process the text of the first."""
+    """Return every process the text of the first."""
     texts = [text]
     if place.n_processes > 1:
         distributed.broadcast_object_list(texts)
@@ -253,7 +253,7 @@ def _end_with_parent() -> None:
 
 
 def _find_dead(seconds: float) -> str:
-    """Say which of the other processes has ended, waiting a little for that to show."""
+    """Return which of the other processes has ended, waiting a little for that to show."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         for rank, process in enumerate(_others, start=1):

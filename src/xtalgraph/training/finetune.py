@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64
 from torch import Tensor
 
 from xtalgraph.data.splits import PARTS
 from xtalgraph.errors import BadCheckpoint, BadConfig
 from xtalgraph.graphs import GraphConfig
-from xtalgraph.nn import NETWORKS, Network, Normaliser, SavedModel, Task, network_name
+from xtalgraph.nn import NETWORKS, Network, Normaliser, Rows, SavedModel, Task, network_name
 from xtalgraph.nn.registry import learns_elements, pooling_of
 from xtalgraph.nn.resolve import name_network, read_network
 from xtalgraph.nn.saved_model import COMPOSITION, OUTPUT, select_outputs, select_targets
@@ -34,7 +34,7 @@ START_WEIGHTS = "start_weights"  # in `[data]` of config.toml: the checksum of t
 def start_from(
     model: str | Path, base: RunConfig | None = None, *, freeze: str = "none"
 ) -> RunConfig:
-    """Give the settings of a run that begins with the weights of a trained network.
+    """Return the settings of a run that begins with the weights of a trained network.
 
     `model` is the name of a shipped model, `hf:OWNER/NAME` for one of the hub, a run folder, a
     model file, or a checkpoint of the 2018 code. Of an ensemble the first member is taken, unless
@@ -53,7 +53,7 @@ def start_from(
 def start_network(
     problem: Problem, config: RunConfig, record: dict[str, Any], begun: Mapping[str, Any]
 ) -> Network:
-    """Give the network that a run of fine-tuning begins with, once its data are known to fit.
+    """Return the network that a run of fine-tuning begins with, once its data are known to fit.
 
     The checksum of the source's weights is added to `record`; `begun` is that of a run resumed.
     """
@@ -68,7 +68,7 @@ def start_network(
 
 
 def read_source(config: RunConfig) -> SavedModel:
-    """Give the network that a run starts from.
+    """Return the network that a run starts from.
 
     Refused: settings of network or graph that are not the source's.
     """
@@ -106,7 +106,7 @@ def record_source(
 
 
 def adapt_network(source: SavedModel, task: Task, normaliser: Normaliser | None) -> Network:
-    """Give a new network with the source's weights, for a task and its normaliser.
+    """Return a new network with the source's weights, for a task and its normaliser.
 
     What the source has learned of the task's targets is taken, of several the right ones, and
     predicts the same in the new normaliser. So are outputs for other targets of the same units,
@@ -147,7 +147,7 @@ def _restate(state: dict[str, Tensor], network: Network, old: Normaliser, new: N
 
 
 def _find_outputs(theirs: Task, task: Task) -> list[int] | None:
-    """Give which outputs of another task are those of this one; None where it has none of them."""
+    """Return which outputs of another task are those of this one; None if there are none."""
     if theirs.kind != task.kind:
         return None
     if task.kind == "regression":
@@ -174,7 +174,7 @@ def refuse_unseen_elements(source: SavedModel, problem: Problem, freeze: str) ->
 
 
 def differ_by_element_shifts(source: SavedModel, task: Task) -> bool:
-    """Tell whether a source's values are a start for other targets, which have the same units.
+    """Return whether a source's values are a start for other targets, which have the same units.
 
     Its network must have a term that is linear in the composition, and pool by the mean: as one of
     formation energies per atom, which become total energies by adding the elements' references.
@@ -216,9 +216,9 @@ def fit_element_shifts(network: Network, problem: Problem, graph: GraphConfig) -
 
 
 def count_fractions(
-    crystals: CrystalStore, rows: Int64[np.ndarray, "n_rows"], n_elements: int
+    crystals: CrystalStore, rows: Rows, n_elements: int
 ) -> Float64[np.ndarray, "n_rows n_elements"]:
-    """Give the fraction of each atomic number in each crystal."""
+    """Return the fraction of each atomic number in each crystal."""
     fractions = np.zeros((len(rows), n_elements))
     for place, row in enumerate(rows.tolist()):
         numbers = crystals[row].atomic_numbers
@@ -227,7 +227,7 @@ def count_fractions(
 
 
 def _checksum_weights(network: Network) -> str:
-    """Give one checksum for all numbers, whatever file they lie in."""
+    """Return one checksum for all numbers, whatever file they lie in."""
     digest = hashlib.sha256()
     for name, value in sorted(network.state_dict().items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)} ".encode())

@@ -75,7 +75,7 @@ def fit(
 
 
 def read_checkpoint(folder: Path) -> dict[str, Any] | None:
-    """Give the state that a run is resumed from, or None where no epoch was finished.
+    """Return the state that a run is resumed from, or None where no epoch was finished.
 
     Only tensors and plain values are read, never a pickled object.
     """
@@ -146,7 +146,7 @@ class _Reporter:
 
 
 def _open_tensorboard(loop: TrainingLoop, folder: Path) -> Any:
-    """Give the writer of TensorBoard's logs, if they are asked for."""
+    """Return the writer of TensorBoard's logs, if they are asked for."""
     if not (loop.settings.tensorboard and loop.place.is_first):
         return None
     from torch.utils.tensorboard import SummaryWriter

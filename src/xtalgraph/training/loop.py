@@ -146,7 +146,7 @@ class TrainingLoop:
         return columns
 
     def _gather_outputs(self, network: Network) -> Tensor:
-        """Give the outputs for the validation part, in the order of its rows, on the CPU."""
+        """Return the outputs for the validation part, in the order of its rows, on the CPU."""
         rows, device = self.problem.rows("validation"), self.place.device
         width = self.problem.task.n_outputs
         sums = torch.zeros(len(rows), width + 1, device=device, dtype=self.dtype)
@@ -159,7 +159,7 @@ class TrainingLoop:
         return (sums[:, :width] / sums[:, width:]).cpu()
 
     def mean_train_loss(self) -> float:
-        """Give the mean loss of the epoch's crystals over all processes; all must call it."""
+        """Return the mean loss of the epoch's crystals over all processes; all must call it."""
         total, count = self.place.sum(self.loss_sum).tolist()
         self.refuse_not_finite(torch.tensor(total / count), "the loss")
         return total / count
@@ -179,7 +179,7 @@ class TrainingLoop:
         return float(self.optimiser.param_groups[0]["lr"])
 
     def state_dict(self) -> dict[str, Any]:
-        """Give all that a resumed run needs, as tensors and plain values."""
+        """Return all that a resumed run needs, as tensors and plain values."""
         parts = {name: part.state_dict() for name, part in self._parts().items()}
         return parts | {
             "epoch": self.epoch,
@@ -206,13 +206,13 @@ class TrainingLoop:
         return {name: part for name, part in parts.items() if part is not None}
 
     def _autocast(self) -> torch.autocast:
-        """Give the block in which mixed precision computes with fewer digits."""
+        """Return the block in which mixed precision computes with fewer digits."""
         precision = self.settings.precision
         dtype = torch.float16 if precision == "16-mixed" else torch.bfloat16
         return torch.autocast(self.place.device.type, dtype, precision.endswith("mixed"))
 
     def _load(self, part: str) -> GraphLoader:
-        """Give the batches of this process's share of a part."""
+        """Return the batches of this process's share of a part."""
         return GraphLoader(
             self.problem.dataset.crystals,
             # every graph was tried before the training, so a warning has been given once
@@ -228,7 +228,7 @@ class TrainingLoop:
         )
 
     def _training_batches(self) -> Iterator[TrainingBatch]:
-        """Give the batches of the next epoch with their labels, on the device."""
+        """Yield the batches of the next epoch with their labels, on the device."""
         loader, device = self.train_batches, self.place.device
         all_labels = self.problem.standardized_labels
         loader.set_epoch(self.epoch)
@@ -281,7 +281,7 @@ def make_schedule(
 
 
 def average_weights(network: nn.Module, decay: float) -> AveragedModel:
-    """Give an exponential moving average of a network, to be moved by `update_parameters`.
+    """Return an exponential moving average of a network, to be moved by `update_parameters`.
 
     The decay of step n (from 0) is min(`decay`, (1 + n) / (10 + n)), so that the average of a short
     run forgets its random start. Running statistics are averaged like weights, because those of

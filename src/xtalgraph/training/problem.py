@@ -41,7 +41,7 @@ class Problem:
     normaliser: Normaliser | None  # None for a classification
 
     def rows(self, part: str) -> Int64[np.ndarray, "n_rows"]:
-        """Give the rows of a part that have a label."""
+        """Return the rows of a part that have a label."""
         return self._rows[part]
 
     @cached_property
@@ -79,7 +79,7 @@ def pose_problem(
     split: str | Split = DEFAULT_SPLIT,
     split_seed: int = 0,
 ) -> Problem:
-    """Give the problem of learning `targets`, or say why it cannot be learned.
+    """Return the problem of learning `targets`, or say why it cannot be learned.
 
     Refused: targets that are not there, parts without labels, a target or a class that does not
     vary in the training part, and a class that the training part lacks.
@@ -101,7 +101,7 @@ def pose_problem(
 
 
 def read_target_names(targets: str | Sequence[str]) -> list[str]:
-    """Give the names in `band_gap,formation_energy_per_atom`, or in a sequence of names."""
+    """Return the names in `band_gap,formation_energy_per_atom`, or in a sequence of names."""
     names = targets.split(",") if isinstance(targets, str) else list(targets)
     names = [name.strip() for name in names]
     if not names or not all(names):
@@ -112,7 +112,7 @@ def read_target_names(targets: str | Sequence[str]) -> list[str]:
 def refuse_bad_crystals(problem: Problem, known_elements: list[int], graph: GraphConfig) -> None:
     """Raise `BadCrystal` for crystals of any part that the network or the graph cannot take.
 
-    All graphs are built once for it, at some 2 µs an atom, because a test crystal that fails
+    All graphs are built once for it, at about 2 µs an atom, because a test crystal that fails
     after the training is the dearer surprise.
     """
     rows = np.concatenate([problem.rows(part) for part in PARTS])
@@ -187,6 +187,6 @@ def _refuse_other_rows(split: Split, n_crystals: int) -> None:
 
 
 def _chunks(crystals: CrystalStore, rows: np.ndarray) -> Iterator[CrystalStore]:
-    """Give the crystals of some rows, a few at a time: all of them may be larger than memory."""
+    """Yield the crystals of some rows, a few at a time: all of them may be larger than memory."""
     for first in range(0, len(rows), _CHUNK):
         yield crystals.take(rows[first : first + _CHUNK])

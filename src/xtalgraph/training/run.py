@@ -134,7 +134,7 @@ def resume_run(
 def _start_network(
     problem: Problem, config: RunConfig, record: dict[str, Any], begun: dict[str, Any]
 ) -> Network:
-    """Give the network that the training begins with, random or trained, after a look at the data.
+    """Return the network that training starts from, random or trained, after checking the data.
 
     What it starts from is added to the record; `begun` is that of a run to be resumed.
     """
@@ -188,7 +188,7 @@ def _refuse_few_crystals(problem: Problem, place: Place) -> None:
 
 
 def _agree(place: Place, folder: Path, config: RunConfig, record: dict[str, Any]) -> Path:
-    """Give the folder of the first process; all must be about to train the same."""
+    """Return the folder of the first process; all must be about to train the same."""
     ours = format_json([str(config), record["checksum"], record["targets"]], indent=None)
     folder_and_work = f"{folder.resolve()}\n{ours}"
     told, _, theirs = tell_all(place, folder_and_work).rpartition("\n")

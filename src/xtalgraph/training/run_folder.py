@@ -68,12 +68,12 @@ class TrainedRun:
 
 
 def is_finished(folder: Path) -> bool:
-    """Say whether a folder holds a whole run; `metrics.json` is written last."""
+    """Return whether a folder holds a whole run; `metrics.json` is written last."""
     return (folder / METRICS).is_file()
 
 
 def read_run(folder: Path | str, *, was_finished: bool = True, rank: int = 0) -> TrainedRun:
-    """Give the finished run of a folder."""
+    """Return the finished run of a folder."""
     folder = Path(folder)
     if not is_finished(folder):
         raise BadConfig(
@@ -91,7 +91,7 @@ def read_run(folder: Path | str, *, was_finished: bool = True, rank: int = 0) ->
 
 
 def make_record(problem: Problem, split: str) -> dict[str, Any]:
-    """Give what `[data]` of `config.toml` says: the data, and the question put to them."""
+    """Return what `[data]` of `config.toml` says: the data, and the question put to them."""
     dataset, task = problem.dataset, problem.task
     return {
         "name": dataset.name,
@@ -107,7 +107,7 @@ def make_record(problem: Problem, split: str) -> dict[str, Any]:
 
 
 def read_record(folder: Path) -> tuple[RunConfig, dict[str, Any]]:
-    """Give the settings and the `[data]` of a run that was begun in a folder."""
+    """Return the settings and the `[data]` of a run that was begun in a folder."""
     file = folder / CONFIG
     if not file.is_file():
         raise BadConfig(f"{folder}: no run was begun here, {CONFIG} is not there. Train it anew.")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Float64, Int64, Shaped
+from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.nn import functional
 
@@ -20,7 +20,7 @@ from xtalgraph.metrics import (
     mean_absolute_error,
     regression_metrics,
 )
-from xtalgraph.nn import Network, Task
+from xtalgraph.nn import Network, Outputs, Rows, Task
 from xtalgraph.nn.task import interpret_outputs
 from xtalgraph.training.problem import Problem
 
@@ -35,7 +35,7 @@ _ELEMENTWISE: dict[str, Callable[..., Tensor]] = {
 
 
 def find_loss(task: Task, name: str) -> Loss:
-    """Give the loss as a function of a network's outputs and of labels.
+    """Return the loss as a function of a network's outputs and of labels.
 
     A classification has one loss, the negative log-likelihood −ln p(class); `name` chooses among
     those of regression.
@@ -62,24 +62,20 @@ def find_loss(task: Task, name: str) -> Loss:
 def class_loss(
     logits: Float[Tensor, "n_crystals n_classes"], classes: Shaped[Tensor, "n_crystals"]
 ) -> Float[Tensor, ""]:
-    """Give the mean of −ln p(class); a class of −1 is a missing label."""
+    """Return the mean of −ln p(class); a class of −1 is a missing label."""
     return functional.cross_entropy(logits, classes, ignore_index=MISSING_CLASS)
 
 
 def count_known(labels: Tensor) -> int:
-    """Give how many labels are there: what a loss divides by."""
+    """Return how many labels are there: what a loss divides by."""
     known = ~labels.isnan() if labels.is_floating_point() else labels != MISSING_CLASS
     return int(known.sum())
 
 
 def predict_rows(
-    network: Network,
-    problem: Problem,
-    graph: GraphConfig,
-    rows: Int64[np.ndarray, "n_rows"],
-    batch_size: int,
+    network: Network, problem: Problem, graph: GraphConfig, rows: Rows, batch_size: int
 ) -> Float[Tensor, "n_rows n_outputs"]:
-    """Give the network's outputs for rows of the data set, in their order, on the CPU."""
+    """Return the network's outputs for rows of the data set, in their order, on the CPU."""
     device = next(network.parameters()).device
     loader = GraphLoader(
         problem.dataset.crystals,
@@ -95,17 +91,15 @@ def predict_rows(
     return torch.cat(outputs)
 
 
-def restore(
-    problem: Problem, outputs: Float[Tensor, "n_rows n_outputs"]
-) -> Float64[np.ndarray, "n_rows n_outputs"]:
-    """Give predicted targets in their units, or the probability of each class."""
+def restore(problem: Problem, outputs: Float[Tensor, "n_rows n_outputs"]) -> Outputs:
+    """Return predicted targets in their units, or the probability of each class."""
     return interpret_outputs(outputs.numpy(), problem.normaliser)
 
 
 def score_validation(
     problem: Problem, loss: Loss, outputs: Float[Tensor, "n_rows n_outputs"]
 ) -> tuple[float, dict[str, float]]:
-    """Give what the best epoch is chosen by (smaller is better), and a row of `history.csv`.
+    """Return what the best epoch is chosen by (smaller is better), and a row of `history.csv`.
 
     For regression that is the mean over the targets of MAE / standard deviation, for
     classification the negative log-likelihood, which a sure mistake costs dearly.
@@ -128,7 +122,7 @@ def score_validation(
 
 
 def score_part(problem: Problem, part: str, outputs: Tensor) -> dict[str, dict[str, Any]]:
-    """Give all metrics of a part by target name, with the unit of the target."""
+    """Return all metrics of a part by target name, with the unit of the target."""
     labels, predicted = problem.labels[problem.rows(part)], restore(problem, outputs)
     targets = problem.task.targets
     if problem.normaliser is None:
@@ -141,12 +135,12 @@ def score_part(problem: Problem, part: str, outputs: Tensor) -> dict[str, dict[s
 
 
 def tabulate_predictions(problem: Problem, part: str, outputs: Tensor) -> pd.DataFrame:
-    """Give a table of the true and the predicted values of a part, units in the header."""
+    """Return a table of the true and the predicted values of a part, units in the header."""
     rows, predicted = problem.rows(part), restore(problem, outputs)
     ids = problem.dataset.ids[rows].tolist()
     return problem.task.tabulate(ids, problem.labels[rows], predicted)
 
 
 def _jsonable(scores: dict[str, float]) -> dict[str, float | None]:
-    """Give scores as JSON has them: what is not defined is null, not NaN."""
+    """Return scores as JSON has them: what is not defined is null, not NaN."""
     return {name: None if value != value else value for name, value in scores.items()}

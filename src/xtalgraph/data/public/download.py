@@ -52,7 +52,7 @@ def download(
 
 
 def checksums(path: Path) -> tuple[str, str]:
-    """Give the SHA-256 of a file, and the SHA-1 by which git names its content."""
+    """Return the SHA-256 of a file, and the SHA-1 by which git names its content."""
     sha256, git = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % path.stat().st_size)
     with open(path, "rb") as file:
         while chunk := file.read(1 << 20):
@@ -62,7 +62,7 @@ def checksums(path: Path) -> tuple[str, str]:
 
 
 def verify(path: Path, expected: PublicFile, first_sha256: str = "") -> str:
-    """Give the SHA-256 of a file that is what was published; anything else is set aside.
+    """Return the SHA-256 of a file that is what was published; anything else is set aside.
 
     Where no checksum is published, `first_sha256` is that of the first download. A wrong file is
     renamed to `PATH.wrong`, so that it is neither used nor lost.
@@ -139,7 +139,7 @@ def _receive(
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    """An opener for http and https alone: a redirect must not lead to a local file."""
+    """Return an opener for http and https alone: a redirect must not lead to a local file."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),

@@ -69,7 +69,7 @@ def fetch_dataset(
 def read_published(
     public: PublicSet, folder: str | Path, *, rejected: list[Rejected] | None = None
 ) -> Dataset:
-    """Give the data set of published files in `folder`, columns under our names with our units.
+    """Return the data set of published files in `folder`, columns under our names with our units.
 
     Columns that the set does not list are left out. Nothing is fetched or checked.
     """

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float64, Int64
 
 from xtalgraph.errors import BadCheckpoint, BadConfig, BadDataset
 from xtalgraph.files import write_json
@@ -24,7 +23,7 @@ from xtalgraph.units import Target
 if TYPE_CHECKING:
     from xtalgraph.data import Dataset
     from xtalgraph.evaluation.distance_table import Labelled
-    from xtalgraph.nn import Task
+    from xtalgraph.nn import Outputs, Rows, Task
 
 FORMAT = 1
 Settings = Mapping[str, int | float | str]
@@ -39,16 +38,14 @@ class Baseline(Protocol):
     def settings(self) -> dict[str, int | float | str]:
         """The arguments that it was made with."""
 
-    def fit(self, dataset: Labelled, rows: Int64[np.ndarray, "n_rows"], task: Task) -> None:
+    def fit(self, dataset: Labelled, rows: Rows, task: Task) -> None:
         """Learn from these rows of the data set, and from no other."""
 
-    def predict(
-        self, dataset: Labelled, rows: Int64[np.ndarray, "n_rows"]
-    ) -> Float64[np.ndarray, "n_rows n_outputs"]:
-        """Give the targets in their units, or a probability of each class."""
+    def predict(self, dataset: Labelled, rows: Rows) -> Outputs:
+        """Return the targets in their units, or a probability of each class."""
 
     def state(self) -> dict[str, np.ndarray]:
-        """Give the arrays that were learned."""
+        """Return the arrays that were learned."""
 
     def restore(self, state: dict[str, np.ndarray], task: Task) -> None:
         """Load arrays that `state` gave: predictions are then the same again."""
@@ -80,7 +77,7 @@ BASELINES: Registry[BaselineEntry] = Registry("baseline", "xtalgraph.baselines")
 
 
 def _maker(module: str, name: str, *args: str) -> Callable[[Settings], Baseline]:
-    """Give a function that imports a class of this room when it is called."""
+    """Return a function that imports a class of this room when it is called."""
 
     def make(settings: Settings) -> Baseline:
         made: Baseline = getattr(import_module(f"{__package__}.{module}"), name)(*args, **settings)
@@ -123,7 +120,7 @@ BASELINES.add(
 
 
 def make_baseline(name: str, *, seed: int = 0, kind: str | None = None) -> Baseline:
-    """Give the unfitted baseline of a name.
+    """Return the unfitted baseline of a name.
 
     Args:
         name: A name in `BASELINES`.
@@ -147,7 +144,7 @@ def make_baseline(name: str, *, seed: int = 0, kind: str | None = None) -> Basel
 
 
 def trivial_baselines(task: Task, *, seed: int = 0) -> dict[str, Baseline]:
-    """Give the baselines that ignore the crystal, such as the mean of the training labels."""
+    """Return the baselines that ignore the crystal, such as the mean of the training labels."""
     return {
         name: entry.make({"seed": seed})
         for name, entry in BASELINES.items()
@@ -156,7 +153,7 @@ def trivial_baselines(task: Task, *, seed: int = 0) -> dict[str, Baseline]:
 
 
 def models_without_structures() -> list[str]:
-    """Give the names of the baselines that can learn from a table of distances."""
+    """Return the names of the baselines that can learn from a table of distances."""
     return [
         name
         for name, entry in BASELINES.items()
@@ -165,7 +162,7 @@ def models_without_structures() -> list[str]:
 
 
 def need_structures(dataset: Labelled) -> Dataset:
-    """Give the data set as it is; a table of distances, which has no structures, is refused."""
+    """Return the data set as it is; a table of distances, which has no structures, is refused."""
     from xtalgraph.data import Dataset
 
     if not isinstance(dataset, Dataset):

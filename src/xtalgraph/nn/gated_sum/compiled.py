@@ -18,7 +18,7 @@ from xtalgraph.nn.registry import ACTIVATIONS, load_form
 
 
 def can_be_compiled(atoms: Tensor) -> bool:
-    """Say whether the compiled operator can take these: float32 on a CPU."""
+    """Return whether the compiled operator can take these: float32 on a CPU."""
     return atoms.dtype == torch.float32 and atoms.device.type == "cpu"
 
 
@@ -30,7 +30,7 @@ def compiled_gated_sum(
     normalise: nn.Module,
     activation: str,
 ) -> Float[Tensor, "n_atoms atom_width"]:
-    """Give the sum of gated messages that each atom receives, in the type of `from_centre`.
+    """Return the sum of gated messages that each atom receives, in the type of `from_centre`.
 
     It is computed in float32 also where mixed precision gives narrower parts. `normalise` is a
     LayerNorm of each edge, a BatchNorm1d over the edges, whose running statistics are updated while
@@ -47,7 +47,7 @@ def compiled_gated_sum(
 
 
 def scaling_of(normalise: nn.Module) -> tuple[Tensor | None, Tensor | None, float | None]:
-    """Give scale and shift of each column, and what is added to the variance of each row."""
+    """Return scale and shift of each column, and what is added to the variance of each row."""
     if isinstance(normalise, nn.LayerNorm):
         return normalise.weight, normalise.bias, normalise.eps
     if isinstance(normalise, nn.BatchNorm1d):
@@ -62,7 +62,7 @@ def scaling_of(normalise: nn.Module) -> tuple[Tensor | None, Tensor | None, floa
 def scaling_arrays(
     scale: Tensor | None, shift: Tensor | None, epsilon: float | None
 ) -> kernel.Scaling:
-    """Give the same as the loops take it."""
+    """Return the same as the loops take it."""
     if scale is None or shift is None:
         return kernel.Scaling()
     row_epsilon = None if epsilon is None else np.float32(epsilon)
@@ -92,7 +92,7 @@ class GatedSum(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(context: Any, *gradients: Tensor) -> tuple[Any, ...]:
-        """Give the derivatives by the three parts of the argument, by scale and by shift."""
+        """Return the derivatives by the three parts of the argument, by scale and by shift."""
         derivatives = kernel.differentiate(array_of(gradients[0]), *context.read)
         found = (None if array is None else torch.from_numpy(array) for array in derivatives)
         return *found, None, None, None
@@ -134,7 +134,7 @@ class GatedSumOverBatch(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(context: Any, *gradients: Tensor) -> tuple[Any, ...]:
-        """Give the derivatives by the three parts of the argument, by gain and by offset."""
+        """Return the derivatives by the three parts of the argument, by gain and by offset."""
         argument, scale, shift, mean, inverse, is_of_batch, kind, near = context.saved
         n_edges, width = argument.shape
         dz, total, product = np.empty_like(argument), np.empty(width), np.empty(width)
@@ -155,14 +155,14 @@ class GatedSumOverBatch(torch.autograd.Function):
 
 
 def array_of(tensor: Tensor) -> np.ndarray:
-    """Give the numbers of a tensor on a CPU, one after another."""
+    """Return the numbers of a tensor on a CPU, one after another."""
     return tensor.detach().contiguous().numpy()
 
 
 def _statistics(
     normalise: nn.BatchNorm1d, total: np.ndarray, squares: np.ndarray, n_edges: int
 ) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Give mean and 1/std of each column, and whether they depend on the batch.
+    """Return mean and 1/std of each column, and whether they depend on the batch.
 
     Running statistics are updated as `torch.nn.BatchNorm1d` does, with the unbiased variance.
     """
@@ -180,6 +180,6 @@ def _statistics(
 
 
 def _running_statistics(normalise: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
-    """Give mean and 1/std of each column, of all that was seen in training."""
+    """Return mean and 1/std of each column, of all that was seen in training."""
     running: Any = normalise
     return running.running_mean.double(), (running.running_var.double() + normalise.eps).rsqrt()

@@ -91,7 +91,7 @@ def sum_gated(
     near: NearGaussians,
     scaling: Scaling,
 ) -> Float32[np.ndarray, "n_atoms width"]:
-    """Give Σ edge_weight σ(z)_gate ⊙ g(z)_message over each atom's edges; arrays are contiguous."""
+    """Return Σ edge_weight σ(z)_gate ⊙ g(z)_message over each atom's edges (contiguous arrays)."""
     sums = np.empty((len(from_centre), from_centre.shape[1] // 2), np.float32)
     parts = from_centre, from_neighbour, bond_weight
     _native.sum_gated(require_kind(kind), *parts, *near.arrays, *scaling, sums)
@@ -107,7 +107,7 @@ def differentiate(
     near: NearGaussians,
     scaling: Scaling,
 ) -> tuple[np.ndarray | None, ...]:
-    """Give the derivatives by the three parts of the argument, and by scale and shift if any.
+    """Return the derivatives by the three parts of the argument, and by scale and shift if any.
 
     A scale is taken after a normalisation of rows only: else the edges are normalised over a batch,
     and that is differentiated in `compiled.py`.
@@ -122,7 +122,7 @@ def differentiate(
 
 
 def require_kind(kind: int) -> int:
-    """Give the number of an activation back; `BadConfig` where the loops have none of it."""
+    """Return the number of an activation back; `BadConfig` where the loops have none of it."""
     if kind not in (SOFTPLUS, SILU, RELU):
         raise BadConfig(
             f"the compiled loops have no activation {kind!r}: give its entry `compiled` as "

@@ -110,7 +110,7 @@ def gated_sum(
     normalise: nn.Module,
     activation: str,
 ) -> Float[Tensor, "n_atoms width"]:
-    """Give the sum of gated messages that each atom receives."""
+    """Return the sum of gated messages that each atom receives."""
     parts: Parts = from_centre, from_neighbour, bond_weight
     if isinstance(bonds, PlacedBonds):
         if bonds.unchecked is not None:
@@ -185,6 +185,6 @@ _CHECKED = (
 def sum_at_centres(
     messages: Float[Tensor, "n_edges width"], graph: CrystalGraph
 ) -> Float[Tensor, "n_atoms width"]:
-    """Give the sum of the messages that each atom receives; zero for an atom without neighbours."""
+    """Return the sum of the messages that each atom receives; zero without neighbours."""
     weighed = messages * graph.edge_weight.to(messages.dtype)[:, None]
     return messages.new_zeros(graph.n_atoms, messages.shape[1]).index_add(0, graph.centre, weighed)

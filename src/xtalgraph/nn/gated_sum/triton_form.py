@@ -56,12 +56,12 @@ class PlacedBonds:
 
 
 def takes_type(atoms: Tensor) -> bool:
-    """Say whether the kernels take the floating-point type of atom vectors."""
+    """Return whether the kernels take the floating-point type of atom vectors."""
     return atoms.dtype in TYPES
 
 
 def runs_triton_on(device: torch.device) -> bool:
-    """Say whether Triton can compute on a device: its kind of accelerator, or interpreted."""
+    """Return whether Triton can compute on a device: its kind of accelerator, or interpreted."""
     if not _has_triton():
         return False
     if device.type == "cuda":
@@ -92,7 +92,7 @@ def place_bonds(
 
 
 def _starts(sorted_atoms: Tensor, n_atoms: int) -> Tensor:
-    """Give where each atom's edges start, without the host having to wait for a number."""
+    """Return where each atom's edges start, without the host having to wait for a number."""
     atoms = torch.arange(n_atoms + 1, device=sorted_atoms.device, dtype=sorted_atoms.dtype)
     return torch.searchsorted(sorted_atoms, atoms)
 
@@ -105,7 +105,7 @@ def triton_gated_sum(
     normalise: nn.Module,
     activation: str,
 ) -> Float[Tensor, "n_atoms atom_width"]:
-    """Give the sum of gated messages that each atom receives, in the type of `from_centre`.
+    """Return the sum of gated messages that each atom receives, in the type of `from_centre`.
 
     `normalise` is a LayerNorm of each edge, a BatchNorm1d over the edges, whose running statistics
     are updated while training, or an Identity.
@@ -151,7 +151,7 @@ class TritonGatedSum(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(context: Any, *gradients: Tensor) -> tuple[Any, ...]:
-        """Give the derivatives by the three parts of the argument, by gain and by offset."""
+        """Return the derivatives by the three parts of the argument, by gain and by offset."""
         launches, d_sums = context.launches, gradients[0].contiguous()
         mean, inverse, is_of_batch = context.statistics
         d_gain = d_offset = None
@@ -198,7 +198,7 @@ class Launches:
         self.epsilon, self.by_row = row_epsilon or 0.0, row_epsilon is not None
 
     def sum_arguments(self) -> tuple[Tensor, Tensor]:
-        """Give Σ a and Σ a² over all edges."""
+        """Return Σ a and Σ a² over all edges."""
         total, squares = self._pieces(), self._pieces()
         sizes = self.half, self.n_edges, self.n_each
         block = {"block_edges": BLOCK_EDGES, "block_width": _block(2 * self.half)}
@@ -210,7 +210,7 @@ class Launches:
         return _add_up(total), _add_up(squares)
 
     def sum_gated(self) -> Tensor:
-        """Give the sums of gated messages."""
+        """Return the sums of gated messages."""
         sums = self._new(self.n_atoms, self.half)
         with torch.cuda.device_of(sums):
             self.kernels.sum_gated[(self.n_atoms,)](
@@ -219,7 +219,7 @@ class Launches:
         return sums
 
     def sum_gate_derivatives(self, d_sums: Tensor) -> tuple[Tensor, Tensor]:
-        """Give Σ dz unit and Σ dz over all edges."""
+        """Return Σ dz unit and Σ dz over all edges."""
         total, product = self._pieces(), self._pieces()
         sizes = self.half, self.n_edges, self.n_each
         with torch.cuda.device_of(d_sums):
@@ -229,11 +229,11 @@ class Launches:
         return _add_up(product), _add_up(total)
 
     def spread_to_centres(self, d_sums: Tensor, by_a: Tensor, constant: Tensor) -> Tensor:
-        """Give the derivative by the centres' part."""
+        """Return the derivative by the centres' part."""
         return self._spread_to_atoms(d_sums, by_a, constant, None, self.bonds.starts)
 
     def spread_to_neighbours(self, d_sums: Tensor, by_a: Tensor, constant: Tensor) -> Tensor:
-        """Give the derivative by the neighbours' part."""
+        """Return the derivative by the neighbours' part."""
         return self._spread_to_atoms(d_sums, by_a, constant, *self.bonds.by_neighbour)
 
     def _spread_to_atoms(
@@ -249,7 +249,7 @@ class Launches:
         return d_atoms
 
     def spread_to_weight(self, d_sums: Tensor, by_a: Tensor, constant: Tensor) -> Tensor:
-        """Give the derivative by the weights of the bond vectors."""
+        """Return the derivative by the weights of the bond vectors."""
         pieces = self._new(self.n_programs, self.n_gaussians, 2 * self.half)
         sizes = self.half, self.n_gaussians, self.n_edges, self.n_each
         with torch.cuda.device_of(d_sums):
@@ -275,12 +275,12 @@ class Launches:
 
 
 def _block(n: int) -> int:
-    """Give the power of two that n fits in; `tl.dot` takes no fewer than 16."""
+    """Return the power of two that n fits in; `tl.dot` takes no fewer than 16."""
     return max(16, 1 << (n - 1).bit_length())
 
 
 def _warps(width: int) -> int:
-    """Give so many that the numbers of a tile fit in their registers, but for those of `tl.dot`."""
+    """Return how many warps hold a tile in their registers, operands of `tl.dot` excepted."""
     return min(16, _block(width) // 8)
 
 
@@ -289,7 +289,7 @@ def _add_up(pieces: Tensor) -> Tensor:
 
 
 def _statistics(normalise: nn.BatchNorm1d, launches: Launches) -> tuple[Tensor, Tensor, bool]:
-    """Give mean and 1 / deviation of each column, and whether they depend on the batch.
+    """Return mean and 1 / deviation of each column, and whether they depend on the batch.
 
     Running statistics are updated as `torch.nn.BatchNorm1d` does, with the unbiased variance.
     """

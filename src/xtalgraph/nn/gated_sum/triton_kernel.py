@@ -45,14 +45,14 @@ def on_device(function: Callable) -> Any:
 
 @on_device
 def sigmoid_of(x):
-    """Give 1 / (1 + exp(-x)), also for large x."""
+    """Return 1 / (1 + exp(-x)), also for large x."""
     e = tl.exp(-tl.abs(x))
     return tl.where(x >= 0, 1.0, e) / (1.0 + e)
 
 
 @on_device
 def activation_of(x, kind: tl.constexpr):
-    """Give g(x)."""
+    """Return g(x)."""
     if kind == SOFTPLUS:
         value = tl.maximum(x, 0.0) + tl.log(1.0 + tl.exp(-tl.abs(x)))
     elif kind == SILU:
@@ -64,7 +64,7 @@ def activation_of(x, kind: tl.constexpr):
 
 @on_device
 def derivative_of(x, kind: tl.constexpr):
-    """Give g'(x)."""
+    """Return g'(x)."""
     if kind == SOFTPLUS:
         value = sigmoid_of(x)
     elif kind == SILU:
@@ -80,7 +80,7 @@ def arguments_of(
     edge, is_edge, column, is_column,
     from_centre, from_neighbour, bond_weight, centre, neighbour, first, place, width,
 ):  # fmt: skip
-    """Give a of a tile of edges at some columns; 0 where there is no edge or no column."""
+    """Return a of a tile of edges at some columns; 0 where there is no edge or no column."""
     mask = is_edge[:, None] & is_column[None, :]
     i = tl.load(centre + edge, mask=is_edge, other=0).to(tl.int64)
     j = tl.load(neighbour + edge, mask=is_edge, other=0).to(tl.int64)
@@ -102,7 +102,7 @@ def units_of(
     from_centre, from_neighbour, bond_weight, centre, neighbour, first, place, epsilon, half,
     by_row: tl.constexpr,
 ):  # fmt: skip
-    """Give unit_gate, unit_message, and 1 / deviation of each edge (1 unless `by_row`)."""
+    """Return unit_gate, unit_message, and 1 / deviation of each edge (1 unless `by_row`)."""
     gate = arguments_of(
         edge, is_edge, column, is_column,
         from_centre, from_neighbour, bond_weight, centre, neighbour, first, place, 2 * half,
@@ -125,7 +125,7 @@ def units_of(
 
 @on_device
 def scaled(unit_gate, unit_message, column, is_column, scale, shift, half):
-    """Give z_gate and z_message."""
+    """Return z_gate and z_message."""
     gate = unit_gate * tl.load(scale + column, mask=is_column, other=0.0)[None, :]
     gate += tl.load(shift + column, mask=is_column, other=0.0)[None, :]
     message = unit_message * tl.load(scale + half + column, mask=is_column, other=0.0)[None, :]
@@ -138,7 +138,7 @@ def gate_derivatives(
     edge, is_edge, column, is_column, unit_gate, unit_message,
     centre, edge_weight, scale, shift, d_sums, half, kind: tl.constexpr,
 ):  # fmt: skip
-    """Give dz_gate and dz_message; 0 where there is no edge or no column."""
+    """Return dz_gate and dz_message; 0 where there is no edge or no column."""
     gate, message = scaled(unit_gate, unit_message, column, is_column, scale, shift, half)
     i = tl.load(centre + edge, mask=is_edge, other=0).to(tl.int64)
     weight = tl.load(edge_weight + edge, mask=is_edge, other=0.0)
@@ -157,7 +157,7 @@ def argument_derivatives(
     scale, shift, by_a, constant, epsilon, d_sums, half,
     kind: tl.constexpr, by_row: tl.constexpr,
 ):  # fmt: skip
-    """Give da_gate and da_message; 0 where there is no edge or no column."""
+    """Return da_gate and da_message; 0 where there is no edge or no column."""
     unit_gate, unit_message, inverse = units_of(
         edge, is_edge, column, is_column, from_centre, from_neighbour, bond_weight,
         centre, neighbour, first, place, epsilon, half, by_row,

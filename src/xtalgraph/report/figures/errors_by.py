@@ -30,7 +30,7 @@ SIZE_BINS = (1, 2, 5, 10, 20, 40, 80)
 
 
 def table_position(atomic_number: int) -> tuple[float, int]:
-    """Give row and column (from 0) in the periodic table of 18 columns, the f block set below.
+    """Return row and column (from 0) in the periodic table of 18 columns, the f block set below.
 
     >>> table_position(1), table_position(8), table_position(58), table_position(72)
     ((0.0, 0), (1.0, 15), (7.4, 4), (5.0, 3))
@@ -51,7 +51,7 @@ def table_position(atomic_number: int) -> tuple[float, int]:
 def error_of_elements(
     crystals: CrystalStore, errors: Float[np.ndarray, "n_crystals"]
 ) -> tuple[Float64[np.ndarray, "n_elements"], Int64[np.ndarray, "n_elements"]]:
-    """Give the mean |error| of the crystals that hold each element, and their number.
+    """Return the mean |error| of the crystals that hold each element, and their number.
 
     Indexed by atomic number, from 0; NaN where no crystal has the element. A crystal counts once
     for each of its elements. NaN in `errors` (a crystal without a label) is left out.
@@ -108,7 +108,7 @@ def error_by_element(
 
 
 def frame_table(axes: "Axes") -> None:
-    """Give axes the room of a periodic table, without ticks."""
+    """Set the limits of axes to a periodic table, without ticks."""
     axes.set_xlim(-0.05, 18.05)
     axes.set_ylim(9.45, -0.05)
     axes.set_aspect("equal")
@@ -180,7 +180,7 @@ def error_by_group(
 
 
 def size_groups(n_atoms: Int64[np.ndarray, "n_crystals"]) -> list[str]:
-    """Give the bin of sizes that each cell falls in, as words; the bins are `SIZE_BINS`.
+    """Return the bin of sizes that each cell falls in, as words; the bins are `SIZE_BINS`.
 
     >>> size_groups(np.array([1, 3, 200]))
     ['1', '2–4', '80 and more']

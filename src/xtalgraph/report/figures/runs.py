@@ -108,7 +108,7 @@ def error_against_size(
 
 
 def format_spread(mean: float, deviation: float) -> str:
-    """Give mean ± deviation, the deviation to two digits and the mean to the same decimals.
+    """Return mean ± deviation, the deviation to two digits and the mean to the same decimals.
 
     >>> format_spread(0.41412, 0.0114), format_spread(5.25, 0.0)
     ('0.414 ± 0.011', '5.25')

@@ -93,7 +93,7 @@ def styled(draw: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
 
 
 def new_figure(width: float = COLUMN_WIDTH, height: float = 3.0) -> "tuple[Figure, Axes]":
-    """Give an empty figure (sizes in inches) with one pair of axes, outside pyplot's list."""
+    """Return an empty figure (sizes in inches) with one pair of axes, outside pyplot's list."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -101,7 +101,7 @@ def new_figure(width: float = COLUMN_WIDTH, height: float = 3.0) -> "tuple[Figur
 
 
 def series(number: int) -> dict[str, Any]:
-    """Give the colour and the dashes of a line that is the so-many-eth of its figure."""
+    """Return the colour and the dashes of a line that is the so-many-eth of its figure."""
     return {"color": SERIES[number % len(SERIES)], "linestyle": DASHES[number % len(DASHES)]}
 
 
@@ -126,7 +126,7 @@ def plain_log_ticks(
 
 
 def label(quantity: str, unit: str = "") -> str:
-    """Give the words on an axis: the quantity in words, with its unit where it has one.
+    """Return the words on an axis: the quantity in words, with its unit where it has one.
 
     Long words go on two lines, or they would stand out over the end of a small figure's axis.
 
@@ -165,7 +165,7 @@ def save_small_png(figure: "Figure", path: str | Path) -> None:
 
 @contextmanager
 def _lent(figure: "Figure") -> Iterator[None]:
-    """Give a figure back with the canvas, the dots and the layout that it came with."""
+    """Return a figure back with the canvas, the dots and the layout that it came with."""
     canvas, dots, layout = figure.canvas, figure.dpi, figure.get_layout_engine()
     try:
         yield

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from math import acos, degrees, isnan
@@ -62,7 +63,7 @@ _RATIO_TOLERANCE = 0.01  # relative, as in pymatgen
 
 
 def format_cif(crystal: Crystal) -> str:
-    """Give the text of a CIF without symmetry, with 12 digits after the point.
+    """Return the text of a CIF without symmetry, with 12 digits after the point.
 
     The block is named after the id. A CIF keeps lengths and angles of the cell, not its
     orientation in space; a left-handed cell comes back as its mirror image.
@@ -90,7 +91,7 @@ def format_cif(crystal: Crystal) -> str:
 
 
 def read_cif(text: str, id: str = "", rejected: list[Rejected] | None = None) -> list[Crystal]:
-    """Give the crystals of a CIF, one for each block that has atoms.
+    """Return the crystals of a CIF, one for each block that has atoms.
 
     One crystal gets `id`, or the block's name where that is empty; several get `id#block`. Costs
     about 15 µs for a file without symmetry of 5 atoms. With a list `rejected`, bad blocks are
@@ -148,7 +149,7 @@ def _read_block(block: cif.Block, id: str) -> Crystal:
 
 
 def _read_plain(block: cif.Block, id: str) -> Crystal | None:
-    """Give the crystal of a block without symmetry and without oddities, else None.
+    """Return the crystal of a block without symmetry and without oddities, else None.
 
     This path is for speed (most data sets are such files), so it asks gemmi for as little as
     possible: one list of all values of the atom loop.
@@ -192,7 +193,7 @@ class _Site:
 
 
 def _read_thoroughly(block: cif.Block, id: str) -> Crystal:
-    """Give the crystal of a block.
+    """Return the crystal of a block.
 
     Agrees with pymatgen where a file is clear. Where it is not: a name with two origin choices is
     decided by the formula and the overlap of atoms, and refused where they do not decide; a file
@@ -318,7 +319,7 @@ def _refuse_overlapping_sites(
 
 
 def _choose(crystals: list[Crystal], formula: _Formula | None, said: str) -> Crystal:
-    """Give the one crystal that makes sense, of those that an ambiguous name can mean."""
+    """Return the one crystal that makes sense, of those that an ambiguous name can mean."""
     sensible = [crystal for crystal in crystals if find_overlap(crystal) is None]
     if formula is not None:
         sensible = [crystal for crystal in sensible if formula.has_ratio(crystal)]
@@ -357,7 +358,7 @@ def _ask_pymatgen(block: cif.Block, id: str) -> Crystal:
 
 
 def _no_atoms(id: str, problem: str) -> BadCrystal:
-    """Give the error for a CIF in which there is no structure."""
+    """Return the error for a CIF in which there is no structure."""
     return BadCrystal(
         problem,
         id=id,
@@ -367,8 +368,8 @@ def _no_atoms(id: str, problem: str) -> BadCrystal:
 
 def _refuse_duplicates(block: cif.Block, id: str) -> None:
     """Raise `BadCrystal` where a tag of the structure stands twice in one block."""
-    tags = [tag.lower() for item in block for tag in _tags_of(item)]
-    twice = {tag for tag in tags if tag.startswith(_READ) and tags.count(tag) > 1}
+    counts = Counter(tag.lower() for item in block for tag in _tags_of(item))
+    twice = [tag for tag, count in counts.items() if count > 1 and tag.startswith(_READ)]
     if twice:
         raise BadCrystal(
             f"{min(twice)} stands more than once in one data block",
@@ -392,11 +393,11 @@ class _Formula:
     n_units: int | None
 
     def has_elements(self, crystal: Crystal) -> bool:
-        """Tell whether no atom of the crystal is of an element that the formula lacks."""
+        """Return whether no atom of the crystal is of an element that the formula lacks."""
         return set(crystal.atomic_numbers.tolist()) <= set(self.counts)
 
     def has_ratio(self, crystal: Crystal) -> bool:
-        """Tell whether the crystal has the elements of the formula in its proportions."""
+        """Return whether the crystal has the elements of the formula in its proportions."""
         numbers, counts = np.unique(crystal.atomic_numbers, return_counts=True)
         if set(numbers.tolist()) != set(self.counts):
             return False
@@ -404,14 +405,14 @@ class _Formula:
         return bool(np.ptp(factors) <= _RATIO_TOLERANCE * factors.max())
 
     def has_count(self, crystal: Crystal) -> bool:
-        """Tell whether the crystal has exactly as many atoms as the formula units have."""
+        """Return whether the crystal has exactly as many atoms as the formula units have."""
         return self.n_units is None or crystal.n_atoms == round(
             sum(self.counts.values()) * self.n_units
         )
 
 
 def _read_formula(block: cif.Block) -> _Formula | None:
-    """Give the formula of a block, or None where it has none that can be compared with atoms."""
+    """Return the formula of a block, or None where it has none that can be compared with atoms."""
     value = block.find_value("_chemical_formula_sum")
     if not value:
         return None
@@ -430,7 +431,7 @@ def _read_formula(block: cif.Block) -> _Formula | None:
 
 
 def _read_with_pymatgen(text: str, id: str, why: str = "") -> list[Crystal]:
-    """Give the crystals that pymatgen finds in a CIF; `why` is what gemmi said against it.
+    """Return the crystals that pymatgen finds in a CIF; `why` is what gemmi said against it.
 
     pymatgen takes a file whose space group it does not know for P1. That guess is refused here.
     """

@@ -10,12 +10,18 @@ import gemmi
 import numpy as np
 from jaxtyping import Float64
 
+from xtalgraph.errors import BadCrystal
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MERGE_DISTANCE = 0.1
 """Images of one site nearer than this, in Å, are one atom: the site is meant to be special, and its
 coordinates are rounded (0.333 for 1/3)."""
+
+MAX_OPERATIONS = 768
+"""A list of more operations is refused: a space group has at most 192, a larger cell of it a few
+times as many, and their products are looked at in pairs."""
 
 LISTED = (
     "_symmetry_equiv_pos_as_xyz",
@@ -63,7 +69,7 @@ class Settings:
 
 
 def find_settings(block: gemmi.cif.Block, alpha: float, gamma: float) -> Settings:
-    """Give the symmetry of a block: listed operations, else the Hall or H-M name, else the number.
+    """Return the symmetry of a block: its operations, else the Hall or H-M name, else the number.
 
     A name with two origin choices and no word on which gives both; a rhombohedral group without
     `:R` or `:H` is decided by the angles of the cell.
@@ -93,7 +99,12 @@ def find_settings(block: gemmi.cif.Block, alpha: float, gamma: float) -> Setting
 
 @lru_cache(maxsize=1024)
 def parse_operations(triplets: tuple[str, ...]) -> Operations | None:
-    """Give the operations of `x, y, z` triplets, or None where gemmi cannot read one."""
+    """Return the operations of `x, y, z` triplets, or None where gemmi cannot read one."""
+    if len(triplets) > MAX_OPERATIONS:
+        raise BadCrystal(
+            f"it lists {len(triplets)} symmetry operations, more than {MAX_OPERATIONS}",
+            remedy="Give the operations of the space group only.",
+        )
     try:
         operations = [gemmi.Op(triplet).wrap() for triplet in triplets]
     except (RuntimeError, ValueError):
@@ -108,7 +119,7 @@ def parse_operations(triplets: tuple[str, ...]) -> Operations | None:
 def expand_site(
     position: Sequence[float], operations: Operations, lattice: np.ndarray
 ) -> Float64[np.ndarray, "n_atoms 3"]:
-    """Give all atoms of one site, in [0, 1), a special position counted once.
+    """Return all atoms of one site, in [0, 1), a special position counted once.
 
     Images within `MERGE_DISTANCE` of the site make it special; it is moved to the middle of them,
     which turns 0.3333 into the exact third.
@@ -147,7 +158,7 @@ def _is_closed(rotations: np.ndarray, translations: np.ndarray) -> bool:
 
 
 def _keys(rotations: np.ndarray, translations: np.ndarray) -> np.ndarray:
-    """Give one whole number for each operation; products of entries -1 to 1 lie in -3 to 3."""
+    """Return one whole number for each operation; products of entries -1 to 1 lie in -3 to 3."""
     rotation_keys = (rotations.reshape(-1, 9) + 3) @ 7 ** np.arange(9)
     wrapped = translations % gemmi.Op.DEN
     return rotation_keys * gemmi.Op.DEN**3 + wrapped @ gemmi.Op.DEN ** np.arange(3)

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
     from xtalgraph.errors import Rejected
 
-_PAIR = re.compile(r"""([\w:.-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|\{([^}]*)\}|\[([^\]]*)\]|(\S+))""")
+_KEY = re.compile(r"(?<![\w:.-])([\w:.-]+)\s*=\s*")
+_CLOSING = {'"': '"', "'": "'", "{": "}", "[": "]"}
+_WORD = re.compile(r"\S*")
 _PLAIN_PROPERTIES = "species:S:1:pos:R:3"
 _FALSE = {"F", "f", "0", "False", "false", "FALSE"}
 
@@ -27,7 +29,7 @@ _FALSE = {"F", "f", "0", "False", "false", "FALSE"}
 def read_extended_xyz(
     text: str, id: str = "", rejected: list[Rejected] | None = None
 ) -> list[Crystal]:
-    """Give the crystal of each frame: ids are `id`, or `id#0`, `id#1`, … where there are several.
+    """Return the crystal of each frame: ids are `id`, or `id#0`, `id#1`, … where there are several.
 
     Rows of `Lattice` are the lattice vectors in Å. Refused: a frame without lattice or with a
     direction that is not periodic, for it is no crystal.
@@ -44,13 +46,13 @@ def read_extended_xyz(
 
 
 def split_frames(lines: Iterable[str]) -> Iterator[str]:
-    """Give the text of each frame; a file that breaks off is refused where it does."""
+    """Yield the text of each frame; a file that breaks off is refused where it does."""
     for comment, rows in _iterate_frames(lines, ""):
         yield "\n".join([str(len(rows)), *(line.rstrip("\r\n") for line in (comment, *rows)), ""])
 
 
 def _iterate_frames(lines: Iterable[str], id: str) -> Iterator[tuple[str, list[str]]]:
-    """Give the comment and the lines of atoms of each frame."""
+    """Yield the comment and the lines of atoms of each frame."""
     remaining = enumerate(lines, start=1)
     for number, line in remaining:
         head = line.strip()
@@ -67,10 +69,7 @@ def _iterate_frames(lines: Iterable[str], id: str) -> Iterator[tuple[str, list[s
 
 
 def _read_frame(comment: str, rows: list[str], id: str) -> Crystal:
-    pairs = {
-        match[1].lower(): next(filter(None, match.groups()[1:]), "")
-        for match in _PAIR.finditer(comment)
-    }
+    pairs = _read_pairs(comment)
     numbers = pairs.get("lattice", "").replace(",", " ").split()
     if len(numbers) != 9:
         problem = f"the comment line of the frame has {len(numbers)} numbers in Lattice, expected 9"
@@ -98,8 +97,38 @@ def _read_frame(comment: str, rows: list[str], id: str) -> Crystal:
     return crystal
 
 
+def _read_pairs(comment: str) -> dict[str, str]:
+    """Return the `key=value` pairs of a comment, in a time linear in its length."""
+    pairs: dict[str, str] = {}
+    unclosed: set[str] = set()
+    end = 0
+    while match := _KEY.search(comment, end):
+        begin = match.end()
+        opening = comment[begin : begin + 1]
+        closing = _CLOSING.get(opening, "")
+        end = -1
+        if closing and closing not in unclosed:
+            end = _find_closing(comment, opening, closing, begin + 1)
+        if end > 0:
+            value = comment[begin + 1 : end]
+        else:
+            unclosed.add(closing)
+            value = _WORD.match(comment, begin)[0]  # type: ignore[index]
+            end = begin + len(value)
+        pairs[match[1].lower()] = value
+    return pairs
+
+
+def _find_closing(comment: str, opening: str, closing: str, begin: int) -> int:
+    """Return where a value ends, or -1; a quote after a backslash is a part of the value."""
+    end = comment.find(closing, begin)
+    while end > 0 and opening == closing and comment[end - 1] == "\\":
+        end = comment.find(closing, end + 1)
+    return end
+
+
 def _read_columns(properties: str, id: str) -> tuple[int, int]:
-    """Give the columns where the species and the positions begin."""
+    """Return the columns where the species and the positions begin."""
     words = properties.split(":")
     starts, column = {}, 0
     for name, width in zip(words[::3], words[2::3], strict=False):
@@ -123,7 +152,7 @@ def _read_atoms(rows: list[str], columns: tuple[int, int]) -> tuple[list[int], n
 
 
 def format_extended_xyz(crystal: Crystal) -> str:
-    """Give the text of an extended xyz file of one frame."""
+    """Return the text of an extended xyz file of one frame."""
     lattice = " ".join(f"{value:.16g}" for value in crystal.lattice.ravel())
     lines = [str(crystal.n_atoms)]
     lines.append(f'Lattice="{lattice}" Properties={_PLAIN_PROPERTIES} pbc="T T T"')

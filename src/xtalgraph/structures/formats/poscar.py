@@ -25,12 +25,12 @@ _SYMBOL = re.compile(r"[A-Z][a-z]?(?![a-z])")
 def read_poscar_text(
     text: str, id: str = "", rejected: list[Rejected] | None = None
 ) -> list[Crystal]:
-    """Give the one crystal of a POSCAR as a list."""
+    """Return the one crystal of a POSCAR as a list."""
     return [read_poscar(text, id)]
 
 
 def read_poscar(text: str, id: str = "") -> Crystal:
-    """Give the crystal of a POSCAR or CONTCAR.
+    """Return the crystal of a POSCAR or CONTCAR.
 
     Read are version 5 and later (a line of elements), version 4 with the elements in the comment
     or after each position, selective dynamics, direct and Cartesian positions, one or three scales
@@ -80,7 +80,7 @@ def read_poscar(text: str, id: str = "") -> Crystal:
 
 
 def format_poscar(crystal: Crystal) -> str:
-    """Give the text of a POSCAR: version 5, direct positions, atoms grouped by element.
+    """Return the text of a POSCAR: version 5, direct positions, atoms grouped by element.
 
     The order of atoms changes where atoms of one element do not follow one another.
     """
@@ -96,7 +96,7 @@ def format_poscar(crystal: Crystal) -> str:
 
 
 def _read_lattice(lines: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Give the lattice in Å and the factors of the Cartesian components."""
+    """Return the lattice in Å and the factors of the Cartesian components."""
     factors = [_number(word) for word in _leading_numbers(lines[1])]
     lattice = np.array([[_number(word) for word in line.split()[:3]] for line in lines[2:5]])
     if lattice.shape != (3, 3):
@@ -135,7 +135,7 @@ def _read_counts(line: str) -> list[int]:
 
 
 def _find_old_symbols(comment: str, counts: list[int], rows: list[list[str]]) -> list[str]:
-    """Give the elements of a version 4 file: after each position, or in the comment."""
+    """Return the elements of a version 4 file: after each position, or in the comment."""
     after = [row[-1] for row in rows if len(row) > 3 and row[-1][0].isalpha()]
     after = [word for word in after if word not in ("T", "F")]
     if len(after) == len(rows):

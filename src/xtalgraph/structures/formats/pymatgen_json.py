@@ -25,7 +25,7 @@ _REMEDY = "Give the dict of pymatgen's Structure.as_dict(), a list of them, or o
 def read_structure_json(
     text: str, id: str = "", rejected: list[Rejected] | None = None
 ) -> list[Crystal]:
-    """Give the crystals of JSON text: one dict, a list of dicts, or a dict on each line."""
+    """Return the crystals of JSON text: one dict, a list of dicts, or a dict on each line."""
     try:
         content = json.loads(text)
     except json.JSONDecodeError as whole:
@@ -49,7 +49,7 @@ def read_structure_json(
 
 
 def read_structure_dict(content: Any, id: str = "") -> Crystal:
-    """Give the crystal of a dict as pymatgen's `Structure.as_dict` writes it.
+    """Return the crystal of a dict as pymatgen's `Structure.as_dict` writes it.
 
     Refused: a molecule, a cell that is not periodic in three directions, partial occupancy.
     """
@@ -78,7 +78,7 @@ def read_structure_dict(content: Any, id: str = "") -> Crystal:
 
 
 def format_structure_json(crystal: Crystal) -> str:
-    """Give the JSON that pymatgen's `Structure.from_dict` and `read_crystal` read."""
+    """Return the JSON that pymatgen's `Structure.from_dict` and `read_crystal` read."""
     sites = [
         {
             "species": [{"element": symbol, "occu": 1}],
@@ -101,7 +101,7 @@ def format_structure_json(crystal: Crystal) -> str:
 
 
 def _translate(content: dict[str, Any]) -> dict[str, Any]:
-    """Give the dict of JARVIS's `Atoms` or of OPTIMADE as pymatgen writes it."""
+    """Return the dict of JARVIS's `Atoms` or of OPTIMADE as pymatgen writes it."""
     if {"lattice_mat", "coords", "elements"} <= set(content):
         rows, symbols, positions = (content[k] for k in ("lattice_mat", "elements", "coords"))
         is_cartesian = bool(content.get("cartesian"))
@@ -127,7 +127,7 @@ def _rows_of(lattice: dict[str, Any]) -> Any:
 
 
 def _number_of(species: list[dict[str, Any]], index: int, id: str) -> int:
-    """Give the atomic number of a site that holds exactly one atom."""
+    """Return the atomic number of a site that holds exactly one atom."""
     if len(species) != 1 or abs(species[0].get("occu", 1) - 1) > 1e-3:
         text = ", ".join(f"{one['element']} {one.get('occu', 1):g}" for one in species)
         raise BadCrystal(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from xtalgraph.errors import Rejected
     from xtalgraph.structures.crystal import Crystal
 
-_DATA_BLOCK = re.compile(r"^\s*data_", re.MULTILINE | re.IGNORECASE)
+_DATA_BLOCK = re.compile(r"^[ \t]*data_", re.MULTILINE | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Formats(Registry[Format]):
         return entry
 
     def find(self, name: str) -> Format | None:
-        """Give the format that the name of a file says, `.gz` or not, or None.
+        """Return the format that the name of a file says, `.gz` or not, or None.
 
         >>> [FORMATS.find(name).name for name in ("POSCAR.gz", "b.CIF")], FORMATS.find("c.txt")
         (['poscar', 'cif'], None)
@@ -100,12 +100,12 @@ class Formats(Registry[Format]):
         return found
 
     def sniff(self, text: str) -> Format | None:
-        """Give the format that a text shows, or None."""
+        """Return the format that a text shows, or None."""
         by_priority = sorted(self.values(), key=lambda entry: entry.priority)
         return next((one for one in by_priority if one.sniff is not None and one.sniff(text)), None)
 
     def stem(self, name: str) -> str:
-        """Give the name of a file without the suffixes of a structure: the id of its crystal.
+        """Return the name of a file without the suffixes of a structure: the id of its crystal.
 
         >>> FORMATS.stem("mp-1.5.cif.gz"), FORMATS.stem("POSCAR")
         ('mp-1.5', 'POSCAR')
@@ -117,7 +117,7 @@ class Formats(Registry[Format]):
         return stem if suffix.lower() in self._by_suffix else name
 
     def describe(self) -> str:
-        """Give the names of files that are read, for messages and help."""
+        """Return the names of files that are read, for messages and help."""
         names = [name for entry in self.values() for name in (*entry.suffixes, *entry.file_names)]
         return ", ".join(names)
 
@@ -147,7 +147,7 @@ def _begins_with_count(text: str) -> bool:
 
 
 def _has_lattice_lines(text: str) -> bool:
-    """Tell whether the third to fifth line each begin with three numbers, as in a POSCAR."""
+    """Return whether the third to fifth line each begin with three numbers, as in a POSCAR."""
     lines = text.split("\n", 6)
     try:
         words = [line.replace("D", "E").replace("d", "e").split()[:3] for line in lines[2:5]]
