@@ -1,12 +1,9 @@
-"""Compiled functions, for loops that are too slow in Python, and the threads of numpy and torch."""
+"""Compiled functions, for loops that are too slow in Python."""
 
 import inspect
-import os
-import sys
 from collections.abc import Callable
 
 from numba import njit
-from threadpoolctl import threadpool_limits
 
 SUMS_MAY_BE_REORDERED = frozenset({"reassoc", "contract", "arcp", "nsz"})
 """What lets the compiler add several terms at a time; nan and inf keep their meaning."""
@@ -32,12 +29,3 @@ def compiled_for_sums(function: Callable) -> Callable:
 def inlined(function: Callable) -> Callable:
     """Compile a function into those that call it."""
     return njit(inline="always")(inspect.unwrap(function))
-
-
-def limit_threads(n_threads: int) -> None:
-    """Let this process use so many threads, in numpy and torch, also in a torch loaded later."""
-    threadpool_limits(n_threads)
-    os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(n_threads)
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.set_num_threads(n_threads)
