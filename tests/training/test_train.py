@@ -266,7 +266,7 @@ def test_a_diverging_run_says_what_to_do(loss: str, tmp_path) -> None:
 
 def test_a_folder_with_a_run_is_not_overwritten(run) -> None:
     before = json.loads((run.folder / "metrics.json").read_text())
-    with pytest.raises(BadConfig, match=r"already contains a run \(finished\). Choose another folder"):
+    with pytest.raises(BadConfig, match=r"already contains a run \(finished\)."):
         train(TINY, "gap", out=run.folder, config=small_config())
     assert json.loads((run.folder / "metrics.json").read_text()) == before
 
