@@ -242,7 +242,7 @@ def _check_distances(
         report.warnings.append(
             f"in {report.n_ties} crystals the neighbours {n_neighbours} and {n_neighbours + 1} are "
             "equally far: the rule 'nearest' cuts between them, so that what it gives, as with the "
-            "code of 2018, depends on the order of atoms; 'shell' does not: "
+            "2018 code, depends on the order of atoms; 'shell' does not: "
             f"{shorten(report.ties)} (--json lists all)"
         )
     return fingerprints

@@ -175,7 +175,7 @@ class Dataset:
     def symmetry(self) -> SymmetryLabels:
         """Space group and crystal system of each crystal, within 0.01 Å, and what has none.
 
-        Found once, when it is first asked for: about 0.3 ms a crystal.
+        Found once, when it is first asked for: about 0.3 ms per crystal.
         """
         return find_symmetry_labels(self.crystals)
 
@@ -243,7 +243,7 @@ Dataset.columns = _Columns()
 def find_symmetry_labels(crystals: CrystalStore, tolerance: float = SYMMETRY) -> SymmetryLabels:
     """Find the space group (number as text) and the crystal system of each crystal, by moyo.
 
-    About 0.3 ms a crystal. A crystal whose symmetry cannot be found has no label and is reported.
+    About 0.3 ms per crystal. A crystal whose symmetry cannot be found has no label and is reported.
 
     >>> from xtalgraph.structures import Crystal
     >>> salt = Crystal(2.8 * np.eye(3), [[0, 0, 0], [0.5, 0.5, 0.5]], [55, 17], id="CsCl")

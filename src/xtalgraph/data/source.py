@@ -131,7 +131,7 @@ def _open_file(path: Path, title: str) -> Source:
 
 
 def _names_structure_files(table: Path) -> bool:
-    """Tell whether a table has its structures in files beside it, as in the layout of 2018."""
+    """Tell whether a table has its structures in files next to it, as in the layout of 2018."""
     if table_suffix(table) not in TEXT_SUFFIXES:
         return False
     from xtalgraph.data.text_rows import read_header

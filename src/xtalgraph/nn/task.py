@@ -105,7 +105,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Normaliser:
-    """z = (y - mean) / std for each target, fitted on the training part alone.
+    """z = (y - mean) / std for each target, fitted on the training set alone.
 
     >>> normaliser = Normaliser.fit(np.array([[1.0], [3.0], [np.nan]]), ["band_gap"])
     >>> normaliser
@@ -123,7 +123,7 @@ class Normaliser:
 
     @classmethod
     def fit(cls, values: Float[np.ndarray, "n_rows n_targets"], names: Sequence[str]) -> Normaliser:
-        """Take mean and standard deviation of each column of the training part.
+        """Take mean and standard deviation of each column of the training set.
 
         Args:
             values: Labels in the units of the targets; NaN is a missing label.
@@ -140,9 +140,9 @@ class Normaliser:
         for name, column in zip(names, values.T, strict=True):
             labels = column[~np.isnan(column)].astype(np.float64)
             if len(labels) == 0:
-                raise BadDataset(f"target {name!r} has no label in the training part.")
+                raise BadDataset(f"target {name!r} has no label in the training set.")
             if not np.isfinite(labels).all():
-                raise BadDataset(f"target {name!r} has an infinite label in the training part.")
+                raise BadDataset(f"target {name!r} has an infinite label in the training set.")
             largest = float(np.abs(labels).max())
             if largest > LARGEST:
                 raise BadDataset(
@@ -152,7 +152,7 @@ class Normaliser:
             if labels.max() == labels.min():
                 raise BadDataset(
                     f"target {name!r} is {labels[0]:g} for all {len(labels)} labels of the "
-                    "training part. There is nothing to learn; leave it out, or split otherwise."
+                    "training set. There is nothing to learn; leave it out, or split otherwise."
                 )
             mean.append(float(labels.mean()))
             std.append(float(labels.std()))

@@ -147,7 +147,7 @@ def _pose_classification(dataset: Dataset, name: str, parts: Split) -> Problem:
     classes = order_classes(found["train"])
     if len(classes) < 2:
         raise BadDataset(
-            f"classification by {name!r}: all of the training part is {classes[0]!r}. There is "
+            f"classification by {name!r}: all of the training set is {classes[0]!r}. There is "
             "nothing to learn; split otherwise, or choose another target."
         )
     for part in PARTS[1:]:
@@ -155,7 +155,7 @@ def _pose_classification(dataset: Dataset, name: str, parts: Split) -> Problem:
         if new:
             raise BadDataset(
                 f"classification by {name!r}: the {part} part has the class {new[0]!r}, which the "
-                f"training part lacks (it has {', '.join(classes)}). Split otherwise, or leave "
+                f"training set lacks (it has {', '.join(classes)}). Split otherwise, or leave "
                 "the rare class out."
             )
     target = dataset.targets.get(name)
