@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, runtime_ch
 import numpy as np
 
 from xtalgraph.errors import BadCheckpoint, BadConfig, UnknownName
+from xtalgraph.extras import explain_missing, import_extra
 from xtalgraph.registry import Registry
 
 if TYPE_CHECKING:
@@ -56,6 +57,10 @@ def load_form(form: Any) -> Any:
     try:
         return getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
+        if isinstance(error, ModuleNotFoundError):
+            missing = explain_missing(error, f"{form}, a part of a network,")
+            if missing is not None:
+                raise missing from None
         raise BadConfig(
             f"the form {form!r} of a part of the network cannot be loaded ({error}). Correct its "
             "entry, or reinstall the package that it is from."
@@ -446,8 +451,7 @@ class NetworkKind:
         Raises:
             BadCheckpoint: the weights are not those of a network with these settings.
         """
-        import torch
-
+        torch = import_extra("torch", "a network in torch")
         tensors = {name: torch.from_numpy(np.array(value)) for name, value in state.items()}
         network = self.build(config, n_outputs, tensors.get("element_vectors.vectors"))
         expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
