@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32
 
-from xtalgraph.compiling import compiled_for_sums
+from xtalgraph import _native
 from xtalgraph.graphs import GraphArrays
 from xtalgraph.nn.configs import EXCESSES, TIE_WIDTHS, USUAL_TIE
 from xtalgraph.nn.gated_sum import kernel
@@ -27,7 +27,6 @@ from xtalgraph.nn.registry import (
 from xtalgraph.structures.elements import SYMBOLS
 
 EPSILON = 1e-5  # of the normalisations: torch's
-ZERO, ONE = np.float32(0.0), np.float32(1.0)
 
 Rows = Float32[np.ndarray, "n_rows width"]
 Step = Callable[[np.ndarray], np.ndarray]
@@ -174,7 +173,7 @@ class GatedSum:
         arguments += np.repeat(from_centre, np.diff(starts), axis=0)
         arguments += from_neighbour[near.neighbour]
         gates, messages = np.split(scale_rows(self.scaling)(arguments), 2, axis=1)
-        messages = activate(self.kind, np.ascontiguousarray(messages))
+        messages = activate(self.kind, messages)
         messages *= (1.0 + np.tanh(gates / 2)) / 2 * near.edge_weight[:, None]
         sums = np.zeros((n_atoms, messages.shape[1]), np.float32)
         filled = np.flatnonzero(np.diff(starts))
@@ -188,24 +187,10 @@ def find_kind(activation: str) -> int:
     return kernel.require_kind(load_form(ACTIVATIONS[activation].compiled))
 
 
-@compiled_for_sums
-def activate(kind, rows):  # type: ignore[no-untyped-def]
+def activate(kind: int, rows: np.ndarray) -> np.ndarray:
     """Return g of each component; `kind` is one of `find_kind`."""
-    result = np.empty_like(rows)
-    for row in range(rows.shape[0]):
-        source, target = rows[row], result[row]
-        if kind == kernel.RELU:
-            for c in range(rows.shape[1]):
-                target[c] = max(source[c], ZERO)
-        elif kind == kernel.SOFTPLUS:
-            for c in range(rows.shape[1]):
-                e = kernel.exp_of(-abs(source[c]))
-                target[c] = max(source[c], ZERO) + kernel.log_of_one_plus(e)
-        else:
-            for c in range(rows.shape[1]):
-                e = kernel.exp_of(-abs(source[c]))
-                sigmoid = (ONE if source[c] >= ZERO else e) / (ONE + e)
-                target[c] = source[c] * sigmoid
+    result = np.empty(rows.shape, np.float32)
+    _native.activate(kind, rows, result)
     return result
 
 
