@@ -59,16 +59,16 @@ def import_extra(module: str, feature: str) -> Any:
         raise explain_missing(error, feature) or error from None
 
 
-def explain_missing(
-    error: ModuleNotFoundError, feature: str, extra: str = ""
-) -> MissingExtra | None:
-    """Return the error that names the extra of a missing module; None where it is of no extra.
+def explain_missing(error: Exception, feature: str, extra: str = "") -> MissingExtra | None:
+    """Return the error that names the extra of a missing module; None for any other error.
 
     Args:
         error: What an import raised.
         feature: What needs the module.
         extra: That of whoever asks, for modules that several extras install.
     """
+    if not isinstance(error, ModuleNotFoundError):
+        return None
     name = (error.name or "").partition(".")[0]
     if name not in EXTRA_OF:
         return None
@@ -95,9 +95,6 @@ def attach_names(
         try:
             return load(name)
         except ModuleNotFoundError as error:
-            missing = explain_missing(error, f"{package}.{name}", extra)
-            if missing is None:
-                raise
-            raise missing from None
+            raise explain_missing(error, f"{package}.{name}", extra) or error from None
 
     return load_or_explain, names, public

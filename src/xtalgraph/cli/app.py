@@ -93,12 +93,6 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:  # as in `xtalgraph predict … | head`: the reader has closed the pipe
         _forget_stdout()
         return DONE
-    except ModuleNotFoundError as error:
-        missing = explain_missing(error, f"xtalgraph {arguments[0]}")
-        if missing is None:
-            return _report_internal(errors)
-        errors.print(f"error: {missing}", style="red", markup=False)
-        return BAD_INPUT
     except Exception as error:  # whatever comes here is an internal error, and shown as one
         if isinstance(error, OSError) and _is_of_the_machine(error):
             errors.print(f"error: {_describe(error)}", style="red", markup=False)
@@ -106,13 +100,13 @@ def run(arguments: list[str]) -> int:
         if _is_out_of_memory(error):
             errors.print(f"error: {_TOO_LARGE} ({error})", style="red", markup=False)
             return BAD_INPUT
-        return _report_internal(errors)
-
-
-def _report_internal(errors: Console) -> int:
-    errors.print(traceback.format_exc(), markup=False)
-    errors.print("internal error: please report it with the lines above.")
-    return INTERNAL_ERROR
+        missing = explain_missing(error, f"xtalgraph {arguments[0]}" if arguments else "")
+        if missing is not None:
+            errors.print(f"error: {missing}", style="red", markup=False)
+            return BAD_INPUT
+        errors.print(traceback.format_exc(), markup=False)
+        errors.print("internal error: please report it with the lines above.")
+        return INTERNAL_ERROR
 
 
 def _call(arguments: list[str]) -> int | None:

@@ -57,11 +57,7 @@ def load_form(form: Any) -> Any:
     try:
         return getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
-        if isinstance(error, ModuleNotFoundError):
-            missing = explain_missing(error, f"{form}, a part of a network,")
-            if missing is not None:
-                raise missing from None
-        raise BadConfig(
+        raise explain_missing(error, f"the network part {form}") or BadConfig(
             f"the form {form!r} of a part of the network cannot be loaded ({error}). Correct its "
             "entry, or reinstall the package that it is from."
         ) from error
@@ -352,9 +348,7 @@ class Network(Protocol):
 class NumpyNetwork(Protocol):
     """A trained network in numpy: the same numbers to the rounding of float32, for predicting.
 
-    Attributes:
-        trunk: From the graph to one vector an atom (a node of a deduplicated graph). Networks that
-            have the same object here share what it computes.
+    `trunk` computes one vector an atom; networks that have the same object share its results.
     """
 
     trunk: Callable[[GraphArrays], Float32[np.ndarray, "n_atoms atom_width"]]
