@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from xtalgraph.data import order_classes
+from xtalgraph.data import Dataset, order_classes, question
 from xtalgraph.errors import BadConfig, BadDataset
 from xtalgraph.evaluation.distance_table import Labelled
 from xtalgraph.metrics import MISSING_CLASS, class_indices
@@ -74,9 +74,9 @@ def guess_task(dataset: Labelled, names: list[str]) -> str:
 
     A column of whole numbers that stand for classes is taken for numbers; say so with `task`.
     """
-    if len(names) == 1 and names[0] not in dataset.targets:
-        return "classification"
-    return "regression"
+    if isinstance(dataset, Dataset):
+        return question.guess_task(dataset, names)
+    return "classification"
 
 
 def keep_common_classes(

@@ -47,7 +47,7 @@ def train(
     targets: str | Sequence[str],
     *,
     out: Path | str,
-    task: str = "regression",
+    task: str | None = None,
     config: RunConfig | None = None,
     split: str | Split | None = None,
     resume: bool = False,
@@ -65,7 +65,8 @@ def train(
         dataset: Crystals and columns.
         targets: Names of columns, in a list or comma-separated.
         out: The run folder. It must not hold a run unless `resume` is true.
-        task: `regression` or `classification`.
+        task: `regression` or `classification`; numbers are learned as such, and other columns as
+            classes, if None.
         config: The settings; the preset `default` if None, or those of the run to be resumed.
         split: A `Split` or a text as `make_split` takes it; 60/20/20 if None.
         resume: Continue the run in `out` from the end of its last whole epoch, to the same result
