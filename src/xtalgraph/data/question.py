@@ -91,7 +91,7 @@ def pose_question(
     if kind not in TASK_KINDS:
         raise UnknownName("task", kind, TASK_KINDS)
     if kind == CLASSIFICATION and len(names) > 1:
-        raise BadConfig(f"classification is by one target, got {names}. Train one by one.")
+        raise BadConfig(f"classification needs one target, got {names}. Train one at a time.")
     if kind == REGRESSION:
         labels: np.ndarray = dataset.values(names)
     else:
@@ -115,7 +115,7 @@ def read_target_names(targets: str | Sequence[str]) -> list[str]:
     names = targets.split(",") if isinstance(targets, str) else list(targets)
     names = [name.strip() for name in names]
     if not names or not all(names):
-        raise BadConfig("no target is named. Name the columns to learn, as in band_gap.")
+        raise BadConfig("no target is named. Name the columns to learn, such as band_gap.")
     return names
 
 
@@ -244,6 +244,6 @@ def _refuse_other_rows(split: Split, n_crystals: int) -> None:
     rows = np.concatenate([split.part(part) for part in PARTS])
     if rows.min() < 0 or rows.max() >= n_crystals:
         raise BadDataset(
-            f"the split has rows {rows.min()} to {rows.max()}, and the data set {n_crystals} "
-            "crystals. Make the split of this data set."
+            f"the split has rows {rows.min()} to {rows.max()}, but the data set has {n_crystals} "
+            "crystals. Make the split from this data set."
         )

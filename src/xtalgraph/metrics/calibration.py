@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from jaxtyping import Float, Float64, Int, Int64
+from jaxtyping import Float64, Int64
 
 from xtalgraph.errors import BadConfig, BadDataset
-from xtalgraph.metrics.regression import keep_labelled
+from xtalgraph.metrics.classification import Classes
+from xtalgraph.metrics.regression import Numbers, keep_labelled
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,11 +27,7 @@ class ReliabilityCurve:
     counts: Int64[np.ndarray, "n_points"]
 
 
-def interval_coverage(
-    true: Float[np.ndarray, "n_rows"],
-    lower: Float[np.ndarray, "n_rows"],
-    upper: Float[np.ndarray, "n_rows"],
-) -> float:
+def interval_coverage(true: Numbers, lower: Numbers, upper: Numbers) -> float:
     """Return the fraction of labelled rows whose label is in their interval, ends included.
 
     Args:
@@ -54,7 +51,7 @@ def interval_coverage(
     return float(((lower <= kept) & (kept <= upper)).mean())
 
 
-def conformal_quantile(scores: Float[np.ndarray, "n_rows"], coverage: float = 0.9) -> float:
+def conformal_quantile(scores: Numbers, coverage: float = 0.9) -> float:
     """Return the score that at least `coverage` of new rows will not exceed.
 
     Split conformal prediction: the ⌈(n + 1)·coverage⌉-th smallest of n scores. For exchangeable
@@ -90,10 +87,7 @@ def conformal_quantile(scores: Float[np.ndarray, "n_rows"], coverage: float = 0.
 
 
 def normal_coverage_curve(
-    true: Float[np.ndarray, "n_rows"],
-    predicted: Float[np.ndarray, "n_rows"],
-    deviation: Float[np.ndarray, "n_rows"],
-    levels: Float64[np.ndarray, "n_points"],
+    true: Numbers, predicted: Numbers, deviation: Numbers, levels: Float64[np.ndarray, "n_points"]
 ) -> Float64[np.ndarray, "n_points"]:
     """Return the observed coverage of central intervals of a normal distribution at each level.
 
@@ -123,9 +117,7 @@ def normal_coverage_curve(
     return np.array([(reach <= width).mean() for width in widths])
 
 
-def calibration_curve(
-    true: Int[np.ndarray, "n_rows"], probability: Float[np.ndarray, "n_rows"], n_bins: int = 10
-) -> ReliabilityCurve:
+def calibration_curve(true: Classes, probability: Numbers, n_bins: int = 10) -> ReliabilityCurve:
     """Return observed against predicted frequency of class 1 in equal bins of probability.
 
     Like scikit-learn's `calibration_curve`, with counts. Bins without rows are left out.

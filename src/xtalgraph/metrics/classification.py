@@ -15,6 +15,13 @@ import numpy as np
 from jaxtyping import Float, Float64, Int, Int64
 
 from xtalgraph.errors import BadDataset, UnknownName
+from xtalgraph.metrics.regression import Numbers
+
+Classes = Int[np.ndarray, "n_rows"]
+"""A class number a row; -1 where the true one is missing."""
+
+Probabilities = Float[np.ndarray, "n_rows n_classes"]
+"""The probability of each class."""
 
 MISSING_CLASS = -1
 """The class number that stands for a missing label."""
@@ -64,7 +71,7 @@ def class_indices(
     return np.array([numbers[label] for label in labels], dtype=np.int64)
 
 
-def accuracy(true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows"]) -> float:
+def accuracy(true: Classes, predicted: Classes) -> float:
     """Return the fraction of labelled rows whose class is predicted correctly.
 
     Args:
@@ -84,7 +91,7 @@ def accuracy(true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows
     return float((true[labelled] == predicted[labelled]).mean())
 
 
-def macro_f1(true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows"]) -> float:
+def macro_f1(true: Classes, predicted: Classes) -> float:
     """Return the mean of F1 = 2·TP / (2·TP + FP + FN) over the classes that occur.
 
     Each class has the same weight, however rare. A class occurs if it is the label or the
@@ -106,9 +113,7 @@ def macro_f1(true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows
     return float(f1_score(true[labelled], predicted[labelled], average="macro"))
 
 
-def balanced_accuracy(
-    true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows"]
-) -> float:
+def balanced_accuracy(true: Classes, predicted: Classes) -> float:
     """Return the mean recall over the classes that occur as labels.
 
     Args:
@@ -131,7 +136,7 @@ def balanced_accuracy(
     return float(recall_score(true, predicted, labels=np.unique(true), average="macro"))
 
 
-def f1(true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows"]) -> float:
+def f1(true: Classes, predicted: Classes) -> float:
     """Return F1 = 2·TP / (2·TP + FP + FN) of class 1.
 
     Args:
@@ -155,7 +160,7 @@ def f1(true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows"]) ->
 
 
 def confusion_matrix(
-    true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows"], n_classes: int
+    true: Classes, predicted: Classes, n_classes: int
 ) -> Int64[np.ndarray, "n_classes n_classes"]:
     """Return the counts of labelled rows.
 
@@ -184,9 +189,7 @@ def confusion_matrix(
     return np.asarray(counts, dtype=np.int64)
 
 
-def log_loss(
-    true: Int[np.ndarray, "n_rows"], probabilities: Float[np.ndarray, "n_rows n_classes"]
-) -> float:
+def log_loss(true: Classes, probabilities: Probabilities) -> float:
     """Return the mean of −ln p(true class) over labelled rows.
 
     Probabilities are clipped at the machine precision of their dtype, as in scikit-learn, so that
@@ -209,7 +212,7 @@ def log_loss(
     return float(-np.log(np.clip(chosen.astype(np.float64), tiny, 1 - tiny)).mean())
 
 
-def roc_curve(true: Int[np.ndarray, "n_rows"], score: Float[np.ndarray, "n_rows"]) -> Curve:
+def roc_curve(true: Classes, score: Numbers) -> Curve:
     """Return the ROC curve: false-positive rate (x) and true-positive rate (y).
 
     Args:
@@ -228,9 +231,7 @@ def roc_curve(true: Int[np.ndarray, "n_rows"], score: Float[np.ndarray, "n_rows"
     return Curve(*metrics.roc_curve(true, score, drop_intermediate=False))
 
 
-def precision_recall_curve(
-    true: Int[np.ndarray, "n_rows"], score: Float[np.ndarray, "n_rows"]
-) -> Curve:
+def precision_recall_curve(true: Classes, score: Numbers) -> Curve:
     """Return the precision-recall curve: recall (x) and precision (y).
 
     Args:
@@ -249,7 +250,7 @@ def precision_recall_curve(
     return Curve(recall[::-1], precision[::-1], np.append(np.inf, thresholds[::-1]))
 
 
-def average_precision(true: Int[np.ndarray, "n_rows"], score: Float[np.ndarray, "n_rows"]) -> float:
+def average_precision(true: Classes, score: Numbers) -> float:
     """Return the area under the precision-recall curve as steps: Σ (R_n − R_(n−1)) P_n.
 
     The trapezoidal rule would be too optimistic.
@@ -269,9 +270,7 @@ def average_precision(true: Int[np.ndarray, "n_rows"], score: Float[np.ndarray, 
     return float(average_precision_score(*_two_classes(true, score)))
 
 
-def roc_auc(
-    true: Int[np.ndarray, "n_rows"], probabilities: Float[np.ndarray, "n_rows n_classes"]
-) -> float:
+def roc_auc(true: Classes, probabilities: Probabilities) -> float:
     """Return the area under the ROC curve, one class against the rest for more than two classes.
 
     For more than two classes it is the unweighted mean over the classes that occur in the labels; a
@@ -306,9 +305,7 @@ def roc_auc(
     return float(np.mean(areas))
 
 
-def best_threshold(
-    true: Int[np.ndarray, "n_rows"], score: Float[np.ndarray, "n_rows"], criterion: str = "f1"
-) -> float:
+def best_threshold(true: Classes, score: Numbers, criterion: str = "f1") -> float:
     """Return the threshold that is best for `accuracy`, `f1` or `youden` (TPR − FPR).
 
     Class 1 is then predicted where score ≥ threshold. Choose it on the validation set only: if it
@@ -342,9 +339,7 @@ def best_threshold(
     return float(curve.thresholds[1 + np.argmax(quality)])
 
 
-def classification_metrics(
-    true: Int[np.ndarray, "n_rows"], probabilities: Float[np.ndarray, "n_rows n_classes"]
-) -> dict[str, int | float]:
+def classification_metrics(true: Classes, probabilities: Probabilities) -> dict[str, int | float]:
     """Return all scores of class probabilities by name, with the number of scored and missing rows.
 
     The predicted class is the most likely one.
@@ -403,7 +398,7 @@ def _labelled(true: np.ndarray) -> np.ndarray:
     return labelled
 
 
-def _refuse_bad_probabilities(probabilities: Float[np.ndarray, "n_rows n_classes"]) -> None:
+def _refuse_bad_probabilities(probabilities: Probabilities) -> None:
     sums = probabilities.sum(axis=1, dtype=np.float64)
     wrong = np.flatnonzero(~(np.abs(sums - 1) < 1e-4) | (probabilities < 0).any(axis=1))
     if len(wrong):

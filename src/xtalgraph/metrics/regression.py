@@ -9,9 +9,12 @@ from jaxtyping import Float, Float64
 
 from xtalgraph.errors import BadDataset
 
+Numbers = Float[np.ndarray, "n_rows"]
+"""A number a row; NaN where the true one is missing."""
+
 
 def keep_labelled(
-    true: Float[np.ndarray, "n_rows"], predicted: Float[np.ndarray, "n_rows"]
+    true: Numbers, predicted: Numbers
 ) -> tuple[Float64[np.ndarray, "n_kept"], Float64[np.ndarray, "n_kept"]]:
     """Return the labelled rows in float64.
 
@@ -47,9 +50,7 @@ def keep_labelled(
     return kept_true, kept_predicted
 
 
-def mean_absolute_error(
-    true: Float[np.ndarray, "n_rows"], predicted: Float[np.ndarray, "n_rows"]
-) -> float:
+def mean_absolute_error(true: Numbers, predicted: Numbers) -> float:
     """Return the mean of |predicted − true| over labelled rows.
 
     Args:
@@ -69,9 +70,7 @@ def mean_absolute_error(
     return float(np.abs(predicted - true).mean())
 
 
-def root_mean_squared_error(
-    true: Float[np.ndarray, "n_rows"], predicted: Float[np.ndarray, "n_rows"]
-) -> float:
+def root_mean_squared_error(true: Numbers, predicted: Numbers) -> float:
     """Return the root of the mean of (predicted − true)² over labelled rows.
 
     Args:
@@ -88,7 +87,7 @@ def root_mean_squared_error(
     return float(np.sqrt(np.square(predicted - true).mean()))
 
 
-def max_error(true: Float[np.ndarray, "n_rows"], predicted: Float[np.ndarray, "n_rows"]) -> float:
+def max_error(true: Numbers, predicted: Numbers) -> float:
     """Return the largest |predicted − true| over labelled rows.
 
     Args:
@@ -105,7 +104,7 @@ def max_error(true: Float[np.ndarray, "n_rows"], predicted: Float[np.ndarray, "n
     return float(np.abs(predicted - true).max())
 
 
-def r_squared(true: Float[np.ndarray, "n_rows"], predicted: Float[np.ndarray, "n_rows"]) -> float:
+def r_squared(true: Numbers, predicted: Numbers) -> float:
     """Return the coefficient of determination, 1 − Σ(predicted − true)² / Σ(true − mean)².
 
     Args:
@@ -130,9 +129,7 @@ def r_squared(true: Float[np.ndarray, "n_rows"], predicted: Float[np.ndarray, "n
     return float(1 - residual / total)
 
 
-def regression_metrics(
-    true: Float[np.ndarray, "n_rows"], predicted: Float[np.ndarray, "n_rows"]
-) -> dict[str, int | float]:
+def regression_metrics(true: Numbers, predicted: Numbers) -> dict[str, int | float]:
     """Return all errors of one target by name, with the number of scored and unlabelled rows.
 
     Args:

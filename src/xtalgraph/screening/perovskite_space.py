@@ -84,7 +84,7 @@ class PerovskiteSpace:
             ("A", "B", "X"), (self.a_elements, self.b_elements, self.anions), strict=True
         ):
             if not values or len(set(values)) < len(values):
-                raise BadConfig(f"{name}: {', '.join(values)}. Name at least one, each only once.")
+                raise BadConfig(f"{name}: {', '.join(values)}. Name at least one, and each once.")
         for window in (self.tolerance, self.octahedral):
             if window is not None and not window[0] < window[1]:
                 raise BadConfig(f"the range from {window[0]} to {window[1]} is empty.")

@@ -85,7 +85,7 @@ def screen(
     if engine not in ENGINES:
         raise UnknownName("engine", engine, ENGINES)
     if n_top < 1 or (n_workers is not None and n_workers < 1):
-        raise BadConfig("the number of top candidates and of workers must be at least 1.")
+        raise BadConfig("the number of top candidates and of workers must be 1 or more.")
     first = next(source.chunks(()), None)
     if first is None:
         raise BadDataset("there are no candidates.")

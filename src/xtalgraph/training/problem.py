@@ -1,4 +1,4 @@
-"""What is to be learned: labels, parts and task of a data set, checked before any training."""
+"""The learning problem: labels, split and task of a data set, checked before training."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from xtalgraph.structures import CrystalStore
 from xtalgraph.structures.elements import SYMBOLS
 from xtalgraph.units import Target
 
-_CHUNK = 256  # crystals whose graphs are tried at a time
+_CHUNK = 256  # crystals whose graphs are checked at a time
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
     """A data set with the task to learn on it.
 
-    `labels` has a row for each crystal of the data set: numbers in their units, NaN where one is
-    missing, or class numbers, −1 where one is missing. `split` is as given; `rows(part)` leaves out
-    the crystals without any label. The normaliser knows the training part alone.
+    `labels` has one row per crystal of the data set: numbers in their units, NaN where missing, or
+    class numbers, −1 where missing. `split` is as given; `rows(part)` leaves out crystals without
+    any label. The normaliser is fitted to the training set alone.
     """
 
     dataset: Dataset
@@ -56,14 +56,14 @@ class Problem:
 
     @cached_property
     def standardized_labels(self) -> Tensor:
-        """What the network's outputs are compared with: standardised values, or class numbers."""
+        """The labels for the loss: standardised values, or class numbers."""
         if self.normaliser is None:
             return torch.from_numpy(self.labels)
         return torch.from_numpy(self.normaliser.transform(self.labels)).float()
 
     @property
     def elements(self) -> tuple[str, ...]:
-        """Symbols of the elements in the training part, in the order of atomic numbers."""
+        """Symbols of the elements in the training set, by atomic number."""
         return self.elements_of("train")
 
     def elements_of(self, part: str) -> tuple[str, ...]:
@@ -91,10 +91,10 @@ def pose_problem(
 
 
 def refuse_bad_crystals(problem: Problem, known_elements: list[int], graph: GraphConfig) -> None:
-    """Raise `BadCrystal` for crystals of any part that the network or the graph cannot take.
+    """Raise `BadCrystal` for crystals that the network or the graph does not support.
 
-    All graphs are built once for it, at about 2 µs an atom, because a test crystal that fails
-    after the training is the dearer surprise.
+    All graphs are built once for this, at about 2 µs per atom, because a test crystal that fails
+    after training would be more expensive.
     """
     rows = np.concatenate([problem.rows(part) for part in PARTS])
     crystals = problem.dataset.crystals
@@ -115,11 +115,11 @@ def refuse_bad_crystals(problem: Problem, known_elements: list[int], graph: Grap
         rejected = [Rejected(error.id or "", str(error)) for error in errors]
         raise BadDataset(
             f"{problem.dataset.source}: {len(rejected)} crystals have no usable graph. Leave them "
-            f"out, or correct them:\n{summarise(rejected)}"
+            f"out or correct them:\n{summarise(rejected)}"
         )
 
 
 def _chunks(crystals: CrystalStore, rows: np.ndarray) -> Iterator[CrystalStore]:
-    """Yield the crystals of some rows, a few at a time: all of them may be larger than memory."""
+    """Yield the crystals of some rows in chunks, because all of them may be larger than memory."""
     for first in range(0, len(rows), _CHUNK):
         yield crystals.take(rows[first : first + _CHUNK])
