@@ -89,7 +89,7 @@ def test_a_finished_run_is_not_trained_again(call: Call, tiny: Path, trained: Pa
     assert "this run is finished already; nothing to do" in again.err
     outcome = call("train", tiny, "--target", ENERGY, "--out", trained, *SMALL)
     assert outcome.status == 1
-    assert "holds a run already (finished). Choose another folder (--out), or" in outcome.err
+    assert "already contains a run (finished). Choose another folder (--out), or" in outcome.err
     assert (trained / "model.safetensors").stat().st_mtime_ns == before
 
 
@@ -114,7 +114,7 @@ def test_a_stopped_run_says_how_to_go_on_and_goes_on(
     assert not (out / "metrics.json").exists()
     unfinished = call("train", tiny, "--target", ENERGY, "--out", out, *SMALL)
     assert unfinished.status == 1
-    assert "holds a run already (unfinished)" in unfinished.err
+    assert "already contains a run (unfinished)" in unfinished.err
     resumed = call("train", tiny, "--resume", out)
     assert resumed.status == 0
     assert "test part:" in resumed.out
@@ -153,7 +153,7 @@ def test_bad_crystals_are_refused_or_left_out_and_listed(
         ("--target ,", "no target is named"),
         ("--task regresion", "Did you mean 'regression'?"),
         ("--task classification", "which is no class"),
-        ("--task classification --target kind,is_metal", "classification is by one target"),
+        ("--task classification --target kind,is_metal", "classification needs one target"),
         ("--preset pape", "Did you mean 'paper'?"),
         ("--set model.poling=max", "Did you mean 'pooling'?"),
         ("--set modle.pooling=max", "Did you mean 'model'?"),

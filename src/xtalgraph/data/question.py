@@ -159,7 +159,7 @@ def refuse_unlearnable(name: str, values: Float64[np.ndarray, "n_rows"]) -> None
         )
 
 
-def find_placeholders(values: Float64[np.ndarray, "n_rows"]) -> Int64[np.ndarray, "n_found"]:
+def find_placeholders(values: Float64[np.ndarray, "n_rows"]) -> np.ndarray:
     """Return the rows whose values stand for a missing label: -999 and the like, far from others.
 
     >>> find_placeholders(np.array([1.0, -999.0, 1.5, 2.0])).tolist()
