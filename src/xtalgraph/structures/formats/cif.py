@@ -47,6 +47,7 @@ _P1 = {
     "p1",
     *(f"{q}{name}{q}" for q in "'\"" for name in ("P 1", "P1", "p 1")),
 }
+_NO_NAMES = [None, None]
 _NUMBER_1 = {None, "?", ".", "1", "'1'"}
 
 
@@ -160,13 +161,15 @@ def _read_plain(block: cif.Block, id: str) -> Crystal | None:
         x, y, z = (values[tags.index(tag) :: width] for tag in COORDINATES)
         # one flat list: numpy takes as long for a row of three as for the numbers in it
         positions = np.array(list(map(float, x + y + z))).reshape(3, -1).T
-        numbers = bytes(map(atomic_number, values[tags.index(_TYPE) :: width]))
+        numbers = bytes(map(_number_of, values[tags.index(_TYPE) :: width]))
         a, b, c, alpha, beta, gamma = map(float, map(block.find_value, _CELL))
         rows = lattice_rows(a, b, c, alpha, beta, gamma)
         volume = rows[0][0] * rows[1][1] * rows[2][2]  # as the lattice is laid, a triangle
         if not _is_borne_out(block, numbers, volume):
             return None
-        return Crystal(rows, positions, np.frombuffer(numbers, np.uint8), id)
+        return Crystal.of_arrays(
+            np.array(rows), np.ascontiguousarray(positions), np.frombuffer(numbers, np.uint8), id
+        )
     except (ValueError, TypeError, BadCrystal):
         return None  # a missing column, uncertainties, `?`: the thorough way says what is wrong
 
@@ -175,14 +178,15 @@ def _is_borne_out(block: cif.Block, numbers: bytes, volume: float) -> bool:
     """Tell whether what a block says of formula and volume is what its atoms and cell make."""
     find = block.find_value
     formula, said = find(FORMULA), find(VOLUME)
-    if formula is not None and not agrees(formula, find(UNITS) or "", numbers):
-        return False
-    if said is not None and not abs(float(said) - volume) <= VOLUME_TOLERANCE * volume:
-        return False
-    return volume <= ROOMY * len(numbers)
+    return (
+        (formula is None or agrees(formula, find(UNITS), numbers))
+        and (said is None or abs(float(said) - volume) <= VOLUME_TOLERANCE * volume)
+        and volume <= ROOMY * len(numbers)
+    )
 
 
 def _lists_only_identity(block: cif.Block) -> bool:
+    """Tell whether the one listed operation is the identity, and no name contradicts it."""
     for tag in LISTED:
         operations = block.find_loop(tag)
         if operations:
@@ -190,10 +194,23 @@ def _lists_only_identity(block: cif.Block) -> bool:
             return (
                 len(operations) == 1
                 and operations[0] in _IDENTITY
-                and all(find(name) in _P1 for name in NAMES)
-                and all(find(number) in _NUMBER_1 for number in NUMBERS)
+                and _P1.issuperset(names := [find(name) for name in NAMES])
+                and (names != _NO_NAMES or _NUMBER_1.issuperset(map(find, NUMBERS)))
             )
     return False
+
+
+class _Numbers(dict[str, int]):
+    """Atomic numbers by symbols that were met before: quicker than any function."""
+
+    def __missing__(self, symbol: str) -> int:
+        number = atomic_number(symbol)
+        if len(self) < 4096:
+            self[symbol] = number
+        return number
+
+
+_number_of = _Numbers().__getitem__
 
 
 def _refuse_duplicates(block: cif.Block, id: str) -> None:

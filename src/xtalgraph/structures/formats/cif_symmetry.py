@@ -50,6 +50,7 @@ _ICSD_ORIGINS = {"S": "1", "Z": "2"}  # ICSD marks origin choices so, after the 
 # parts are for fifths and sevenths
 _DENOMINATORS = {gemmi.Op.DEN: 0.005 * gemmi.Op.DEN, 840: 0.25}
 _TERM = re.compile(r"([+-]?)(\d+\.?\d*|\.\d+)?(?:/(\d+))?\*?([xyz]?)")
+_PLACES = np.array([1, 10**6, 10**12])
 _METRIC_TOLERANCE = 4e-3  # of the squared lengths and products of lengths: 0.2 %, 0.2 degrees
 
 
@@ -377,6 +378,11 @@ def expand_site(
     images %= 1.0
     if n_same == 1 and same[0]:  # a general position: as many atoms as operations
         return images
+    # moved to the middle, equal images differ by rounding only, and one of a coset stands for it
+    cells = np.round(images * 1e6).astype(np.int64) % 1_000_000
+    _, first = np.unique(cells @ _PLACES, return_index=True)
+    if len(first) * n_same == len(images):
+        return images[np.sort(first)]
     between = images[:, None] - images[None]
     between -= np.round(between)
     near = (between @ lattice / MERGE_DISTANCE) ** 2
@@ -387,7 +393,7 @@ def expand_site(
 def keeps_metric(operations: Operations, lattice: np.ndarray) -> bool:
     """Tell whether every rotation keeps lengths and angles of the cell, as a symmetry must."""
     metric = lattice @ lattice.T
-    rotated = np.einsum("oki,kl,olj->oij", operations.rotations, metric, operations.rotations)
+    rotated = operations.rotations.transpose(0, 2, 1) @ (metric @ operations.rotations)
     lengths = np.sqrt(np.diag(metric))
     return bool((np.abs(rotated - metric) <= _METRIC_TOLERANCE * np.outer(lengths, lengths)).all())
 
