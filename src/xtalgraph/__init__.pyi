@@ -29,8 +29,10 @@ from .nn import (
     save_model as save_model,
 )
 from .prediction import (
+    PredictionGroup as PredictionGroup,
     Predictions as Predictions,
     Predictor as Predictor,
+    PredictorGroup as PredictorGroup,
     load_model as load_model,
 )
 from .structures import (

@@ -287,7 +287,7 @@ def test_a_place_that_cannot_be_written_is_told(call: Call, tiny: Path, tmp_path
     assert f"error: {tmp_path / 'file' / 'run'}: Not a directory" in outcome.err
     resumed = call("train", "--resume", tmp_path)
     assert resumed.status == 1
-    assert "no run was begun here" in resumed.err
+    assert "no run was started here" in resumed.err
 
 
 def test_a_run_can_start_from_another(

@@ -143,9 +143,9 @@ def test_targets_that_cannot_be_learnt(columns: dict, target: str, message: str)
 
 
 def test_texts_are_no_numbers_and_fractions_no_classes() -> None:
-    mixed = changed(y=["1.5"] * 58 + ["n.d.", "1,5"])
+    mixed = changed(y=["1.5"] * 58 + ["~1.5", "1,5"])
     message = problem_of(mixed, target="y", task="regression")
-    assert "2 of 60 cells are no numbers, first 'n.d.' (id 'x58')" in message
+    assert "2 of 60 cells are no numbers: row 58 (id 'x58') '~1.5'" in message
     assert "is no class" in problem_of(clean(), target="energy", task="classification")
     with pytest.raises(UnknownName, match="Did you mean 'regression'"):
         check_dataset(clean(), target="energy", task="regresion")

@@ -270,7 +270,7 @@ ROW = '"[3,3,3,90,90,90]","[""Fe""]","[0,0,0]"'
         ('"[3,-3,3,90,90,90]","[""Fe""]","[0,0,0]"', "the cell has no volume"),
         ('"[3,3,3,90,90,90]","[""Fe""]","[[0,0]]"', "positions of shape"),
         ('"[3,3,3,90,90,90]","Fe","[0,0,0]"', "are not lists"),
-        ('"","[""Fe""]","[0,0,0]"', "the lattice has 1 numbers"),
+        ('"","[""Fe""]","[0,0,0]"', "lattice must be a list"),
         ('"[3,3,3,90,90,90]","[""Fe"",""O""]","[0,0,0,0.01,0,0]"', "apart, nearer than 0.5 Å"),
         ('"[3,3,3,90,90,90]","[""Fe"",""O""]","[0,0,0,0.99,1,0]"', "apart, nearer than 0.5 Å"),
         ('"[0.4,9,9,90,90,90]","[""Fe""]","[0,0,0]"', "its own periodic image"),
@@ -335,7 +335,7 @@ def test_a_bad_cell_of_text(tmp_path: Path, cell: str, reason: str) -> None:
         ("x.csv", f"y,y [eV],lattice,species,frac\n1,2,{ROW}\n", "two columns are called 'y'"),
         ("x.csv", 'id,cif\na,"b\n', "it cannot be read"),
         ("x.jsonl", '{"id": 1}\n{"id": 2}\n', "no structures in the columns id"),
-        ("x.jsonl", '{"id": 1, "cif": "a"}\n[1]\n', "a row is list"),
+        ("x.jsonl", '{"id": 1, "cif": "a"}\n[1]\n', "line 2: a row is list"),
         ("x.json", '[{"id": 1', "broken JSON"),
         ("x.json", '{"data": [[1]], "columns": ["a"]}', "columns come after the data"),
         ("x.json", '{"columns": ["a", "b"], "data": [[1]]}', "row 0 does not fit the 2 columns"),
@@ -345,8 +345,6 @@ def test_a_bad_cell_of_text(tmp_path: Path, cell: str, reason: str) -> None:
         ("id_prop.csv", "id,y,y\na,1,1\n", "two columns have one name"),
         ("id_prop.csv", "a,1\nb,1,2\n", "it cannot be read"),
         ("id_prop.csv", "a,1\nb,2\n", "no structure file for any of its 2 ids"),
-        ("id_prop.csv", "id;y\na;1,5\n", "separated by semicolons, 'id;y'"),
-        ("x.csv", "id\ty\na\t1\n", "separated by tabs"),
     ],
 )
 def test_a_source_that_is_none(tmp_path: Path, name: str, text: str, message: str) -> None:
@@ -374,7 +372,9 @@ def test_columns_that_hold_no_numbers(tmp_path: Path) -> None:
     rows = [f"x{row},{ROW},{value}" for row, value in enumerate(["1", "2", "3", "4.5 eV", "inf"])]
     path.write_text("id,lattice,species,frac,y\n" + "\n".join(rows))
     dataset = read_dataset(path)
-    with pytest.raises(BadDataset, match=r"1 of 5 cells are no numbers, first '4.5 eV' \(id 'x3'"):
+    with pytest.raises(
+        BadDataset, match=r"1 of 5 cells are no numbers: row 3 \(id 'x3'\) '4.5 eV'"
+    ):
         dataset.values(["y"])
     with pytest.raises(UnknownName, match="unknown column 'z'"):
         dataset.values(["z"])
@@ -423,12 +423,12 @@ def test_a_bad_source_among_several_does_not_take_the_others_with_it(tmp_path: P
     for name in ("a", "b"):
         (tmp_path / f"{name}.cif").write_text(format_cif(ZOO["Cu"]))
     (tmp_path / "bad.cif").write_text("data_bad")
-    (tmp_path / "bad.csv").write_bytes("id,y\n".encode("utf-16"))
+    (tmp_path / "bad.csv").write_bytes(b"id,y\n\0\0\0\0")
     sources = [tmp_path / name for name in ("a.cif", "bad.cif", "gone.cif", "bad.csv", "b.cif")]
     rejected: list[Rejected] = []
     assert read_dataset(sources, rejected=rejected).ids.tolist() == ["a", "b"]
     assert [Path(row.id).stem for row in rejected] == ["bad", "gone", "bad"]
-    reasons = ("it has no atoms", "no such file or folder", "it is not text in UTF-8 (byte 0)")
+    reasons = ("it has no atoms", "no such file or folder", "it is not text, though")
     assert all(reason in row.reason for reason, row in zip(reasons, rejected, strict=True))
     with pytest.raises(BadDataset, match=r"(?s)3 crystals or files cannot be read.*--skip-bad"):
         read_dataset(sources)

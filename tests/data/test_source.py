@@ -116,6 +116,23 @@ def write_lines(path: Path) -> str:
     return str(path)
 
 
+def write_broken_lines(path: Path) -> str:
+    lines = [json.dumps(row) for row in rows()]
+    lines[3:3] = ['{"id": "cut', '{"deep": ' + "[" * 100_000, "[1]", '{"n": ' + "9" * 4400 + "}"]
+    path.write_text("\n".join(lines))
+    return str(path)
+
+
+def write_like_a_spreadsheet(path: Path) -> str:
+    """Semicolons, decimal commas, UTF-16, columns without a name at the end."""
+    frame = pd.read_csv(write_csv(path), dtype=str, keep_default_na=False)
+    frame["energy [eV]"] = frame["energy [eV]"].str.replace(".", ",")
+    frame["Unnamed: 6"] = frame["Unnamed: 7"] = ""
+    header = [name if not name.startswith("Unnamed") else "" for name in frame.columns]
+    frame.to_csv(path, index=False, sep=";", header=header, encoding="utf-16")
+    return str(path)
+
+
 def write_split(path: Path) -> str:
     table = rows()
     data = [[row["structure"], row["energy [eV]"]] for row in table]
@@ -209,6 +226,8 @@ KINDS: dict[str, Make] = {
     "json": lambda place: write_json(place / "a.json", rows()),
     "json.gz": lambda place: write_json(place / "a.json.gz", rows()),
     "jsonl": lambda place: write_lines(place / "a.jsonl"),
+    "broken lines": lambda place: write_broken_lines(place / "a.jsonl"),
+    "spreadsheet csv": lambda place: write_like_a_spreadsheet(place / "a.csv"),
     "lines in json": lambda place: write_lines(place / "a.json"),
     "matbench": lambda place: write_split(place / "matbench_tiny.json.gz"),
     "split": lambda place: write_split(place / "a.json"),
@@ -350,7 +369,9 @@ def test_a_column_that_changes_its_kind_is_refused_in_pieces(tmp_path: Path) -> 
     frame.to_csv(tmp_path / "a.csv", index=False)
     found = list(open_source(tmp_path / "a.csv").pieces())
     assert found[0].columns["energy"].dtype == np.float64
-    with pytest.raises(BadDataset, match=r"'energy': not every cell is a number.*first 'unknown'"):
+    with pytest.raises(
+        BadDataset, match=r"'energy': not every cell is a number.*id 'm18' 'unknown'"
+    ):
         _ = found[2].columns
 
 

@@ -12,7 +12,7 @@ from xtalgraph.data import Dataset
 from xtalgraph.errors import UnknownName
 from xtalgraph.evaluation import evaluate, report_run
 from xtalgraph.evaluation.labels import choose_task, read_labels
-from xtalgraph.evaluation.threshold import choose_threshold
+from xtalgraph.evaluation.scores import choose_threshold
 from xtalgraph.prediction import load_model
 
 

@@ -77,7 +77,7 @@ def test_a_loop_may_stop_early():
 
 
 def test_impossible_shares_are_refused():
-    with pytest.raises(BadConfig, match="5 crystals cannot be shared by 6 processes"):
+    with pytest.raises(BadConfig, match="5 crystals cannot be divided among 6 processes"):
         GraphLoader(STORE, GraphConfig(), 2, n_ranks=6)
     with pytest.raises(BadConfig, match="batch_size = 0"):
         GraphLoader(STORE, GraphConfig(), 0)

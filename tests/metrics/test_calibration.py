@@ -11,7 +11,7 @@ def test_coverage_counts_ends_and_leaves_out_missing_labels() -> None:
     true = np.array([0.0, 1.0, 2.0, np.nan])
     covered = metrics.interval_coverage(true, np.array([0.0, 0, 3, 0]), np.array([1.0, 1, 4, 0]))
     assert covered == pytest.approx(2 / 3)
-    with pytest.raises(BadDataset, match="ends below its beginning"):
+    with pytest.raises(BadDataset, match="`lower` is above `upper`"):
         metrics.interval_coverage(true, np.ones(4), np.zeros(4))
 
 
@@ -39,7 +39,7 @@ def test_conformal_quantile_refuses_what_it_cannot_promise() -> None:
     with pytest.raises(BadDataset, match="needs at least 9 calibration rows, and there are 8"):
         metrics.conformal_quantile(np.append(np.ones(8), np.nan), 0.9)
     assert metrics.conformal_quantile(np.arange(9.0), 0.9) == 8.0
-    with pytest.raises(BadConfig, match="must lie between 0 and 1"):
+    with pytest.raises(BadConfig, match="must be between 0 and 1"):
         metrics.conformal_quantile(np.ones(8), 1.0)
 
 

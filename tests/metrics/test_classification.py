@@ -93,7 +93,7 @@ def test_areas_are_missing_where_only_one_class_occurs() -> None:
     scores = metrics.classification_metrics(np.ones(3, dtype=np.int64), np.full((3, 2), 0.5))
     assert math.isnan(scores["roc_auc"])
     assert math.isnan(scores["average_precision"])
-    with pytest.raises(BadDataset, match=r"both classes 0 and 1, and found \[1\]"):
+    with pytest.raises(BadDataset, match=r"both classes 0 and 1; found \[1\]"):
         metrics.roc_auc(np.ones(3, dtype=np.int64), np.full((3, 2), 0.5))
 
 
@@ -107,7 +107,7 @@ def test_bad_input_is_refused_with_a_reason() -> None:
     true = np.array([0, 1])
     with pytest.raises(BadDataset, match="none of 2 rows has a class"):
         metrics.accuracy(np.array([-1, -1]), true)
-    with pytest.raises(BadDataset, match="prediction lies outside the classes 0 to 1"):
+    with pytest.raises(BadDataset, match="prediction is outside the classes 0 to 1"):
         metrics.confusion_matrix(true, np.array([0, 2]), 2)
     with pytest.raises(BadDataset, match=r"row 1: class probabilities sum to 2.*not logits"):
         metrics.log_loss(true, np.array([[0.5, 0.5], [1.0, 1.0]]))

@@ -139,7 +139,7 @@ def test_every_metal_can_be_taken() -> None:
         ({"a_elements": ("Sr", "Sr")}, BadConfig, "each once"),
         ({"b_elements": ()}, BadConfig, "at least one"),
         ({"anions": ("O2",)}, BadConfig, None),
-        ({"tolerance": (1.0, 0.9)}, BadConfig, "holds nothing"),
+        ({"tolerance": (1.0, 0.9)}, BadConfig, "is empty"),
     ],
 )
 def test_wrong_settings_are_refused(settings: dict, error: type, what: str | None) -> None:

@@ -199,7 +199,7 @@ def test_another_question_in_the_same_folder_is_refused(
 
 def test_a_folder_of_something_else_is_refused(model: str, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(BadConfig, match="not empty, and holds no screen"):
+    with pytest.raises(BadConfig, match="not empty and contains no screen"):
         screen(ALKALI, ScreenSpec((model,)), out=tmp_path, n_workers=1)
 
 

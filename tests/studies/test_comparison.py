@@ -14,7 +14,7 @@ from tests.training.tiny import make_tiny, small_config
 from xtalgraph.errors import BadConfig
 from xtalgraph.studies import trials
 from xtalgraph.studies.comparison import Comparison, compare, make_grid, read_variations
-from xtalgraph.studies.tables import list_baselines, tabulate_baselines
+from xtalgraph.studies.results import list_baselines, tabulate_baselines
 from xtalgraph.studies.trials import (
     LONGEST_NAME,
     Study,

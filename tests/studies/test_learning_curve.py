@@ -17,8 +17,8 @@ from xtalgraph.studies.curve import (
     learning_curve,
     order_rows,
 )
-from xtalgraph.studies.learning_curve_page import choose_band
-from xtalgraph.studies.tables import as_errors
+from xtalgraph.studies.pages import choose_band
+from xtalgraph.studies.results import as_errors
 from xtalgraph.training.problem import pose_problem
 from xtalgraph.units import Target
 

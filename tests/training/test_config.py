@@ -143,7 +143,7 @@ def test_an_illegal_override_is_refused(assignment: str, error, message: str) ->
         ({"momentum": 1.0}, r"momentum = 1.0; it must be 0 or more, below 1"),
         ({"weight_decay": -1.0}, "weight_decay = -1.0; it must be 0 or more"),
         ({"warm_up": 1.0}, r"warm_up = 1.0; it must be above 0, below 1"),
-        ({"step_epochs": (5, 3)}, "step_epochs .* rising"),
+        ({"step_epochs": (5, 3)}, "step_epochs .* ascending"),
         ({"step_epochs": (0,)}, "step_epochs .* 1 or more"),
         ({"step_factor": 0.0}, r"step_factor = 0.0; it must be above 0, at most 1"),
         ({"epochs": 0}, "epochs = 0; it must be 1 or more"),

@@ -295,7 +295,7 @@ def test_double_precision_trains(tmp_path) -> None:
     assert next(result.model.network.parameters()).dtype == torch.float64
 
 
-@pytest.mark.parametrize("compiled", [True, False], ids=["numba", "plain torch"])
+@pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "plain torch"])
 def test_bfloat16_learns_what_float32_learns_and_predicts_in_float32(compiled, tmp_path) -> None:
     activation = "silu" if compiled else "gelu"  # which no compiled form has
     runs = {}

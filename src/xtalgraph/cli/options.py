@@ -210,11 +210,11 @@ class Compute:
     Parameters
     ----------
     threads: int
-        CPU threads.
+        CPU threads; the results do not depend on it.
     """
 
     device: Device = "cpu"
-    threads: Positive = 1
+    threads: Annotated[Positive | None, default("one for each core")] = None
 
 
 def choose_device(name: str) -> str:

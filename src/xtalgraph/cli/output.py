@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas
 
+    from xtalgraph.prediction import PredictionGroup, Predictions
+
 TABLE_FORMATS = (".csv", ".parquet", ".json")
 _SHOWN = 10  # reasons that are told; the others are in the list
 
@@ -190,24 +192,34 @@ def report_rejected(rejected: Sequence[Rejected], out: Path | None) -> None:
 
 
 class DomainWarning:
-    """Which crystals are nothing like those that the model has learned from."""
+    """Which crystals are nothing like those that a model has learned from."""
 
     def __init__(self) -> None:
-        self.n_out = 0
+        self.n_crystals, self.is_group = 0, False
+        self.n_out: dict[str, int] = {}  # by model
         self.first: list[Rejected] = []
 
-    def add(self, ids: Sequence[str], levels: Sequence[str], reasons: Sequence[str]) -> None:
-        """Count those that are out of the domain."""
-        rows = zip(ids, levels, reasons, strict=False)
-        out = [Rejected(id, reason) for id, level, reason in rows if level == "out"]
-        self.n_out += len(out)
-        self.first = (self.first + out)[:_SHOWN]
+    def add(self, result: Predictions | PredictionGroup) -> None:
+        """Count the crystals of a result, and those out of the domain."""
+        self.n_crystals += len(result.ids)
+        self.is_group = isinstance(result, Mapping)
+        parts = result if isinstance(result, Mapping) else {"": result}
+        for name, part in parts.items():
+            rows = zip(part.ids, part.domain or (), part.domain_reason, strict=False)
+            out = [Rejected(id, reason) for id, level, reason in rows if level == "out"]
+            if out:
+                self.n_out[name] = self.n_out.get(name, 0) + len(out)
+                self.first = (self.first + out)[:_SHOWN]
 
-    def tell(self, n_crystals: int) -> None:
-        """Report how many there are, and the first of them."""
-        if self.n_out:
-            say(f"warning: {self.n_out} of {n_crystals} out of the model's domain:")
-            say(_summarise(self.first, self.n_out))
+    def tell(self) -> None:
+        """Report how many they are, and of one model the first of them."""
+        if self.is_group and self.n_out:
+            say(f"warning: out of the domain of these models, of {self.n_crystals} crystals:")
+            say(*(f"  {name}: {n_out}" for name, n_out in self.n_out.items()))
+        elif self.n_out:
+            (n_out,) = self.n_out.values()
+            say(f"warning: {n_out} of {self.n_crystals} out of the model's domain:")
+            say(_summarise(self.first, n_out))
 
 
 def _summarise(first: Sequence[Rejected], n_rows: int) -> str:

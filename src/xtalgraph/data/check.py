@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from xtalgraph.data.cells import as_floats, find_present
 from xtalgraph.data.composition import count_crystals_by_element
 from xtalgraph.data.dataset import Dataset
 from xtalgraph.data.duplicates import (
@@ -156,7 +157,7 @@ def _check_targets(
 def _find_labelled(dataset: Dataset, name: str) -> np.ndarray:
     if dataset.is_computed(name):
         return np.array([label is not None for label in dataset.labels(name)])
-    return dataset.columns[name].notna().to_numpy()
+    return find_present(dataset.table[name])
 
 
 def _summarise(dataset: Dataset, name: str, task: str | None) -> TargetSummary:
@@ -275,7 +276,7 @@ def _warn_of_contradictions(
     report: CheckReport, dataset: Dataset, name: str, groups: list[list[int]]
 ) -> None:
     """Name the same structures whose labels differ by more than a tenth of the target's spread."""
-    values = dataset.columns[name].to_numpy(dtype=np.float64, na_value=np.nan)
+    values = as_floats(dataset.table[name])
     known = values[np.isfinite(values)]
     spread = float(known.std()) if len(known) else 0.0
     contradictions = []

@@ -2,94 +2,121 @@
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
+from xtalgraph.data.cells import (
+    Column,
+    Table,
+    as_objects,
+    find_present,
+    is_blank_number,
+    is_missing,
+    kind_of,
+    read_number,
+    read_texts,
+    read_typed,
+    strip,
+)
 from xtalgraph.data.files import ID_NAMES
 from xtalgraph.errors import BadConfig, BadDataset
 from xtalgraph.units import KNOWN_TARGETS, Target, read_target_header
 
-_BLANK_NUMBERS = ("", "nan", "NaN", "NAN", "NA", "N/A", "n/a", "None", "none", "null", "NULL", "-")
-_LEADING_ZERO = re.compile(r"[+-]?0\d+")  # 0123 is a name, not a number
-_INTEGER = re.compile(r"[+-]?\d+")
-_TRUTH = {"true": True, "false": False}
+NAMELESS = "Unnamed:"
+"""How the header of a column begins that has none, as pandas calls it."""
+
+_SHOWN = 5  # odd cells that are named
 
 
-def list_id_columns(frame: pd.DataFrame) -> Iterator[tuple[str, bool]]:
+def list_id_columns(cells: Mapping[str, Column]) -> Iterator[tuple[str, bool]]:
     """Yield the columns that may hold the ids, the best first, and whether their texts must differ.
 
     First those that are called so; `name` must be without repeats to count, while a repeat in
     `material_id` or `id` is kept for the pre-flight check to report. Then columns of texts.
     """
-    lower = {str(name).strip().lower(): name for name in reversed(frame.columns)}
+    lower = {str(name).strip().lower(): name for name in reversed(list(cells))}
     for name in ID_NAMES:
         if name in lower:
             yield lower[name], name == "name"
-    for name in frame.columns:
-        if are_different_texts(frame[name]) and _read_numbers(frame[name]) is None:
+    for name, column in cells.items():
+        if are_different_texts(column) and kind_of(read_texts(column)) != "number":
             yield name, True
 
 
-def are_different_texts(values: pd.Series) -> bool:
-    """Return whether every cell is a text that is not blank, and no two are the same."""
-    is_text = values.map(lambda value: isinstance(value, str) and value.strip() != "").all()
-    return bool(is_text) and values.is_unique
+def are_different_texts(cells: Column) -> bool:
+    """Tell whether every cell is a text that is not blank, and no two are the same."""
+    is_text = all(isinstance(cell, str) and cell.strip() for cell in cells)
+    return is_text and len(set(cells)) == len(cells)
 
 
-def read_ids(values: pd.Series | None, n_rows: int, first: int = 0) -> np.ndarray:
+def read_ids(cells: Column | None, n_rows: int, first: int = 0, name: str = "") -> np.ndarray:
     """Return one id a row as an array of strings: the column's, or the row numbers from `first`.
 
     A blank id is refused, since what is reported about its row could not be found again.
     """
-    if values is None:
+    if cells is None:
         rows = range(first, first + n_rows)
         return np.array([str(row) for row in rows], dtype=np.dtypes.StringDType())
-    texts = ["" if _is_missing(value) else _write_id(value) for value in values]
-    blank = [row for row, text in enumerate(texts) if not text]
-    if blank:
-        raise BadDataset(
-            f"column {values.name!r}: no id in {len(blank)} rows, first in row {first + blank[0]} "
-            "(counted from 0). Fill it in, or rename the column so that it is not taken for ids."
-        )
+    texts = ["" if is_missing(cell) else _write_id(cell) for cell in cells]
+    refuse_blank_ids(texts, name, first)
     return np.array(texts, dtype=np.dtypes.StringDType())
 
 
-def read_columns(
-    frame: pd.DataFrame, *, texts: bool, names: dict[str, str] | None = None
-) -> tuple[pd.DataFrame, dict[str, Target]]:
-    """Return the columns by plain name, with blanks as missing, and the units of numeric ones.
+def refuse_blank_ids(texts: Sequence[str], name: str, first: int = 0) -> None:
+    """Raise `BadDataset` where a row has no id."""
+    blank = [first + row for row, text in enumerate(texts) if not text]
+    if blank:
+        raise BadDataset(
+            f"column {name!r}: no id in {len(blank)} rows, first in row {blank[0]} (counted from "
+            "0). Fill it in, or rename the column so that it is not taken for ids."
+        )
 
-    `texts` says that every cell is a text, as in CSV: columns of numbers and of true/false are then
-    recognised. Numbers become float64 (int64 where all are whole and none is missing), true/false
-    `bool` or pandas' `boolean`, texts objects with None for a blank. `names` is filled with the
-    plain names by header.
+
+def read_columns(
+    cells: Mapping[str, Column],
+    *,
+    texts: bool,
+    decimal: str = ".",
+    names: dict[str, str] | None = None,
+) -> tuple[Table, dict[str, Target]]:
+    """Return the columns under plain names with blanks as missing, and the units of the numeric.
+
+    Args:
+        cells: Columns by header.
+        texts: Every cell is a text, as in CSV: columns of numbers and of true and false are then
+            recognised.
+        decimal: The sign that numbers have in such texts.
+        names: Filled with the plain names by header.
+
+    Returns:
+        Numbers as float64 (int64 where all are whole and none is missing), true and false as bool
+        (objects where some are missing), texts as objects with None for a blank; and the targets.
+
+    Raises:
+        BadDataset: Two columns have one name.
     """
-    columns: dict[str, pd.Series] = {}
+    columns: Table = {}
     targets: dict[str, Target] = {}
-    for position, header in enumerate(frame.columns):
-        values = frame.iloc[:, position]
+    for position, (header, column) in enumerate(cells.items()):
         name = str(header).strip()
-        if not name or name.startswith("Unnamed:"):
-            if counts_rows(values):
-                continue  # the row numbers that pandas writes in front of a table
+        if not name or name.startswith(NAMELESS):
+            if counts_rows(column) or all(strip(cell) is None for cell in column):
+                continue  # the row numbers that pandas writes in front, or nothing at the end
             name = f"column_{position}"
         target = _read_header(name)
         if target.name in columns:
             raise BadDataset(
                 f"two columns are called {target.name!r} (units do not count). Rename one."
             )
-        values = _read_texts(values) if texts else _read_typed(values)
-        columns[target.name] = values
+        found = read_texts(column, decimal) if texts else read_typed(column)
+        columns[target.name] = found
         if names is not None:
             names[header] = target.name
-        if _is_numeric(values):
+        if kind_of(found) == "number":
             targets[target.name] = target
-    return pd.DataFrame(columns, index=pd.RangeIndex(len(frame))), targets
+    return columns, targets
 
 
 @dataclass(frozen=True)
@@ -103,81 +130,97 @@ class Schema:
     kinds: dict[str, str]  # by name: number, truth, or what the column holds as it is
     targets: dict[str, Target]
     texts: bool
+    decimal: str = "."
 
     @classmethod
-    def find(cls, frame: pd.DataFrame, *, texts: bool) -> Schema:
+    def find(cls, cells: Mapping[str, Column], *, texts: bool, decimal: str = ".") -> Schema:
         """Read the types off the cells of the first piece."""
         names: dict[str, str] = {}
-        columns, targets = read_columns(frame, texts=texts, names=names)
-        kinds = {str(name): _kind_of(columns[name], name in targets) for name in columns.columns}
-        return cls(names, kinds, targets, texts)
+        columns, targets = read_columns(cells, texts=texts, decimal=decimal, names=names)
+        kinds = {name: kind_of(column) for name, column in columns.items()}
+        return cls(names, kinds, targets, texts, decimal)
 
-    def read(self, frame: pd.DataFrame, ids: np.ndarray) -> pd.DataFrame:
+    def read(self, cells: Mapping[str, Column], ids: np.ndarray) -> Table:
         """Return the columns of a piece under plain names.
 
         Raises:
             BadDataset: A cell is no number where the cells of the first piece are numbers.
         """
-        columns: dict[str, pd.Series] = {}
+        columns: Table = {}
         for header, name in self.names.items():
-            kind = self.kinds[name]
-            if header in frame.columns:
-                columns[name] = self._read(frame[header].reset_index(drop=True), name, kind, ids)
-            else:
-                blank = np.nan if kind == "number" else None
-                columns[name] = pd.Series([blank] * len(frame), dtype=_DTYPES.get(kind, object))
-        later = frame.drop(columns=[header for header in self.names if header in frame.columns])
-        if len(later.columns):  # of JSON, whose rows may have other names further on
-            found, targets = read_columns(later, texts=self.texts)
-            for name in found.columns:
+            found = cells.get(header, [None] * len(ids))
+            columns[name] = self._read(found, name, self.kinds[name], ids)
+        later = {header: column for header, column in cells.items() if header not in self.names}
+        if later:  # of JSON, whose rows may have other names further on
+            more, targets = read_columns(later, texts=self.texts, decimal=self.decimal)
+            for name, column in more.items():
                 if name in self.kinds:
                     now, then = targets.get(name, Target(name)), self.targets.get(name)
                     raise BadDataset(
                         f"{now.column!r}, but the rows before have {(then or now).column!r}. "
                         "Convert one of them to the unit of the other."
                     )
-                columns[str(name)] = found[name]
-        return pd.DataFrame(columns, index=pd.RangeIndex(len(frame)))
+                columns[name] = column
+        return columns
 
-    def _read(self, values: pd.Series, name: str, kind: str, ids: np.ndarray) -> pd.Series:
-        if kind not in _DTYPES:
-            return pd.Series([_strip(c) if isinstance(c, str) else c for c in values], dtype=object)
-        found = _read_texts(values) if self.texts else _read_typed(values)
-        if found.isna().all():
-            found = pd.Series([None] * len(found), dtype=object)
-        elif _kind_of(found, _is_numeric(found)) != kind:
-            hint = describe_texts(found, ids) if kind == "number" else ""
+    def _read(self, cells: Column, name: str, kind: str, ids: np.ndarray) -> np.ndarray:
+        if kind == "other":
+            texts = [strip(cell) if isinstance(cell, str) else cell for cell in cells]
+            return as_objects([None if is_missing(cell) else cell for cell in texts])
+        found = read_texts(cells, self.decimal) if self.texts else read_typed(cells)
+        if not find_present(found).any():
+            nothing = np.full(len(found), np.nan)
+            return nothing if kind == "number" else as_objects([None] * len(found))
+        if kind_of(found) != kind:
+            hint = (
+                describe_texts(found, ids, self.decimal, has_rows=False) if kind == "number" else ""
+            )
             raise BadDataset(
                 f"column {name!r}: not every cell is a {kind}, as in the first rows.{hint} "
                 "Correct these cells, or quote all as texts."
             )
-        return found.astype("float64" if kind == "number" else "boolean")
+        return found.astype(np.float64) if kind == "number" else found
 
 
-_DTYPES = {"number": "float64", "truth": "boolean"}
+def describe_texts(
+    column: np.ndarray, ids: np.ndarray, decimal: str = ".", *, has_rows: bool = True
+) -> str:
+    """Say which cells keep a column of texts from being numbers, or nothing if most do.
 
-
-def _kind_of(values: pd.Series, is_target: bool) -> str:
-    return "number" if is_target else "truth" if pd.api.types.is_bool_dtype(values) else "other"
-
-
-def _is_numeric(values: pd.Series) -> bool:
-    return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-
-
-def describe_texts(values: pd.Series, ids: np.ndarray) -> str:
-    """Return which cells keep a column of texts from being numbers, or nothing if most do."""
-    texts = values.astype(object)
-    present = texts.notna()
-    numbers = pd.to_numeric(texts, errors="coerce")
-    wrong = np.flatnonzero((present & numbers.isna()).to_numpy())
-    if len(wrong) == 0 or len(wrong) > int(present.sum()) / 2:
+    They are named by row (counted from 0 among the crystals that were read), id and text; without
+    the row where these are the rows of a piece.
+    """
+    odd = find_odd_cells(column, decimal)
+    if not odd:
         return ""
-    first = int(wrong[0])
+    named = [
+        (f"row {row} (id {str(ids[row])!r}) " if has_rows else f"id {str(ids[row])!r} ")
+        + _show(column[row])
+        for row in odd[:_SHOWN]
+    ]
+    more = f", … and {len(odd) - _SHOWN} more" if len(odd) > _SHOWN else ""
     return (
-        f" {len(wrong)} of {int(present.sum())} cells are no numbers, "
-        f"first {texts.iloc[first]!r} (id {str(ids[first])!r})."
+        f" {len(odd)} of {int(find_present(column).sum())} cells are no numbers: "
+        f"{', '.join(named)}{more}."
     )
+
+
+def find_odd_cells(column: np.ndarray, decimal: str = ".") -> list[int]:
+    """Return the rows that keep a column of mostly numbers from being one; none of others."""
+    present = np.flatnonzero(find_present(column)).tolist()
+    odd = [row for row in present if not _is_numeric(column[row], decimal)]
+    return odd if len(odd) < len(present) / 2 else []
+
+
+def _is_numeric(cell: object, decimal: str) -> bool:
+    if isinstance(cell, str):
+        return is_blank_number(cell) or read_number(cell, decimal) is not None
+    return isinstance(cell, (int, float, np.number)) and not isinstance(cell, (bool, np.bool_))
+
+
+def _show(cell: object) -> str:
+    text = repr(cell)
+    return text if len(text) <= 40 else f"{text[:40]}…"
 
 
 def _read_header(name: str) -> Target:
@@ -189,74 +232,16 @@ def _read_header(name: str) -> Target:
         return Target(name)
 
 
-def _read_texts(values: pd.Series) -> pd.Series:
-    numbers = _read_numbers(values)
-    if numbers is not None:
-        return numbers
-    texts = pd.Series([_strip(value) for value in values], dtype=object)
-    present = texts.dropna().str.lower()
-    if len(present) and present.isin(list(_TRUTH)).all():
-        truth = texts.map(lambda text: None if text is None else _TRUTH[text.lower()])
-        return truth.astype("boolean" if truth.isna().any() else "bool")
-    return texts
+def _write_id(cell: object) -> str:
+    if isinstance(cell, (float, np.floating)) and float(cell).is_integer():
+        return str(int(cell))  # a column of whole numbers with a gap comes as floats
+    text = str(cell).strip()
+    return text.encode("utf-8", "replace").decode()  # JSON may hold half a character
 
 
-def _read_numbers(values: pd.Series) -> pd.Series | None:
-    """None unless every cell that is not blank is a number and one at least is there."""
-    texts = pd.Series([_strip(value) or "" for value in values], dtype=object)
-    blank = texts.isin(_BLANK_NUMBERS)
-    present = texts[~blank]
-    if present.str.fullmatch(_LEADING_ZERO).any():
-        return None
-    numbers = pd.to_numeric(present, errors="coerce")
-    if numbers.isna().any():
-        return None
-    if len(present) == 0:  # an empty column is one of missing labels, if its blanks are numbers'
-        return texts.map(lambda text: np.nan).astype(np.float64) if len(texts) else None
-    if not blank.any() and present.str.fullmatch(_INTEGER).all():
-        return numbers.astype(np.int64) if pd.api.types.is_integer_dtype(numbers) else numbers
-    return numbers.reindex(texts.index).astype(np.float64)
-
-
-def _read_typed(values: pd.Series) -> pd.Series:
-    """Columns that come with a type; mixed objects (JSON) are sorted out by what they hold."""
-    values = values.reset_index(drop=True)
-    if pd.api.types.is_bool_dtype(values):
-        return values if values.isna().any() else values.astype("bool")
-    if pd.api.types.is_numeric_dtype(values):
-        kept = pd.api.types.is_integer_dtype(values) and not values.isna().any()
-        return values.astype(np.int64 if kept else np.float64)
-    if not pd.api.types.is_object_dtype(values) and not pd.api.types.is_string_dtype(values):
-        return values
-    cells = [None if _is_missing(value) else value for value in values]
-    present = [cell for cell in cells if cell is not None]
-    if not present or all(_is_number(cell) for cell in present):
-        return pd.Series([np.nan if cell is None else float(cell) for cell in cells])
-    if all(isinstance(cell, (bool, np.bool_)) for cell in present):
-        return pd.Series(cells, dtype="boolean" if len(present) < len(cells) else "bool")
-    return pd.Series([_strip(c) if isinstance(c, str) else c for c in cells], dtype=object)
-
-
-def _is_number(cell: object) -> bool:
-    return isinstance(cell, (int, float, np.number)) and not isinstance(cell, (bool, np.bool_))
-
-
-def _is_missing(value: object) -> bool:
-    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
-
-
-def _strip(value: object) -> str | None:
-    text = "" if _is_missing(value) else str(value).strip()
-    return text or None
-
-
-def _write_id(value: object) -> str:
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))  # a column of whole numbers with a gap comes as floats
-    return str(value).strip()
-
-
-def counts_rows(values: pd.Series) -> bool:
-    """Return whether a column has the row numbers 0, 1, 2, …, as pandas writes them."""
-    numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    return bool(np.array_equal(numbers, np.arange(len(numbers))))
+def counts_rows(column: Column) -> bool:
+    """Tell whether a column has the row numbers 0, 1, 2, …, as pandas writes them."""
+    try:
+        return all(float(cell) == row for row, cell in enumerate(column))
+    except (TypeError, ValueError, OverflowError):
+        return False

@@ -6,11 +6,22 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float64, Int
 
+from xtalgraph.data.cells import (
+    Table,
+    as_floats,
+    as_objects,
+    find_present,
+    from_frame,
+    join_columns,
+    kind_of,
+    read_typed,
+    to_frame,
+)
 from xtalgraph.data.columns import describe_texts
 from xtalgraph.data.files import checksum_texts
 from xtalgraph.errors import BadConfig, BadCrystal, BadDataset, Rejected, UnknownName
@@ -18,6 +29,9 @@ from xtalgraph.structures.crystal import CrystalStore
 from xtalgraph.structures.symmetry import crystal_system, find_space_group
 from xtalgraph.tolerances import SYMMETRY
 from xtalgraph.units import Target
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SYMMETRY_LABELS = ("space_group", "crystal_system")
 """Names of labels that are computed where a data set has no column of that name."""
@@ -31,19 +45,37 @@ class SymmetryLabels:
     rejected: tuple[Rejected, ...]
 
 
+class _Columns:
+    """The attribute `columns` of a data set: arrays inside, a data frame for who asks for it.
+
+    So a data set is read, checked and predicted where pandas is not installed.
+    """
+
+    def __set__(self, dataset: Dataset, columns: Table | pd.DataFrame) -> None:
+        dataset.__dict__["given"] = columns
+
+    def __get__(self, dataset: Dataset, owner: type[Dataset]) -> pd.DataFrame:
+        given = dataset.__dict__["given"]
+        if not isinstance(given, dict):
+            return given
+        if "frame" not in dataset.__dict__:
+            dataset.__dict__["frame"] = to_frame(given, len(dataset))
+        return dataset.__dict__["frame"]
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Crystals with their ids, and a table with one row a crystal.
 
-    `columns` holds everything of the source but the structures, under plain names; `targets` has
-    the unit of each numeric column. Columns of texts and of true/false may be class labels.
+    `columns` holds everything of the source but the structures, under plain names, as a data frame;
+    `table` has the same as arrays, and either makes a data set. `targets` has the unit of each
+    numeric column. Columns of texts and of true/false may be class labels.
     `checksum` is the SHA-256 of the files the data came from. `source` names them in messages;
     `paths` is what `read_dataset` takes to read them again, and empty for data made in memory.
 
-    >>> import pandas as pd
     >>> from xtalgraph.structures import Crystal
     >>> iron = Crystal(2.87 * np.eye(3), [[0, 0, 0], [0.5, 0.5, 0.5]], [26, 26], id="Fe")
-    >>> columns = pd.DataFrame({"gap": [0.0], "kind": ["metal"]})
+    >>> columns = {"gap": np.array([0.0]), "kind": np.array(["metal"], object)}
     >>> store = CrystalStore.from_crystals([iron])
     >>> dataset = Dataset("one", store, columns, {"gap": Target("gap", "eV")}, "by hand", "")
     >>> dataset.values(["gap"]).tolist(), dataset.labels("kind").tolist()
@@ -52,21 +84,31 @@ class Dataset:
 
     name: str
     crystals: CrystalStore
-    columns: pd.DataFrame
+    columns: Any  # a data frame, see `_Columns`
     targets: dict[str, Target]
     source: str
     checksum: str
     paths: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if len(self.columns) != len(self.crystals):
+        given = self.__dict__["given"]
+        lengths = (
+            {len(column) for column in given.values()} if isinstance(given, dict) else {len(given)}
+        )
+        if lengths - {len(self.crystals)}:
             raise BadDataset(
-                f"{self.name}: {len(self.columns)} rows of columns for {len(self.crystals)} "
+                f"{self.name}: {max(lengths)} rows of columns for {len(self.crystals)} "
                 "crystals. Give one row a crystal, in the same order."
             )
 
     def __len__(self) -> int:
         return len(self.crystals)
+
+    @cached_property
+    def table(self) -> Table:
+        """The columns as arrays by name, `None` or nan for what is missing."""
+        given = self.__dict__["given"]
+        return given if isinstance(given, dict) else from_frame(given)
 
     @property
     def ids(self) -> np.ndarray:
@@ -88,7 +130,7 @@ class Dataset:
                 f"{self.source}: column {name!r} holds no numbers.{hint} "
                 "Correct the cells, or learn it as class labels with the task classification."
             )
-        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        values = as_floats(column)
         infinite = np.flatnonzero(np.isinf(values))
         if len(infinite):
             raise BadDataset(
@@ -108,7 +150,7 @@ class Dataset:
             return self.symmetry.labels[name].copy()
         column = self._column(name)
         if name in self.targets:
-            numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
+            numbers = as_floats(column)
             broken = np.flatnonzero(~np.isnan(numbers) & (numbers != np.round(numbers)))
             if len(broken):
                 raise BadDataset(
@@ -118,16 +160,16 @@ class Dataset:
                 )
             texts = [None if np.isnan(number) else f"{number:.0f}" for number in numbers]
         else:
-            missing = column.isna()
+            present = find_present(column)
             texts = [
-                None if gone else _write_label(cell)
-                for cell, gone in zip(column, missing, strict=True)
+                _write_label(cell) if there else None
+                for cell, there in zip(column, present, strict=True)
             ]
         return np.array(texts, dtype=object)
 
     def is_computed(self, name: str) -> bool:
-        """Return whether labels of this name are found from the structures, being no column."""
-        return name in SYMMETRY_LABELS and name not in self.columns.columns
+        """Tell whether labels of this name are found from the structures, being no column."""
+        return name in SYMMETRY_LABELS and name not in self.table
 
     @cached_property
     def symmetry(self) -> SymmetryLabels:
@@ -141,23 +183,41 @@ class Dataset:
         """Return the crystals whose symmetry label of this name could not be found, and why."""
         return list(self.symmetry.rejected) if self.is_computed(name) else []
 
-    def _column(self, name: str) -> pd.Series:
-        if name not in self.columns.columns:
-            raise UnknownName("column", name, [str(column) for column in self.columns.columns])
-        return self.columns[name]
+    def _column(self, name: str) -> np.ndarray:
+        if name not in self.table:
+            raise UnknownName("column", name, self.table)
+        return self.table[name]
 
     def take(self, indices: Int[np.ndarray, "n_rows"] | Sequence[int]) -> Dataset:
         """Return the data set of the crystals at `indices`, in that order."""
         indices = np.asarray(indices, dtype=np.int64)
-        columns = self.columns.iloc[indices].reset_index(drop=True)
-        return replace(self, crystals=self.crystals.take(indices), columns=columns)
+        table = {name: column[indices] for name, column in self.table.items()}
+        return self.with_table(table, crystals=self.crystals.take(indices))
+
+    def with_table(
+        self,
+        table: Table,
+        *,
+        crystals: CrystalStore | None = None,
+        targets: dict[str, Target] | None = None,
+    ) -> Dataset:
+        """Return the data set with other columns, and where they are given other crystals or units.
+
+        Args:
+            table: Arrays by name, one value a crystal.
+            crystals: As many as the arrays have values; those of this data set if None.
+            targets: The units of the numeric columns; those of this data set if None.
+        """
+        crystals = self.crystals if crystals is None else crystals
+        targets = self.targets if targets is None else targets
+        return replace(self, crystals=crystals, columns=table, targets=targets)
 
     def with_unique_ids(self) -> Dataset:
         """Return the same data with repeated ids told apart: the second `x` becomes `x#2`.
 
         >>> from xtalgraph.structures import Crystal
         >>> store = CrystalStore.from_crystals(2 * [Crystal(np.eye(3), [[0, 0, 0]], [26], id="x")])
-        >>> twice = Dataset("twice", store, pd.DataFrame(index=range(2)), {}, "by hand", "")
+        >>> twice = Dataset("twice", store, {}, {}, "by hand", "")
         >>> twice.with_unique_ids().ids.tolist()
         ['x', 'x#2']
         """
@@ -170,11 +230,14 @@ class Dataset:
                 seen[id] += 1
             ids.append(id if seen[id] == 1 else f"{id}#{seen[id]}")
         new_ids = np.array(ids, dtype=np.dtypes.StringDType())
-        return replace(self, crystals=replace(self.crystals, ids=new_ids))
+        return self.with_table(self.table, crystals=replace(self.crystals, ids=new_ids))
 
     def repeated_ids(self) -> list[str]:
         """Return the ids that stand for more than one row, in the order they come."""
         return [id for id, count in Counter(self.ids.tolist()).items() if count > 1]
+
+
+Dataset.columns = _Columns()
 
 
 def find_symmetry_labels(crystals: CrystalStore, tolerance: float = SYMMETRY) -> SymmetryLabels:
@@ -223,7 +286,7 @@ def _class_key(label: str) -> tuple[bool, float, str]:
 def draw_sample(
     dataset: Dataset, size: int, *, max_atoms: int | None = None, seed: int = 0
 ) -> Dataset:
-    """Return `size` random crystals of at most `max_atoms` atoms, in their original order."""
+    """Return `size` crystals drawn at random, in their order, of at most `max_atoms` each."""
     n_atoms = dataset.crystals.n_atoms
     rows = np.arange(len(dataset)) if max_atoms is None else np.flatnonzero(n_atoms <= max_atoms)
     if not 1 <= size <= len(rows):
@@ -248,13 +311,13 @@ def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
                     f"{dataset.source}: {target.column!r}, but the data set before it has "
                     f"{targets[name].column!r}. Convert one of them to the unit of the other."
                 )
-    columns = pd.concat([dataset.columns for dataset in datasets], ignore_index=True)
-    kept = {
-        name: target
-        for name, target in targets.items()
-        if pd.api.types.is_numeric_dtype(columns[name])
-        and not pd.api.types.is_bool_dtype(columns[name])
+    parts, counts = [dataset.table for dataset in datasets], [len(one) for one in datasets]
+    joined = join_columns(parts, counts)
+    columns = {
+        name: read_typed(column) if _are_numbers(name, parts) else as_objects(list(column))
+        for name, column in joined.items()
     }
+    kept = {name: one for name, one in targets.items() if kind_of(columns[name]) == "number"}
     return Dataset(
         "+".join(dataset.name for dataset in datasets),
         join_stores([dataset.crystals for dataset in datasets]),
@@ -264,6 +327,11 @@ def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
         checksum_texts(dataset.checksum for dataset in datasets),
         tuple(path for dataset in datasets for path in dataset.paths),
     )
+
+
+def _are_numbers(name: str, parts: Sequence[Table]) -> bool:
+    kinds = {kind_of(part[name]) for part in parts if name in part}
+    return len(kinds) == 1 and "other" not in kinds
 
 
 def join_stores(stores: Sequence[CrystalStore]) -> CrystalStore:

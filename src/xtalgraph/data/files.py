@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import hashlib
-import sys
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,7 +27,10 @@ TABLE_NAME = "id_prop.csv"
 PACKED_NAME = "packed.json"
 """What tells a folder that `pack_dataset` wrote."""
 
-TABLE_SUFFIXES = (".csv", ".csv.gz", ".parquet", ".jsonl", ".jsonl.gz", ".json", ".json.gz")
+TEXT_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".xlsx", ".xls", ".ods")
+"""What the name of a table of texts ends in: CSV, or a spreadsheet."""
+
+TABLE_SUFFIXES = (*TEXT_SUFFIXES, ".parquet", ".jsonl", ".jsonl.gz", ".json", ".json.gz")
 """What the name of a table ends in."""
 
 ID_NAMES = ("material_id", "id", "name", "cif_id", "jid")
@@ -39,6 +42,9 @@ TEXT_NAMES = ("cif", "structure", "cif_text", "cif_string", "poscar", "atoms")
 LATTICE_NAMES = ("lattice",)
 SPECIES_NAMES = ("species", "symbols", "atomic_numbers")
 POSITION_NAMES = ("frac", "frac_coords", "fractional_positions")
+
+_HEAD = 4096  # bytes whose encoding is looked at
+_LONGEST = 1 << 26  # letters of a line: more is no table, and would fill the memory
 
 CORRECT = "Correct or remove them, or leave them out (--skip-bad; in Python: rejected=[])."
 
@@ -111,55 +117,54 @@ def checksum_texts(texts: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 
-def read_first_row(path: Path) -> list[str]:
-    """Return the cells of the first row of a CSV file."""
-    with open_text(path) as file:
-        row = next(csv.reader(file), None)
-    if row is None:
-        raise BadDataset(f"{path}: it cannot be read (it is empty). Is the file complete?")
-    return row
-
-
-def refuse_other_separator(path: Path) -> None:
-    """Raise `BadDataset` where the cells of a CSV file are separated by semicolons or tabs."""
-    with open_text(path) as file:
-        first = next((line for line in file if line.strip()), "")
-    for separator, word in ((";", "semicolons"), ("\t", "tabs")):
-        if separator in first and "," not in first:
-            raise BadDataset(
-                f"{path}: its cells are separated by {word}, {first.strip()[:60]!r}. Write it with "
-                "commas between cells and points in numbers."
-            )
-
-
 @contextmanager
 def explain_unreadable(path: Path) -> Iterator[None]:
     """Turn what the readers of files raise into an error of ours."""
     try:
         yield
-    except UnicodeDecodeError as error:
-        raise BadDataset(
-            f"{path}: it is not text in UTF-8 (byte {error.start}). Save it as UTF-8."
-        ) from error
-    except _errors_of_readers() as error:
+    except UnicodeError as error:
+        raise BadDataset(f"{path}: it is not text in UTF-8 or UTF-16. Save it as UTF-8.") from error
+    except (OSError, EOFError, zlib.error, csv.Error) as error:
         reason = str(error).strip()
         raise BadDataset(f"{path}: it cannot be read ({reason}). Is the file complete?") from error
 
 
-def _errors_of_readers() -> tuple[type[Exception], ...]:
-    """Return what pandas and pyarrow may raise only where they were loaded: they take long to."""
-    errors: list[type[Exception]] = [OSError, EOFError, zlib.error, csv.Error]
-    if "pyarrow" in sys.modules:
-        errors.append(sys.modules["pyarrow"].ArrowException)
-    if "pandas" in sys.modules:
-        from pandas.errors import EmptyDataError, ParserError
+def read_lines(path: Path) -> Iterator[str]:
+    """Yield the lines of a text file, `.gz` or plain, as spreadsheets and editors write them.
 
-        errors += [EmptyDataError, ParserError]
-    return tuple(errors)
+    The encoding is UTF-8 or UTF-16, with or without a byte-order mark; a line that is no UTF-8 is
+    read as Windows-1252, the Latin-1 of spreadsheets.
+
+    Raises:
+        BadDataset: The file is binary, or has a line of more than 64 MB.
+    """
+    with gzip.open(path) if path.suffix.lower() == ".gz" else open(path, "rb") as raw:
+        encoding = _find_encoding(raw.peek(_HEAD)[:_HEAD], path)
+        with TextIOWrapper(raw, encoding=encoding, errors="surrogateescape") as file:
+            while line := file.readline(_LONGEST):
+                if len(line) == _LONGEST:
+                    raise BadDataset(f"{path}: a line has more than {_LONGEST:,} letters.")
+                yield line if line.isascii() else _repair(line)
 
 
-def open_text(path: Path) -> TextIOWrapper:
-    """Open a text file, `.gz` or plain, with or without a byte-order mark."""
-    if path.suffix.lower() == ".gz":
-        return TextIOWrapper(gzip.open(path), encoding="utf-8-sig")
-    return open(path, encoding="utf-8-sig")
+def _find_encoding(head: bytes, path: Path) -> str:
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    if b"\0" not in head:
+        return "utf-8-sig"
+    for encoding, high in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
+        if high.count(0) > 0.9 * len(high) and len(head) > 2:
+            return encoding
+    raise BadDataset(f"{path}: it is not text, though its name says so. Save it as CSV or JSON.")
+
+
+def _repair(line: str) -> str:
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        raw = line.encode("utf-8", "surrogateescape")
+        try:
+            return raw.decode("cp1252")
+        except UnicodeDecodeError:
+            return raw.decode("latin-1")
+    return line

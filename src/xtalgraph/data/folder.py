@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from xtalgraph.data.cells import is_blank_number, read_number
+from xtalgraph.data.columns import NAMELESS, refuse_blank_ids
 from xtalgraph.data.files import (
     ID_NAMES,
     TABLE_NAME,
     FilesChecksum,
     checksum_texts,
     explain_unreadable,
-    open_text,
     plain_name,
 )
 from xtalgraph.data.pieces import Cells, Contents, Part, Source
+from xtalgraph.data.text_rows import find_dialect, iterate_even_rows
 from xtalgraph.errors import BadCrystal, BadDataset, Rejected
 from xtalgraph.structures import CrystalStore
 from xtalgraph.structures.formats import FORMATS
@@ -35,6 +36,7 @@ class FolderIndex:
     rows: list[list[str]]  # without the header
     id_column: int
     files: dict[str, str]  # names of files, by themselves and without their suffixes
+    decimal: str = "."  # the sign that numbers have
 
     @property
     def ids(self) -> list[str]:
@@ -68,7 +70,7 @@ class FolderSource(Source):
             contents = [self._contents.pop(file, None) for file in files]
             rows = [row[:id_column] + row[id_column + 1 :] for row in index.rows[first:][:_ROWS]]
             entries = list(zip(some, files, contents, rows, strict=True))
-            yield Part(partial(_read_entries, folder, names, entries))
+            yield Part(partial(_read_entries, folder, names, entries, index.decimal))
 
     def identity(self) -> dict[str, Any]:
         """Return a checksum of the table, and of the names, sizes and times of its files."""
@@ -102,6 +104,7 @@ def _read_entries(
     folder: str,
     names: Sequence[str],
     entries: Sequence[tuple[str, str, bytes | None, list[str]]],
+    decimal: str,
 ) -> Contents:
     """Read the structure files of some rows, and keep the cells of those that are good."""
     crystals, rejected, kept = [], [], []
@@ -114,7 +117,8 @@ def _read_entries(
             kept.append(cells)
         except BadCrystal as error:
             rejected.append(Rejected(id, f"{file}: {error.reason}"))
-    return Contents(CrystalStore.from_crystals(crystals), rejected, Cells((names, kept), True))
+    columns = {name: [row[place] for row in kept] for place, name in enumerate(names)}
+    return Contents(CrystalStore.from_crystals(crystals), rejected, Cells(columns, True, decimal))
 
 
 def read_index(table: Path) -> FolderIndex:
@@ -125,18 +129,12 @@ def read_index(table: Path) -> FolderIndex:
     first. Refused: rows that are longer than the first, a blank id, a table none of whose ids has
     a file.
     """
-    rows = _read_rows_of(table)
+    rows = _cut_empty(list(iterate_even_rows(table)))
     files = _index_files(table.parent)
     names, rows = _name_columns(rows, table, files)
-    index = FolderIndex(names, rows, _find_id(names, rows), files)
+    index = FolderIndex(names, rows, _find_id(names, rows), files, find_dialect(table).decimal)
     ids = index.ids
-    blank = [row for row, id in enumerate(ids) if not id]
-    if blank:
-        raise BadDataset(
-            f"column {names[index.id_column]!r}: no id in {len(blank)} rows, first in row "
-            f"{blank[0]} (counted from 0). Fill it in, or rename the column so that it is not "
-            "taken for ids."
-        )
+    refuse_blank_ids(ids, names[index.id_column])
     if not any(id in files for id in ids):
         raise BadDataset(
             f"{table}: no structure file for any of its {len(ids)} ids, as {ids[0]}.cif in "
@@ -152,23 +150,10 @@ def _index_files(folder: Path) -> dict[str, str]:
     return {FORMATS.stem(name): name for name in names} | {name: name for name in names}
 
 
-def _read_rows_of(table: Path) -> list[list[str]]:
-    """Return the cells of a CSV file; short rows are filled up with blanks."""
-    rows: list[list[str]] = []
-    with open_text(table) as file:
-        reader = csv.reader(file, strict=True)
-        for row in reader:
-            if not any(cell.strip() for cell in row):
-                continue
-            if rows and len(row) > len(rows[0]):
-                raise BadDataset(
-                    f"{table}: it cannot be read ({len(row)} cells in line {reader.line_num}, "
-                    f"expected {len(rows[0])}). Is the file complete?"
-                )
-            rows.append(row + [""] * (len(rows[0]) - len(row) if rows else 0))
-    if not rows:
-        raise BadDataset(f"{table}: it cannot be read (it is empty). Is the file complete?")
-    return rows
+def _cut_empty(rows: list[list[str]]) -> list[list[str]]:
+    """Take columns at the end away that are blank in every row."""
+    width = max(place + 1 for row in rows for place, cell in enumerate(row) if cell.strip())
+    return [row[:width] for row in rows]
 
 
 def _name_columns(
@@ -179,6 +164,7 @@ def _name_columns(
     if _is_header(first, files):
         if len(rows) == 1:
             raise BadDataset(f"{table}: a header and no rows. Is it complete?")
+        first = [name or f"{NAMELESS} {place}" for place, name in enumerate(first)]
         if len(set(first)) < len(first):
             raise BadDataset(f"{table}: two columns have one name: {', '.join(first)}. Rename one.")
         return tuple(first), rows[1:]
@@ -193,15 +179,10 @@ def _is_header(first: Sequence[str], files: dict[str, str]) -> bool:
         return False
     if first[0].lower() in ID_NAMES:
         return True
-    return any(cell and not _is_number(cell) for cell in first[1:])
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+    return any(
+        not is_blank_number(cell) and read_number(cell.replace(",", ".")) is None
+        for cell in first[1:]
+    )
 
 
 def _find_id(names: Sequence[str], rows: Sequence[Sequence[str]]) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Int64
 
+from xtalgraph.data.cells import find_present
 from xtalgraph.data.composition import reduced_formulas
 from xtalgraph.data.dataset import Dataset
 from xtalgraph.errors import BadDataset, UnknownName
@@ -29,13 +30,12 @@ def find_groups(dataset: Dataset, name: str) -> Int64[np.ndarray, "n_crystals"]:
         labels: Sequence[str | None] = reduced_formulas(dataset.crystals)
     elif name == "crystal_system":
         labels = find_crystal_systems(dataset)
-    elif name in dataset.columns.columns:
-        column = dataset.columns[name]
-        present = column.notna()
+    elif name in dataset.table:
+        column = dataset.table[name]
+        present = find_present(column)
         labels = [str(one) if there else None for one, there in zip(column, present, strict=True)]
     else:
-        columns = [str(column) for column in dataset.columns.columns]
-        raise UnknownName("group", name, [*COMPUTED_GROUPS, *columns])
+        raise UnknownName("group", name, [*COMPUTED_GROUPS, *dataset.table])
     blank = [row for row, label in enumerate(labels) if label is None]
     if blank:
         raise BadDataset(

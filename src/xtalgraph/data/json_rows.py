@@ -12,6 +12,8 @@ from typing import Any
 
 import ijson
 
+from xtalgraph.data.files import read_lines
+from xtalgraph.data.structure_columns import BadRow
 from xtalgraph.errors import BadDataset
 from xtalgraph.structures.formats.pymatgen_json import OPTIMADE
 
@@ -22,7 +24,7 @@ _HEAD = 1 << 16  # bytes that are looked at to tell the form
 
 
 def sniff_json(path: Path) -> str:
-    """Return what a JSON file holds: `split`, `records`, `lines`, `pages`, or `structure`.
+    """Tell what a JSON file holds: `split`, `records`, `lines`, `pages`, or `structure`.
 
     `split` is pandas' form with columns, index and data, used by matbench; `records` a list of
     objects; `lines` one object a line; `pages` an answer of OPTIMADE; `structure` one object alone.
@@ -52,8 +54,11 @@ def sniff_json(path: Path) -> str:
     raise _broken(path, "it ends before its first value does")
 
 
-def iterate_records(path: Path, form: str) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a JSON file of a form that `sniff_json` tells, as dicts, one by one."""
+def iterate_records(path: Path, form: str) -> Iterator[dict[str, Any] | BadRow]:
+    """Yield the rows of a JSON file of a form that `sniff_json` tells, as dicts, one by one.
+
+    A line of its own that is broken is one bad row.
+    """
     if form == "lines":
         yield from _iterate_lines(path)
     elif form == "split":
@@ -74,15 +79,21 @@ def count_rows(path: Path, form: str) -> int:
     return sum(1 for _ in iterate_records(path, form))
 
 
-def _iterate_lines(path: Path) -> Iterator[dict[str, Any]]:
-    with _open(path) as file:
-        for number, line in enumerate(file, start=1):
-            if line.strip():
-                try:
-                    row = json.loads(line)
-                except ValueError as error:
-                    raise _broken(path, f"line {number}: {error}") from error
-                yield _flatten(_require_object(row, path))
+def _iterate_lines(path: Path) -> Iterator[dict[str, Any] | BadRow]:
+    for number, line in enumerate(read_lines(path), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except RecursionError:
+            yield BadRow(f"line {number}", "the JSON is nested too deeply.")
+        except ValueError as error:
+            yield BadRow(f"line {number}", f"broken JSON ({error}). Is the line complete?")
+        else:
+            if isinstance(row, dict):
+                yield _flatten(row)
+            else:
+                yield BadRow(f"line {number}", f"{_expected(row)}.")
 
 
 def _iterate_split(path: Path) -> Iterator[dict[str, Any]]:
@@ -130,16 +141,18 @@ def _flatten(row: dict[str, Any]) -> dict[str, Any]:
 
 def _require_object(row: Any, path: Path) -> dict[str, Any]:
     if not isinstance(row, dict):
-        raise BadDataset(
-            f"{path}: a row is {type(row).__name__}, expected an object with named columns."
-        )
+        raise BadDataset(f"{path}: {_expected(row)}.")
     return row
+
+
+def _expected(row: Any) -> str:
+    return f"a row is {type(row).__name__}, expected an object with named columns"
 
 
 def _is_object(line: bytes) -> bool:
     try:
         return isinstance(json.loads(line), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 
@@ -153,7 +166,7 @@ def _open(path: Path) -> BufferedReader:
 def _explain(path: Path) -> Iterator[None]:
     try:
         yield
-    except ijson.JSONError as error:
+    except (ijson.JSONError, ValueError, OverflowError, RecursionError) as error:
         raise _broken(path, " ".join(str(error).split())[:120]) from error
 
 

@@ -8,6 +8,7 @@ are the ids, the columns and the offsets, some tens of bytes a crystal.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -15,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-import pyarrow.parquet as pq
 
+from xtalgraph.data.cells import Column, find_present, join_columns
 from xtalgraph.data.columns import read_columns
 from xtalgraph.data.dataset import Dataset
 from xtalgraph.data.files import (
@@ -28,17 +28,21 @@ from xtalgraph.data.files import (
     plain_name,
     table_suffix,
 )
+from xtalgraph.data.parquet import iterate_batches, require_pyarrow, to_column
 from xtalgraph.data.pieces import Cells, Contents, Part, Source
+from xtalgraph.data.structure_columns import find_odd_crystals
 from xtalgraph.data.tables import TableSource
-from xtalgraph.errors import BadConfig, BadDataset, Rejected, summarise
+from xtalgraph.errors import BadConfig, BadCrystal, BadDataset, Rejected, summarise
 from xtalgraph.files import folder_atomically, write_json
 from xtalgraph.structures import CrystalStore
+from xtalgraph.structures.elements import SYMBOLS
 from xtalgraph.units import Target
 
 _COLUMNS = "columns.parquet"
 _ID = "material_id"
 _FACTS = {"name", "checksum", "n_crystals", "n_atoms", "targets", "files"}
 _AT_ONCE = 8192  # crystals of a piece
+_ANEW = "Pack the folder anew."
 _ARRAYS: dict[str, tuple[str, tuple[int, ...]]] = {
     "lattices": ("<f8", (3, 3)),
     "fractional_positions": ("<f8", (3,)),
@@ -87,15 +91,58 @@ def read_packed(folder: Path) -> Dataset:
             raise BadDataset(
                 f"{folder / name}: not the file that was packed. Pack the folder anew."
             )
-    frame = pq.read_table(folder / _COLUMNS).to_pandas()
-    ids = np.array(frame.pop(_ID).tolist(), dtype=np.dtypes.StringDType())
-    offsets = np.concatenate([[0], np.cumsum(frame.pop("n_atoms"))]).astype(np.int64)
-    columns, _ = read_columns(frame, texts=False)
+    cells = _read_cells(folder / _COLUMNS)
+    ids = np.array(cells.pop(_ID), dtype=np.dtypes.StringDType())
+    counts = np.asarray(cells.pop("n_atoms"))
+    if not _fit(facts, counts, ids):
+        raise BadDataset(f"{folder}: its numbers of atoms do not fit. {_ANEW}")
+    columns, _ = read_columns(cells, texts=False)
     arrays = {name: _map(folder, name, facts) for name in _ARRAYS}
     targets = {target["name"]: Target(**target) for target in facts["targets"]}
-    store = CrystalStore(**arrays, offsets=offsets, ids=ids)
+    store = CrystalStore(**arrays, offsets=np.concatenate([[0], np.cumsum(counts)]), ids=ids)
+    _refuse_bad_numbers(store, folder)
     paths = (str(folder),)
     return Dataset(facts["name"], store, columns, targets, str(folder), facts["checksum"], paths)
+
+
+def _read_cells(path: Path) -> dict[str, Column]:
+    parts = [
+        {name: to_column(column) for name, column in batch.items()}
+        for batch in iterate_batches(path, _AT_ONCE)
+    ]
+    counts = [len(part[_ID]) for part in parts if _ID in part and "n_atoms" in part]
+    if len(counts) < max(1, len(parts)):
+        raise BadDataset(f"{path}: the columns {_ID} and n_atoms are not there. {_ANEW}")
+    return join_columns(parts, counts)
+
+
+def _fit(facts: dict[str, Any], counts: np.ndarray, ids: np.ndarray) -> bool:
+    """Tell whether the numbers of atoms add up to what the mapped files hold.
+
+    The compiled loops go through the files by these numbers, and would go beyond their end.
+    """
+    return (
+        counts.dtype.kind == "i"
+        and len(counts) == len(ids) == facts["n_crystals"]
+        and bool((counts > 0).all())
+        and int(counts.sum()) == facts["n_atoms"]
+    )
+
+
+def _refuse_bad_numbers(store: CrystalStore, folder: Path) -> None:
+    """Raise `BadDataset` where a mapped number cannot be one of a crystal."""
+    for first in range(0, len(store), _AT_ONCE):
+        rows = np.arange(first, min(first + _AT_ONCE, len(store)))
+        some = store.take(rows)
+        numbers = some.atomic_numbers
+        if numbers.min() == 0 or numbers.max() >= len(SYMBOLS):
+            raise BadDataset(f"{folder}: an atomic number is no element. {_ANEW}")
+        odd = find_odd_crystals(some.lattices, some.fractional_positions, some.n_atoms)
+        for row in np.flatnonzero(odd).tolist():
+            try:
+                some[row]
+            except BadCrystal as error:
+                raise BadDataset(f"{folder}: {error} {_ANEW}") from error
 
 
 class DatasetSource(Source):
@@ -136,32 +183,39 @@ def open_packed(folder: Path, title: str) -> DatasetSource:
 def _take(dataset: Dataset, rows: np.ndarray) -> Contents:
     some = dataset.take(rows)
     units = {name: target.column for name, target in dataset.targets.items()}
-    return Contents(some.crystals, [], Cells(some.columns.rename(columns=units), False))
+    cells = {units.get(name, name): column for name, column in some.table.items()}
+    return Contents(some.crystals, [], Cells(cells, False))
 
 
 def _write(paths: list[Path], part: Path) -> list[Rejected]:
-    frames: list[pd.DataFrame] = []
+    pa = require_pyarrow("a packed folder")
+    parts: list[dict[str, Column]] = []
+    ids: list[str] = []
+    counts: list[int] = []
     bad: list[Rejected] = []
+    sizes: list[np.ndarray] = []
+    texts, decimal = True, "."
     n_crystals, n_atoms = 0, 0
     with ExitStack() as stack:
         files = {name: stack.enter_context(open(part / f"{name}.bin", "wb")) for name in _ARRAYS}
         for store, rejected, cells in _read_parts(paths):
             for name, (kind, _) in _ARRAYS.items():
                 getattr(store, name).astype(kind).tofile(files[name])
-            frame = pd.DataFrame() if cells is None else cells.frame.copy()
-            frame.insert(0, _ID, store.ids.tolist())
-            frame.insert(1, "n_atoms", store.n_atoms)
-            frames.append(frame)
+            parts.append({} if cells is None else dict(cells.content))
+            ids += store.ids.tolist()
+            counts.append(len(store))
+            sizes.append(store.n_atoms)
+            texts &= cells is None or cells.texts
+            decimal = decimal if cells is None else cells.decimal
             bad += rejected
             n_crystals, n_atoms = n_crystals + len(store), n_atoms + int(store.offsets[-1])
     if not n_crystals:
         raise BadDataset(f"none of the rows makes a crystal:\n{summarise(bad)}")
-    table = pd.concat(frames, ignore_index=True)
-    texts = all(".csv" in table_suffix(path) for path in paths)
-    columns, targets = read_columns(table.drop(columns=[_ID, "n_atoms"]), texts=texts)
-    columns.insert(0, _ID, table[_ID])
-    columns.insert(1, "n_atoms", table["n_atoms"])
-    columns.to_parquet(part / _COLUMNS, index=False)
+    columns, targets = read_columns(join_columns(parts, counts), texts=texts, decimal=decimal)
+    arrays = {_ID: pa.array(ids, pa.string()), "n_atoms": pa.array(np.concatenate(sizes))}
+    for name, column in columns.items():
+        arrays[name] = pa.array(column, mask=~find_present(column))
+    pa.parquet.write_table(pa.table(arrays), part / _COLUMNS)
     facts: dict[str, Any] = {
         "name": plain_name(paths[0]),
         "checksum": checksum_files(paths),
@@ -199,4 +253,7 @@ def _read_facts(folder: Path) -> dict[str, Any]:
 def _map(folder: Path, name: str, facts: dict[str, Any]) -> np.ndarray:
     kind, shape = _ARRAYS[name]
     n_rows = facts["n_crystals"] if name == "lattices" else facts["n_atoms"]
-    return np.asarray(np.memmap(folder / f"{name}.bin", kind, "r", shape=(n_rows, *shape)))
+    path = folder / f"{name}.bin"
+    if path.stat().st_size != n_rows * np.dtype(kind).itemsize * math.prod(shape):
+        raise BadDataset(f"{path}: it is not as long as {PACKED_NAME} says. {_ANEW}")
+    return np.asarray(np.memmap(path, kind, "r", shape=(n_rows, *shape)))

@@ -7,7 +7,7 @@ for.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import islice
@@ -24,6 +24,7 @@ from xtalgraph.structures.reading import name_sources, read_file, read_text
 if TYPE_CHECKING:
     import pandas as pd
 
+    from xtalgraph.data.cells import Column, Table
     from xtalgraph.data.columns import Schema
     from xtalgraph.structures.crystal import Crystal
     from xtalgraph.units import Target
@@ -36,27 +37,18 @@ _SHOWN = 10  # reasons of an error
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """The columns of some rows as they stand in the source: a frame, or names and rows of texts."""
+    """The columns of some rows as they stand in the source."""
 
-    content: pd.DataFrame | tuple[Sequence[str], list[list[str]]]
+    content: Mapping[str, Column]  # by header, units included
     texts: bool  # every cell is a text, as in CSV
-
-    @cached_property
-    def frame(self) -> pd.DataFrame:
-        """The cells with their headers, units included."""
-        import pandas as pd
-
-        if isinstance(self.content, tuple):
-            names, rows = self.content
-            return pd.DataFrame(rows, columns=list(names), dtype=object)
-        return self.content
+    decimal: str = "."  # of numbers in texts
 
     @cached_property
     def schema(self) -> Schema:
         """Names, types and units of columns of such cells."""
         from xtalgraph.data.columns import Schema
 
-        return Schema.find(self.frame, texts=self.texts)
+        return Schema.find(self.content, texts=self.texts, decimal=self.decimal)
 
 
 class Contents(NamedTuple):
@@ -93,13 +85,18 @@ class Piece:
     like: Cells | None = None
 
     @cached_property
-    def columns(self) -> pd.DataFrame:
-        """One row a crystal, under plain names: numbers float64, blanks missing."""
+    def table(self) -> Table:
+        """The columns under plain names, one row a crystal: numbers float64, blanks missing."""
         if self.cells is None or self.like is None:
-            import pandas as pd
+            return {}
+        return self.like.schema.read(self.cells.content, self.crystals.ids)
 
-            return pd.DataFrame(index=pd.RangeIndex(len(self.crystals)))
-        return self.like.schema.read(self.cells.frame, self.crystals.ids)
+    @cached_property
+    def columns(self) -> pd.DataFrame:
+        """The same as a data frame."""
+        from xtalgraph.data.cells import to_frame
+
+        return to_frame(self.table, len(self.crystals))
 
     @property
     def targets(self) -> dict[str, Target]:
@@ -131,7 +128,7 @@ class Source(ABC):
 
     @abstractmethod
     def parts(self) -> Iterator[Part]:
-        """Return the parts in order; what they hold is read when they are asked for it."""
+        """Yield the parts in order; what they hold is read when they are asked for it."""
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import pandas as pd
-
+from xtalgraph.data.cells import Table, join_columns
 from xtalgraph.data.columns import read_columns
 from xtalgraph.data.dataset import Dataset, join_datasets, join_stores
 from xtalgraph.data.files import CORRECT
@@ -89,11 +88,11 @@ def _read_one(
     if not stores:
         return None
     store = join_stores(stores)
-    columns = pd.DataFrame(index=pd.RangeIndex(len(store)))
+    columns: Table = {}
     targets: dict[str, Target] = {}
     if cells:
-        frame = pd.concat([some.frame for some in cells], ignore_index=True)
-        columns, targets = read_columns(frame, texts=cells[0].texts)
+        whole = join_columns([some.content for some in cells], [len(one) for one in stores])
+        columns, targets = read_columns(whole, texts=cells[0].texts, decimal=cells[0].decimal)
     return Dataset(opened.name, store, columns, targets, opened.title, checksum, opened.paths)
 
 

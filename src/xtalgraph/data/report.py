@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
+from xtalgraph.data.cells import as_floats
 from xtalgraph.data.dataset import Dataset
 
 _SHOWN = 10  # ids, elements or rows named in a line; the dict has them all
@@ -58,7 +59,7 @@ def summarise_numbers(dataset: Dataset, name: str) -> TargetSummary:
     Outliers are further than 5 × IQR / 1.349 from the median, IQR being the distance between the
     quartiles; where the quartiles coincide (gaps of mostly metals), 5 standard deviations.
     """
-    values = dataset.columns[name].to_numpy(dtype=np.float64, na_value=np.nan)
+    values = as_floats(dataset.table[name])
     finite = values[np.isfinite(values)]
     infinite = np.isinf(values)
     column = dataset.targets[name].column

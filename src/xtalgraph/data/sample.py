@@ -6,8 +6,8 @@ from importlib.resources import files
 from io import BytesIO
 
 import numpy as np
-import pandas as pd
 
+from xtalgraph.data.cells import as_objects
 from xtalgraph.data.dataset import Dataset
 from xtalgraph.data.files import EMBEDDED
 from xtalgraph.files import checksum
@@ -49,14 +49,12 @@ def read_sample_dataset() -> Dataset:
             arrays["ids"].astype(str).astype(np.dtypes.StringDType()),
         )
         band_gap = arrays["band_gap"] / 1e6
-        columns = pd.DataFrame(
-            {
-                "formation_energy_per_atom": arrays["formation_energy_per_atom"] / 1e6,
-                "band_gap": band_gap,
-                "is_metal": band_gap == 0,
-                "kind": [str(kind) or None for kind in arrays["kind"].astype(str)],
-            }
-        )
+        columns = {
+            "formation_energy_per_atom": arrays["formation_energy_per_atom"] / 1e6,
+            "band_gap": band_gap,
+            "is_metal": band_gap == 0,
+            "kind": as_objects([str(kind) or None for kind in arrays["kind"].astype(str)]),
+        }
     targets = {name: KNOWN_TARGETS[name] for name in ("formation_energy_per_atom", "band_gap")}
     source = "embedded sample of the Materials Project"
     return Dataset(EMBEDDED, store, columns, targets, source, checksum(content), paths=(EMBEDDED,))

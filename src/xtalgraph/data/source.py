@@ -16,20 +16,16 @@ from xtalgraph.data.files import (
     REPLACED,
     TABLE_NAME,
     TABLE_SUFFIXES,
+    TEXT_SUFFIXES,
     explain_unreadable,
     find_structure_columns,
     plain_name,
-    read_first_row,
-    refuse_other_separator,
     table_suffix,
 )
 from xtalgraph.data.pieces import FileSource, SeveralSource, Source
 from xtalgraph.errors import BadDataset
 from xtalgraph.structures.formats import FORMATS
 from xtalgraph.structures.reading import list_by_priority
-
-SPREADSHEETS = (".xlsx", ".xls", ".ods")
-"""What the name of a table ends in that is not read."""
 
 
 def open_source(source: str | Path | Sequence[str | Path]) -> Source:
@@ -41,7 +37,8 @@ def open_source(source: str | Path | Sequence[str | Path]) -> Source:
             - a structure file, a folder or a glob (`runs/*/CONTCAR`) of structure files;
             - a folder with `id_prop.csv`: id and targets a row, with or without header, and a
               structure file `ID.cif` for each id; another CSV in such a folder may be named itself;
-            - a table: CSV, parquet, JSON lines or JSON (also `.gz`), with a column `cif` or
+            - a table: CSV, JSON lines or JSON (also `.gz`), and with the extra `tables` parquet
+              or a spreadsheet (xlsx, xls, ods: the first sheet), with a column `cif` or
               `structure`, or with `lattice`, `species` and `frac`; files of matbench, of JARVIS and
               pages of OPTIMADE are of this kind;
             - a folder that `pack_dataset` wrote: its crystals are mapped, not held in memory;
@@ -114,7 +111,7 @@ def _open_folder(folder: Path, title: str) -> Source:
 
 
 def _is_often_other(name: str) -> bool:
-    """Return whether a file is more often a note about structures than one, as JSON is."""
+    """Tell whether a file is more often a note about structures than one, as JSON is."""
     found = FORMATS.find(name)
     return found is not None and found.is_often_other
 
@@ -123,8 +120,6 @@ def _open_file(path: Path, title: str) -> Source:
     with explain_unreadable(path):
         suffix = table_suffix(path)
         if not suffix or is_one_structure(path):
-            if path.suffix.lower() in SPREADSHEETS:
-                raise BadDataset(f"{title}: a spreadsheet is not read. Save it as CSV, in UTF-8.")
             return FileSource([path], title, plain_name(path) if suffix else path.stem)
         if _names_structure_files(path):
             from xtalgraph.data.folder import FolderSource
@@ -136,11 +131,12 @@ def _open_file(path: Path, title: str) -> Source:
 
 
 def _names_structure_files(table: Path) -> bool:
-    """Return whether a table has its structures in files beside it, as in the layout of 2018."""
-    if not table_suffix(table).startswith(".csv"):
+    """Tell whether a table has its structures in files beside it, as in the layout of 2018."""
+    if table_suffix(table) not in TEXT_SUFFIXES:
         return False
-    refuse_other_separator(table)
-    return table.name == TABLE_NAME or not find_structure_columns(read_first_row(table))
+    from xtalgraph.data.text_rows import read_header
+
+    return table.name == TABLE_NAME or not find_structure_columns(read_header(table))
 
 
 def _open_glob(pattern: Path, title: str) -> Source:
@@ -154,7 +150,7 @@ def _open_glob(pattern: Path, title: str) -> Source:
 
 
 def is_one_structure(path: Path) -> bool:
-    """Return whether a file is a structure, not a table: by name, and for JSON by content."""
+    """Tell by name, and for JSON by content, whether a file is a structure and no table."""
     suffix = table_suffix(path)
     if suffix in (".json", ".json.gz"):
         from xtalgraph.data.json_rows import sniff_json

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from xtalgraph.data.composition import contains_element
 from xtalgraph.data.dataset import Dataset
-from xtalgraph.data.files import checksum_texts
+from xtalgraph.data.files import checksum_texts, explain_unreadable
 from xtalgraph.data.groups import assign_groups, find_groups
+from xtalgraph.data.text_rows import iterate_even_rows
 from xtalgraph.errors import BadConfig, BadDataset, UnknownName
 from xtalgraph.structures.elements import SYMBOLS
 
@@ -92,8 +94,9 @@ def write_split(path: str | Path, dataset: Dataset, split: Split) -> None:
     """Write a split as CSV with a header: `id,part`, one row for each crystal of a part."""
     refuse_repeated_ids(dataset)
     ids, parts = _list_parts(dataset, split)
-    frame = pd.DataFrame({"id": ids, "part": parts}, dtype=object)
-    frame.to_csv(path, index=False, lineterminator="\n")
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerows([("id", "part"), *zip(ids, parts, strict=True)])
 
 
 def read_split(path: str | Path, dataset: Dataset) -> Split:
@@ -102,24 +105,24 @@ def read_split(path: str | Path, dataset: Dataset) -> Split:
     Refused: an id that the data set does not have, an id named twice, and a part of another name.
     """
     refuse_repeated_ids(dataset)
-    try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise BadDataset(f"{path}: the split cannot be read ({error}).") from error
-    if not {"id", "part"} <= set(frame.columns):
-        raise BadDataset(f"{path}: columns {', '.join(frame.columns)}; a split has id and part.")
-    repeated = frame["id"][frame["id"].duplicated()]
-    if len(repeated):
-        raise BadDataset(f"{path}: id {repeated.iloc[0]!r} is named twice. Keep one row of it.")
+    with explain_unreadable(Path(path)):
+        names, *lines = iterate_even_rows(Path(path))
+    names = [name.strip() for name in names]
+    if not {"id", "part"} <= set(names):
+        raise BadDataset(f"{path}: columns {', '.join(names)}; a split has id and part.")
+    ids = [line[names.index("id")].strip() for line in lines]
+    repeated = [id for id, count in Counter(ids).items() if count > 1]
+    if repeated:
+        raise BadDataset(f"{path}: id {repeated[0]!r} is named twice. Keep one row of it.")
     rows = {id: row for row, id in enumerate(dataset.ids.tolist())}
-    unknown = [id for id in frame["id"] if id not in rows]
+    unknown = [id for id in ids if id not in rows]
     if unknown:
         raise BadDataset(
             f"{path}: {len(unknown)} ids are not in {dataset.source}, first {unknown[0]!r}. "
             "Is this the split of another data set?"
         )
-    parts = [_read_part(name, str(path)) for name in frame["part"]]
-    numbers = np.array([rows[id] for id in frame["id"]], dtype=np.int64)
+    parts = [_read_part(line[names.index("part")], str(path)) for line in lines]
+    numbers = np.array([rows[id] for id in ids], dtype=np.int64)
     return _split_from_masks(numbers, np.array(parts, dtype=object))
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from jaxtyping import Bool, Float64, Int, Int64, UInt8
 
 from xtalgraph.errors import BadCrystal
-from xtalgraph.structures.checks import find_overlaps, overlap_error
+from xtalgraph.structures.checks import READER_ERRORS, find_overlaps, overlap_error, refuse_overlap
 from xtalgraph.structures.crystal import Crystal, CrystalStore
 from xtalgraph.structures.elements import SYMBOLS, atomic_number
 
@@ -46,6 +44,25 @@ class FlatCrystals:
         )
 
 
+@dataclass(frozen=True)
+class BadRow:
+    """A row that cannot be read, which stands for each of its cells."""
+
+    place: str
+    reason: str
+
+    def get(self, name: str) -> BadRow:
+        """Return the cell of a column."""
+        return self
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names of its columns: none are known."""
+        return iter(())
+
+    def __str__(self) -> str:
+        return self.place
+
+
 def join_flat(pieces: Sequence[FlatCrystals], ids: np.ndarray) -> CrystalStore:
     """Return the store of all good rows of consecutive pieces; `ids` are those of the good rows."""
     counts = np.concatenate([piece.n_atoms for piece in pieces])
@@ -76,15 +93,23 @@ def drop_rows(flat: FlatCrystals, reasons: dict[int, str]) -> FlatCrystals:
 
 
 def drop_overlaps(flat: FlatCrystals) -> FlatCrystals:
-    """Return the piece without the rows in which two atoms overlap."""
+    """Return the piece without the rows in which two atoms overlap, or that cannot be searched."""
     nameless = np.full(len(flat.n_atoms), "", dtype=np.dtypes.StringDType())
     store = join_flat([flat], nameless)
     good_rows = [row for row in range(flat.n_rows) if row not in flat.bad]
-    reasons = {
-        good_rows[position]: overlap_error(store[position], overlap).reason
-        for position, overlap in find_overlaps(store).items()
-    }
-    return drop_rows(flat, reasons)
+    try:
+        found = {row: overlap_error(store[row], one) for row, one in find_overlaps(store).items()}
+    except BadCrystal:  # one that cannot be searched: which, is seen one by one
+        found = {row: error for row in range(len(store)) if (error := _find_error(store[row]))}
+    return drop_rows(flat, {good_rows[row]: error.reason for row, error in found.items()})
+
+
+def _find_error(crystal: Crystal) -> BadCrystal | None:
+    try:
+        refuse_overlap(crystal)
+    except BadCrystal as error:
+        return error
+    return None
 
 
 def lattices_from_parameters(
@@ -111,38 +136,63 @@ def lattices_from_parameters(
     return lattices
 
 
-def read_flat_columns(lattice: pa.Array, species: pa.Array, positions: pa.Array) -> FlatCrystals:
-    """Return the crystals of three list columns: lattice, species and fractional positions.
+@dataclass(frozen=True, eq=False)
+class FlatList:
+    """A column of lists with its nesting taken away: all values, and how many belong to each row.
+
+    Where the lists hold species, the values are numbers of `labels`.
+    """
+
+    values: np.ndarray  # float64, or int64 of labels
+    counts: Int64[np.ndarray, "n_rows"]
+    regular: Bool[np.ndarray, "n_rows"]  # False where a nested row is not made of triples
+    labels: tuple[str, ...] = ()
+
+
+def read_flat_columns(lattice: FlatList, species: FlatList, positions: FlatList) -> FlatCrystals:
+    """Return the crystals of three columns of lists: lattice, species and fractional positions.
 
     A lattice is six parameters (Å, degrees) or three vectors as rows (Å), flat or nested; species
     are element symbols or atomic numbers; positions are n × 3, flat or nested. A row that makes no
     crystal is left out and its reason kept.
     """
-    lattice_list = _FlatList.from_arrow(lattice)
-    species_list = _FlatList.from_arrow(species)
-    position_list = _FlatList.from_arrow(positions)
-    numbers, unknown = _read_species(species_list)
-    cells = _to_floats(lattice_list)
-    coordinates = _to_floats(position_list)
-    lattices = _read_lattices(cells, lattice_list)
-    reasons = _Reasons(len(lattice))
-    _refuse_wrong_counts(reasons, lattice_list, species_list, position_list)
-    reasons.add(_any_by_row(numbers == 0, species_list.counts), unknown)
-    finite = np.isfinite(lattices).all(axis=(1, 2))
-    finite &= ~_any_by_row(~np.isfinite(coordinates), position_list.counts)
-    reasons.add(~finite, lambda row: "a lattice number or a coordinate is not a finite number")
-    with np.errstate(invalid="ignore"):
-        flat = ~(np.abs(np.linalg.det(lattices)) >= 1e-6)
-    reasons.add(flat, lambda row: "the cell has no volume. Check its lengths and angles")
+    numbers, unknown = _read_species(species)
+    lattices = _read_lattices(lattice)
+    reasons = _Reasons(len(lattice.counts))
+    _refuse_wrong_counts(reasons, lattice, species, positions)
+    reasons.add(any_by_row(numbers == 0, species.counts), unknown)
+    ends = np.cumsum(positions.counts)
+    symbol_ends = np.cumsum(species.counts)
+    odd = find_odd_crystals(lattices, positions.values, positions.counts)
+    for row in np.flatnonzero(reasons.good & odd).tolist():
+        atoms = slice(symbol_ends[row] - species.counts[row], symbol_ends[row])
+        place = positions.values[ends[row] - positions.counts[row] : ends[row]]
+        try:
+            Crystal(lattices[row], place.reshape(-1, 3), numbers[atoms])
+        except BadCrystal as error:
+            reasons.refuse(row, error.reason)
     good = reasons.good
     return FlatCrystals(
         lattices[good],
-        coordinates[np.repeat(good, position_list.counts)].reshape(-1, 3),
-        numbers[np.repeat(good, species_list.counts)],
-        species_list.counts[good],
-        len(lattice),
+        positions.values[np.repeat(good, positions.counts)].reshape(-1, 3),
+        numbers[np.repeat(good, species.counts)],
+        species.counts[good],
+        len(lattice.counts),
         reasons.by_row,
     )
+
+
+def find_odd_crystals(
+    lattices: Float64[np.ndarray, "n_crystals 3 3"], positions: np.ndarray, counts: np.ndarray
+) -> Bool[np.ndarray, "n_crystals"]:
+    """Tell which rows are worth a look by `Crystal`, which says what is wrong: few, if any are."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        lengths = np.linalg.norm(lattices, axis=2)
+        volumes = np.abs(np.linalg.det(lattices))
+        usual = (volumes > 1e-2) & (volumes > 1e-2 * lengths.prod(axis=1)) & (volumes < 1e9)
+        far = ~(np.abs(positions) < 1e3)
+    far = far.reshape(len(far), -1).any(axis=1)
+    return ~usual | ~(lengths < 1e3).all(axis=1) | any_by_row(far, counts)
 
 
 def read_cells(lattice: Sequence, species: Sequence, positions: Sequence) -> FlatCrystals:
@@ -151,26 +201,50 @@ def read_cells(lattice: Sequence, species: Sequence, positions: Sequence) -> Fla
     Cells of one column may differ in form from row to row. A row whose cells are no lists of
     numbers and symbols is left out and its reason kept.
     """
-    rows, reasons = [], {}
+    rows: list[tuple[np.ndarray, list[str], np.ndarray]] = []
+    reasons: dict[int, str] = {}
+    stand_in = (np.ones(6), ["H"], np.zeros(3))  # taken out again below
     for row, cells in enumerate(zip(lattice, species, positions, strict=True)):
+        if isinstance(cells[0], BadRow):
+            reasons[row] = cells[0].reason
+            rows.append(stand_in)
+            continue
         try:
             rows.append(_read_cell_row(*cells))
-        except (TypeError, ValueError) as error:
-            reasons[row] = f"lattice, species or positions are not lists ({error})"
-            rows.append(([1.0] * 6, ["H"], [0.0] * 3))  # a stand-in, taken out again below
-    columns = list(zip(*rows, strict=True)) or [[], [], []]
+        except (*READER_ERRORS, BadCrystal) as error:
+            reasons[row] = f"lattice, species or positions are not lists ({describe_cell(error)})."
+            rows.append(stand_in)
+    labels: dict[str, int] = {}
+    codes = [labels.setdefault(label, len(labels)) for _, symbols, _ in rows for label in symbols]
+    counts = np.array([len(symbols) for _, symbols, _ in rows], dtype=np.int64)
+    regular = np.ones(len(rows), dtype=bool)
     flat = read_flat_columns(
-        pa.array(columns[0], pa.list_(pa.float64())),
-        pa.array(columns[1], pa.list_(pa.string())),
-        pa.array(columns[2], pa.list_(pa.float64())),
+        _flatten([cell for cell, _, _ in rows]),
+        FlatList(np.array(codes, dtype=np.int64), counts, regular, tuple(labels)),
+        _flatten([place for _, _, place in rows]),
     )
     return drop_rows(flat, reasons)
 
 
+def describe_cell(error: Exception) -> str:
+    """Return the words of an error of ours, and in ours what Python has raised."""
+    if isinstance(error, BadCrystal):
+        return error.problem
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return "expected numbers in brackets, and symbols in brackets"
+
+
 def read_each(cells: Sequence[Any], read: Callable[[Any], Crystal]) -> FlatCrystals:
-    """Return the crystals of a column of whole structures, each read by `read`; blanks are bad."""
+    """Return the crystals of a column of whole structures, each read by `read`; blanks are bad.
+
+    Whatever reading one raises is the reason of its row: the others are kept.
+    """
     crystals, bad = [], {}
     for row, cell in enumerate(cells):
+        if isinstance(cell, BadRow):
+            bad[row] = cell.reason
+            continue
         if not isinstance(cell, (str, dict)) or not cell or cell == "nan":
             bad[row] = "there is no structure in this row."
             continue
@@ -178,31 +252,9 @@ def read_each(cells: Sequence[Any], read: Callable[[Any], Crystal]) -> FlatCryst
             crystals.append(read(cell))
         except BadCrystal as error:
             bad[row] = error.reason
+        except READER_ERRORS as error:
+            bad[row] = f"its structure cannot be read ({type(error).__name__}). Is it complete?"
     return FlatCrystals.from_store(CrystalStore.from_crystals(crystals), len(cells), bad)
-
-
-@dataclass(frozen=True)
-class _FlatList:
-    """A list column with its nesting taken away: all values, and how many belong to each row."""
-
-    values: pa.Array
-    counts: Int64[np.ndarray, "n_rows"]
-    regular: Bool[np.ndarray, "n_rows"]  # False where a nested row is not made of triples
-
-    @classmethod
-    def from_arrow(cls, column: pa.Array) -> _FlatList:
-        """Take one or two levels of lists away; a missing row counts as an empty one."""
-        counts = _list_lengths(column)
-        values = column.flatten()
-        regular = np.ones(len(counts), dtype=bool)
-        if _is_list(values.type):
-            inner = _list_lengths(values)
-            regular = ~_any_by_row(inner != 3, counts)
-            ends = np.cumsum(counts)
-            totals = np.concatenate([[0], np.cumsum(inner)])
-            counts = totals[ends] - totals[ends - counts]
-            values = values.flatten()
-        return cls(values, counts, regular)
 
 
 class _Reasons:
@@ -215,8 +267,12 @@ class _Reasons:
     def add(self, wrong: Bool[np.ndarray, "n_rows"], say: Callable[[int], str]) -> None:
         """Mark the rows where `wrong` is true; a row that has a reason keeps it."""
         for row in np.flatnonzero(wrong & self.good).tolist():
-            self._by_row[row] = say(row) + "."
-        self.good &= ~wrong
+            self.refuse(row, say(row) + ".")
+
+    def refuse(self, row: int, reason: str) -> None:
+        """Mark a row."""
+        self._by_row[row] = reason
+        self.good[row] = False
 
     @property
     def by_row(self) -> dict[int, str]:
@@ -225,7 +281,7 @@ class _Reasons:
 
 
 def _refuse_wrong_counts(
-    reasons: _Reasons, lattice: _FlatList, species: _FlatList, positions: _FlatList
+    reasons: _Reasons, lattice: FlatList, species: FlatList, positions: FlatList
 ) -> None:
     reasons.add(
         ~lattice.regular | ~np.isin(lattice.counts, (6, 9)),
@@ -244,29 +300,13 @@ def _refuse_wrong_counts(
     )
 
 
-def _is_list(kind: pa.DataType) -> bool:
-    return (
-        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    )
-
-
-def _list_lengths(column: pa.Array) -> Int64[np.ndarray, "n_rows"]:
-    lengths = pc.fill_null(pc.list_value_length(column), 0)
-    return lengths.to_numpy(zero_copy_only=False).astype(np.int64)
-
-
-def _to_floats(column: _FlatList) -> np.ndarray:
-    values = column.values.cast(pa.float64())
-    return values.to_numpy(zero_copy_only=False).astype(np.float64)  # null becomes nan
-
-
-def _read_lattices(cells: np.ndarray, column: _FlatList) -> Float64[np.ndarray, "n_crystals 3 3"]:
+def _read_lattices(column: FlatList) -> Float64[np.ndarray, "n_crystals 3 3"]:
     """Rows that are neither six nor nine numbers become nan."""
     starts = np.cumsum(column.counts) - column.counts
     lattices = np.full((len(column.counts), 3, 3), np.nan)
     for n_numbers in (6, 9):
         rows = np.flatnonzero(column.counts == n_numbers)
-        block = cells[starts[rows][:, None] + np.arange(n_numbers)]
+        block = column.values[starts[rows][:, None] + np.arange(n_numbers)]
         lattices[rows] = (
             lattices_from_parameters(block) if n_numbers == 6 else block.reshape(-1, 3, 3)
         )
@@ -274,50 +314,60 @@ def _read_lattices(cells: np.ndarray, column: _FlatList) -> Float64[np.ndarray, 
 
 
 def _read_species(
-    column: _FlatList,
+    column: FlatList,
 ) -> tuple[UInt8[np.ndarray, "n_atoms"], Callable[[int], str]]:
     """Return atomic numbers, 0 where there is no such element, and what to say about such a row."""
-    values = column.values
-    if not pa.types.is_dictionary(values.type):
-        values = values.dictionary_encode()
-    labels = [str(label) for label in values.dictionary.to_pylist()]
-    codes = pc.fill_null(values.indices, len(labels)).to_numpy(zero_copy_only=False)
-    table = np.array([_number_or_zero(label) for label in [*labels, "missing"]], dtype=np.uint8)
-    numbers = table[codes]
+    table = np.array([_number_or_zero(label) for label in column.labels], dtype=np.uint8)
+    numbers = table[column.values] if len(table) else np.zeros(0, np.uint8)
     ends = np.cumsum(column.counts)
 
     def say(row: int) -> str:
         start = ends[row] - column.counts[row]
         site = int(np.flatnonzero(numbers[start : ends[row]] == 0)[0])
-        label = [*labels, "missing"][codes[start + site]]
+        label = column.labels[column.values[start + site]][:40]
         return f"site {site}: {label!r} is not an element. Use element symbols, or leave it out"
 
     return numbers, say
 
 
 def _number_or_zero(label: str) -> int:
-    if label.isdigit():
-        return int(label) if int(label) < len(SYMBOLS) else 0
+    if label.isascii() and label.isdigit():  # "²" is a digit to Python, and no number
+        return int(label) if len(label) < 4 and int(label) < len(SYMBOLS) else 0
     try:
         return atomic_number(label)
     except BadCrystal:
         return 0
 
 
-def _read_cell_row(lattice: Any, species: Any, positions: Any) -> tuple[list, list, list]:
-    cell = np.asarray(lattice, dtype=np.float64)
-    coordinates = np.asarray(positions, dtype=np.float64)
-    if coordinates.ndim == 2 and coordinates.shape[1] != 3:
-        raise ValueError(f"positions of shape {coordinates.shape}")
+def _read_cell_row(
+    lattice: Any, species: Any, positions: Any
+) -> tuple[np.ndarray, list[str], np.ndarray]:
+    cell = _read_array(lattice, "lattice")
+    coordinates = _read_array(positions, "positions")
+    if coordinates.ndim > 1 and coordinates.shape[-1] != 3:
+        raise BadCrystal(f"positions of shape {coordinates.shape}")
     if not isinstance(species, (list, tuple)) or not all(
         isinstance(s, (str, int)) for s in species
     ):
-        raise ValueError("species must be a list of element symbols")
-    return cell.ravel().tolist(), [str(symbol) for symbol in species], coordinates.ravel().tolist()
+        raise BadCrystal("species must be a list of element symbols")
+    return cell.ravel(), [str(symbol) for symbol in species], coordinates.ravel()
 
 
-def _any_by_row(mask: np.ndarray, counts: Int[np.ndarray, "n_rows"]) -> Bool[np.ndarray, "n_rows"]:
-    """Return for each row whether any of its `counts` values is true; False for an empty row."""
+def _read_array(cell: Any, name: str) -> np.ndarray:
+    """Return nested lists of numbers as an array; texts that look like numbers are none."""
+    if not isinstance(cell, (list, tuple)):
+        raise BadCrystal(f"{name} must be a list of numbers")
+    return np.asarray(cell, dtype=np.float64)
+
+
+def _flatten(arrays: Sequence[np.ndarray]) -> FlatList:
+    counts = np.array([len(array) for array in arrays], dtype=np.int64)
+    values = np.concatenate(arrays) if len(arrays) else np.empty(0)
+    return FlatList(values, counts, np.ones(len(arrays), dtype=bool))
+
+
+def any_by_row(mask: np.ndarray, counts: Int[np.ndarray, "n_rows"]) -> Bool[np.ndarray, "n_rows"]:
+    """Tell for each row whether any of its `counts` values is true; an empty row has none."""
     totals = np.concatenate([[0], np.cumsum(mask)])
     ends = np.cumsum(counts)
     return totals[ends] - totals[ends - counts] > 0

@@ -1,28 +1,35 @@
-"""Tables in one file: parquet, CSV, JSON lines, JSON; each is read in pieces of rows."""
+"""Tables in one file: CSV, spreadsheets, JSON lines, JSON, parquet; each is read in pieces of rows.
+
+What reads parquet or spreadsheets is loaded only where there is such a file.
+"""
 
 from __future__ import annotations
 
 import ast
 import json
 import re
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from xtalgraph.data.columns import are_different_texts, counts_rows, list_id_columns, read_ids
+from xtalgraph.data.cells import Column
+from xtalgraph.data.columns import (
+    NAMELESS,
+    are_different_texts,
+    counts_rows,
+    list_id_columns,
+    read_ids,
+)
 from xtalgraph.data.files import (
     ID_NAMES,
+    TEXT_SUFFIXES,
     checksum_files,
     explain_unreadable,
     find_structure_columns,
-    open_text,
     plain_name,
     table_suffix,
 )
@@ -34,18 +41,17 @@ from xtalgraph.data.structure_columns import (
     join_flat,
     read_cells,
     read_each,
-    read_flat_columns,
 )
+from xtalgraph.data.text_rows import find_dialect, iterate_text_columns
 from xtalgraph.errors import BadCrystal, BadDataset, Rejected
 from xtalgraph.structures import Crystal, read_crystal
 
 _ROWS = 2048  # rows read at a time: a few MB of structures
 _JSON_ROWS = 512
-_BUFFER = 1 << 20  # bytes; without it a whole row group is read at once, which may be the file
 _MATBENCH = re.compile(r"matbench_(?P<task>\w+)\.json(\.gz)?")
 
-Batch = tuple[pd.DataFrame, list[Any]]
-"""The other columns of some rows, and their cells of structures, a column each."""
+Batch = dict[str, Any]
+"""The columns of some rows by header: of texts, of JSON, or of arrow."""
 
 
 class TableSource(Source):
@@ -58,7 +64,7 @@ class TableSource(Source):
     def __init__(self, path: Path, title: str) -> None:
         super().__init__(plain_name(path), title)
         self.path = path
-        self.texts = table_suffix(path).startswith(".csv")
+        self.texts = table_suffix(path) in TEXT_SUFFIXES
 
     def identity(self) -> dict[str, Any]:
         """Return size and time of the file: what is cheap to see of one that may be large."""
@@ -69,73 +75,90 @@ class TableSource(Source):
         """Return the SHA-256 of the file."""
         return checksum_files([self.path])
 
+    @cached_property
+    def decimal(self) -> str:
+        """The decimal sign of its numbers."""
+        return find_dialect(self.path).decimal if self.texts else "."
+
     def parts(self) -> Iterator[Part]:
         """Yield some thousand rows at a time."""
         with explain_unreadable(self.path):
             first = 0
-            column: str | None = None
             official: np.ndarray | None = None
             batches = self._batches()
             begun = list(islice(batches, 2))
-            if not begun or not sum(len(frame) for frame, _ in begun):
+            start: Batch = begun[0] if begun else {}
+            structure = self._require_structure(list(start)) if start else ()
+            if not sum(map(_count, begun)):
                 raise BadDataset(f"{self.title}: the table has no rows. Is it complete?")
-            start = begun[0][0]
-            counting = [
-                name for name in start if _is_nameless(str(name)) and counts_rows(start[name])
-            ]
-            column = self._find_id_column(start, is_all=len(begun) == 1)
+            others = self._others(start, structure)
+            counting = [name for name in others if _is_nameless(name) and counts_rows(others[name])]
+            column = self._find_id_column(others, is_all=len(begun) == 1)
             if column is None:
                 official = self._official_ids()
-            for frame, structures in _chain(begun, batches):
-                n_rows = len(frame)
+            for batch in _chain(begun, batches):
+                n_rows = _count(batch)
+                cells = self._others(batch, structure)
                 if official is not None:
                     ids = official[first : first + n_rows]
                 elif column is None:
                     ids = read_ids(None, n_rows, first)
                 else:
-                    blank = pd.Series([None] * n_rows, name=column, dtype=object)
-                    ids = read_ids(frame.get(column, blank), n_rows, first)
-                gone = [column] if column in (*ID_NAMES, INDEX_NAME) else []
-                frame = frame.drop(columns=gone + counting, errors="ignore")
-                yield Part(partial(_read_rows, frame, structures, ids, self.texts))
+                    ids = read_ids(cells.get(column, [None] * n_rows), n_rows, first, column)
+                gone = {*counting, *([column] if column in (*ID_NAMES, INDEX_NAME) else [])}
+                kept = {name: cells[name] for name in cells if name not in gone}
+                found = [batch.get(name, [None] * n_rows) for name in structure]
+                yield Part(partial(_read_rows, kept, found, ids, self.texts, self.decimal))
                 first += n_rows
 
-    def _find_id_column(self, first: pd.DataFrame, *, is_all: bool) -> str | None:
+    def _others(self, batch: Batch, structure: Sequence[str]) -> dict[str, Column]:
+        """Return the columns that are not of structures."""
+        others = {name: column for name, column in batch.items() if name not in structure}
+        if not self._suffix.startswith(".parquet"):
+            return others
+        from xtalgraph.data.parquet import to_column
+
+        return {name: to_column(column) for name, column in others.items()}
+
+    def _find_id_column(self, first: Mapping[str, Column], *, is_all: bool) -> str | None:
         """Return the column of ids; where its texts must differ, the whole file is searched."""
-        candidates = list(list_id_columns(first))
-        for name, must_differ in candidates:
-            if must_differ and not self._differs(name, first, is_all=is_all):
+        for name, must_differ in list_id_columns(first):
+            if must_differ and not self._differs(name, first[name], is_all=is_all):
                 continue
             return name
         return None
 
-    def _differs(self, name: str, first: pd.DataFrame, *, is_all: bool) -> bool:
-        if not first[name].is_unique:
+    def _differs(self, name: str, first: Column, *, is_all: bool) -> bool:
+        if len(set(map(str, first))) < len(first):
             return False
         if is_all:
             return True
         seen = []
-        for frame in self._column(name):
-            if name != "name" and not are_different_texts(frame):
+        for cells in self._column(name):
+            if name != "name" and not are_different_texts(cells):
                 return False
-            seen.append(np.fromiter(map(hash, map(str, frame)), np.int64, len(frame)))
+            seen.append(np.fromiter(map(hash, map(str, cells)), np.int64, len(cells)))
         hashes = np.concatenate(seen)  # eight bytes a row, where the texts may be a hundred
         return len(np.unique(hashes)) == len(hashes)
 
-    def _column(self, name: str) -> Iterator[pd.Series]:
+    @cached_property
+    def _suffix(self) -> str:
+        return table_suffix(self.path).removesuffix(".gz")
+
+    def _column(self, name: str) -> Iterator[Column]:
         """Yield one column, some rows at a time."""
-        suffix = table_suffix(self.path).removesuffix(".gz")
-        if suffix == ".parquet":
-            with pq.ParquetFile(self.path, buffer_size=_BUFFER) as file:
-                for batch in file.iter_batches(batch_size=_ROWS, columns=[name]):
-                    yield batch.to_pandas()[name]
-        elif suffix == ".csv":
-            for frame in _read_csv(self.path, usecols=[name]):
-                yield frame[name]
+        if self.texts:
+            for columns in iterate_text_columns(self.path, _ROWS, [name]):
+                yield columns[name]
+        elif self._suffix == ".parquet":
+            from xtalgraph.data.parquet import iterate_batches, to_column
+
+            for batch in iterate_batches(self.path, _ROWS, [name]):
+                yield to_column(batch[name])
         else:
             records = iterate_records(self.path, self._form())
             while rows := [record.get(name) for record in islice(records, _ROWS)]:
-                yield pd.Series(rows, dtype=object)
+                yield rows
 
     def _official_ids(self) -> np.ndarray | None:
         """Return the ids by which matbench's leaderboard calls the rows of its files."""
@@ -145,32 +168,17 @@ class TableSource(Source):
         return matbench_ids(match["task"], count_rows(self.path, self._form()))
 
     def _batches(self) -> Iterator[Batch]:
-        suffix = table_suffix(self.path).removesuffix(".gz")
-        if suffix == ".parquet":
-            return self._iterate_parquet()
-        return self._iterate_csv() if suffix == ".csv" else self._iterate_json()
+        if self.texts:
+            yield from iterate_text_columns(self.path, _ROWS)
+        elif self._suffix == ".parquet":
+            from xtalgraph.data.parquet import iterate_batches
 
-    def _iterate_parquet(self) -> Iterator[Batch]:
-        with pq.ParquetFile(self.path, buffer_size=_BUFFER) as file:
-            structure = self._require_structure(file.schema_arrow.names)
-            for batch in file.iter_batches(batch_size=_ROWS):
-                others = batch.drop_columns(list(structure)).to_pandas()
-                yield others, [batch.column(name) for name in structure]
-
-    def _iterate_csv(self) -> Iterator[Batch]:
-        for frame in _read_csv(self.path):
-            structure = self._require_structure(list(frame.columns))
-            cells = [frame[name].tolist() for name in structure]
-            yield frame.drop(columns=list(structure)), cells
-
-    def _iterate_json(self) -> Iterator[Batch]:
-        structure: tuple[str, ...] = ()
-        rows = iterate_records(self.path, self._form())
-        while records := list(islice(rows, min(_ROWS, _JSON_ROWS))):
-            names = list(dict.fromkeys(name for record in records for name in record))
-            structure = structure or self._require_structure(names)
-            cells = [[record.pop(name, None) for record in records] for name in structure]
-            yield pd.DataFrame.from_records(records, index=range(len(records))), cells
+            yield from iterate_batches(self.path, _ROWS)
+        else:
+            rows = iterate_records(self.path, self._form())
+            while records := list(islice(rows, min(_ROWS, _JSON_ROWS))):
+                names = dict.fromkeys(name for record in records for name in record)
+                yield {name: [record.get(name) for record in records] for name in names}
 
     def _form(self) -> str:
         return "lines" if ".jsonl" in self.path.name.lower() else sniff_json(self.path)
@@ -197,8 +205,12 @@ def matbench_ids(task: str, n_rows: int) -> np.ndarray:
 
 
 def _is_nameless(header: str) -> bool:
-    """Return whether pandas has written a column in front of a table, or called it so."""
-    return not header.strip() or header.startswith("Unnamed:")
+    """Tell whether pandas has written a column in front of a table, or called it so."""
+    return not header.strip() or header.startswith(NAMELESS)
+
+
+def _count(batch: Batch) -> int:
+    return len(next(iter(batch.values()))) if batch else 0
 
 
 def _chain(begun: list[Batch], batches: Iterator[Batch]) -> Iterator[Batch]:
@@ -207,34 +219,31 @@ def _chain(begun: list[Batch], batches: Iterator[Batch]) -> Iterator[Batch]:
     yield from batches
 
 
-def _read_csv(path: Path, usecols: list[str] | None = None) -> Iterator[pd.DataFrame]:
-    with open_text(path) as file:
-        yield from pd.read_csv(
-            file,
-            dtype=str,
-            keep_default_na=False,
-            na_filter=False,
-            chunksize=_ROWS,
-            usecols=usecols,
-        )
-
-
 def _read_rows(
-    frame: pd.DataFrame, structures: list[Any], ids: np.ndarray, texts: bool
+    cells: dict[str, Column], structures: list[Any], ids: np.ndarray, texts: bool, decimal: str
 ) -> Contents:
     """Turn the cells of some rows into crystals, and keep the columns of the good ones."""
     flat = drop_overlaps(_read_structures(structures, texts))
     good = np.ones(flat.n_rows, dtype=bool)
     good[list(flat.bad)] = False
     rejected = [Rejected(str(ids[row]), why) for row, why in flat.bad.items()]
-    kept = frame[good].reset_index(drop=True)
-    return Contents(join_flat([flat], ids[good]), rejected, Cells(kept, texts))
+    kept = {name: _take(column, good) for name, column in cells.items()}
+    return Contents(join_flat([flat], ids[good]), rejected, Cells(kept, texts, decimal))
+
+
+def _take(column: Column, good: np.ndarray) -> Column:
+    if isinstance(column, np.ndarray):
+        return column[good]
+    return column if good.all() else [cell for cell, kept in zip(column, good, strict=True) if kept]
 
 
 def _read_structures(columns: list[Any], texts: bool) -> FlatCrystals:
-    if isinstance(columns[0], pa.Array):
-        if len(columns) == 3 and all(pa.types.is_nested(column.type) for column in columns):
-            return read_flat_columns(*columns)
+    if not isinstance(columns[0], list):
+        from xtalgraph.data.parquet import read_structures
+
+        flat = read_structures(columns)
+        if flat is not None:
+            return flat
         columns = [column.to_pylist() for column in columns]
     if len(columns) == 1:
         return read_each(columns[0], _read_structure)
@@ -258,8 +267,8 @@ def _read_list(text: str) -> Any:
     """A list in a cell of CSV, as JSON or as Python writes it; None if it is neither."""
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         try:
             return ast.literal_eval(text)
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             return None

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
+import numpy as np
 
+from xtalgraph.data.cells import find_present
 from xtalgraph.data.dataset import Dataset
 from xtalgraph.data.files import TABLE_NAME
+from xtalgraph.data.parquet import require_pyarrow
 from xtalgraph.errors import BadDataset, UnknownName
 from xtalgraph.files import open_atomically
 from xtalgraph.structures.elements import SYMBOLS
@@ -42,7 +44,7 @@ def make_dataset_folder(
     folder.mkdir(parents=True, exist_ok=True)
     for crystal in dataset.crystals:  # the table comes last: without it the folder is no data set
         (folder / f"{crystal.id}.cif").write_text(format_cif(crystal), encoding="utf-8")
-    columns = [_write_cells(dataset.columns[name]) for name in headers]
+    columns = [_write_cells(dataset.table[name]) for name in headers]
     with open_atomically(folder / TABLE_NAME) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["id", *headers.values()])
@@ -59,18 +61,18 @@ def write_parquet(dataset: Dataset, path: str | Path) -> Path:
     table = as_table(dataset)
     path.parent.mkdir(parents=True, exist_ok=True)
     with open_atomically(path, "wb") as file:
-        pq.write_table(table, file)
+        require_pyarrow().parquet.write_table(table, file)
     return path
 
 
-def as_table(dataset: Dataset) -> pa.Table:
+def as_table(dataset: Dataset) -> Any:
     """Return a data set as the table that `write_parquet` writes.
 
     Columns: `material_id`; `lattice`, nine numbers, the rows of the cell in Å; `species`, element
     symbols; `frac`, fractional coordinates one atom after another; then all others, numbers under
     `name [unit]`.
     """
-    store = dataset.crystals
+    pa, store = require_pyarrow(), dataset.crystals
     offsets = pa.array(store.offsets)
     symbols = pa.array(SYMBOLS).take(pa.array(store.atomic_numbers.astype("int32")))
     columns = {
@@ -89,13 +91,14 @@ def as_table(dataset: Dataset) -> pa.Table:
                 f"{dataset.source}: column {name!r} has the name of a column of structures. "
                 "Rename it."
             )
-        columns[header] = pa.Array.from_pandas(dataset.columns[name])
+        column = dataset.table[name]
+        columns[header] = pa.array(column, mask=~find_present(column))
     return pa.table(columns)
 
 
 def _choose_headers(dataset: Dataset, names: Sequence[str] | None) -> dict[str, str]:
     """Header by column name; numbers carry their unit."""
-    known = [str(name) for name in dataset.columns.columns]
+    known = list(dataset.table)
     for name in names or ():
         if name not in known:
             raise UnknownName("column", name, known)
@@ -106,14 +109,15 @@ def _choose_headers(dataset: Dataset, names: Sequence[str] | None) -> dict[str, 
     }
 
 
-def _write_cells(values: pd.Series) -> list[object]:
+def _write_cells(column: np.ndarray) -> list[object]:
     """Numbers with all their digits, blanks for what is missing."""
-    return ["" if missing else cell for cell, missing in zip(values, values.isna(), strict=True)]
+    cells = zip(column.tolist(), find_present(column), strict=True)
+    return [cell if there else "" for cell, there in cells]
 
 
 def _refuse_bad_file_names(ids: Sequence[str], source: str) -> None:
-    repeated = pd.Index(ids)[pd.Index(ids).duplicated()]
-    if len(repeated):
+    repeated = [id for id, count in Counter(ids).items() if count > 1]
+    if repeated:
         raise BadDataset(
             f"{source}: {len(repeated)} ids repeat, first {repeated[0]!r}. Each crystal needs a "
             "file of its own; make the ids differ, or write parquet."

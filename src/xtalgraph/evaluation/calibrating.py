@@ -12,10 +12,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Float, Float64
 
 from xtalgraph.errors import BadDataset
 from xtalgraph.metrics import conformal_quantile, interval_coverage, log_loss
+from xtalgraph.nn import Labels
 from xtalgraph.prediction import Predictions, Predictor
 from xtalgraph.prediction.calibration import (
     Calibration,
@@ -44,11 +45,7 @@ def cut_in_two(n_rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return np.sort(order[: n_rows // 4]), np.sort(order[n_rows // 4 :])
 
 
-def fit_calibration(
-    predictions: Predictions,
-    labels: Float64[np.ndarray, "n_rows n_targets"] | Int64[np.ndarray, "n_rows"],
-    coverage: float = 0.9,
-) -> Calibration:
+def fit_calibration(predictions: Predictions, labels: Labels, coverage: float = 0.9) -> Calibration:
     """Fit the calibration on labelled crystals that no member has learned from.
 
     `predictions` are of an ensemble without calibration. Raises `BadDataset` where there are too

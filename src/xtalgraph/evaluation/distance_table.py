@@ -19,8 +19,8 @@ from xtalgraph.data import Dataset, read_dataset
 from xtalgraph.data.files import (
     checksum_files,
     find_structure_columns,
-    open_text,
     plain_name,
+    read_lines,
     table_suffix,
 )
 from xtalgraph.errors import BadDataset, Rejected, UnknownName, summarise
@@ -102,8 +102,7 @@ def is_distance_table(path: Path) -> bool:
     """
     if not path.is_file() or table_suffix(path) not in (".csv", ".csv.gz"):
         return False
-    with open_text(path) as file:
-        rows = [row for _, row in zip(range(2), csv.reader(file), strict=False)]
+    rows = [row for _, row in zip(range(2), csv.reader(read_lines(path)), strict=False)]
     if not rows or find_structure_columns(rows[0]) or len(rows[-1]) < 3:
         return False
     stems = {name.split(".")[0] for name in list_structure_names(path.parent)}
@@ -122,8 +121,8 @@ def read_distances(path: str | Path, *, rejected: list[Rejected] | None = None) 
     system is a second label. Bad rows are refused together, or added to `rejected`.
     """
     path = Path(path)
-    with open_text(path) as file:
-        rows = [(file_row, row) for file_row, row in enumerate(csv.reader(file), 1) if any(row)]
+    lines = csv.reader(read_lines(path))
+    rows = [(file_row, row) for file_row, row in enumerate(lines, 1) if any(row)]
     name = LABEL
     if rows and _is_header(rows[0][1]):
         name = _name_label(rows[0][1][1])

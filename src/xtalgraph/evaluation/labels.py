@@ -3,19 +3,16 @@
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float64, Int64
 
 from xtalgraph.data import order_classes
 from xtalgraph.errors import BadConfig, BadDataset
 from xtalgraph.evaluation.distance_table import Labelled
 from xtalgraph.metrics import MISSING_CLASS, class_indices
-from xtalgraph.nn import Task
+from xtalgraph.nn import Labels, Rows, Task
 from xtalgraph.units import Target
 
 
-def read_labels(
-    dataset: Labelled, task: Task, rows: Int64[np.ndarray, "n_rows"]
-) -> Float64[np.ndarray, "n_rows n_targets"] | Int64[np.ndarray, "n_rows"]:
+def read_labels(dataset: Labelled, task: Task, rows: Rows) -> Labels:
     """Return the labels of rows: numbers with NaN, or class numbers with -1, for missing ones.
 
     Refused: a target whose unit in this data set is not the unit of the task, and a class that the
@@ -34,18 +31,14 @@ def read_labels(
     return dataset.values([target.name for target in task.targets])[rows]
 
 
-def labelled_rows(
-    labels: Float64[np.ndarray, "n_rows n_targets"] | Int64[np.ndarray, "n_rows"],
-) -> np.ndarray:
+def labelled_rows(labels: Labels) -> np.ndarray:
     """Return the rows that have a label of any target."""
     if labels.ndim == 1:
         return np.flatnonzero(labels != MISSING_CLASS)
     return np.flatnonzero(~np.isnan(labels).all(axis=1))
 
 
-def refuse_unlabelled_targets(
-    labels: Float64[np.ndarray, "n_rows n_targets"] | Int64[np.ndarray, "n_rows"], task: Task
-) -> None:
+def refuse_unlabelled_targets(labels: Labels, task: Task) -> None:
     """Raise `BadDataset` where a target has no training label."""
     for number, target in enumerate(task.targets):
         column = labels if labels.ndim == 1 else labels[:, [number]]

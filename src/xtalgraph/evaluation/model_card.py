@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,93 +141,35 @@ def _find_width(unseen: Predictions) -> np.ndarray:
 
 def write_card(name: str, ensemble: Ensemble, notes: str = "") -> str:
     """Return the card as Markdown: what the facts of the ensemble say, and `notes` at the end."""
-    parts = [
-        _write_head(name, ensemble),
-        _write_scores(ensemble),
-        _write_intervals(ensemble),
-        _write_data(ensemble),
-        _write_training(ensemble),
-    ]
-    text = "\n\n".join("\n".join(part) for part in parts)
-    return text + "\n" + (f"\n{notes.strip()}\n" if notes.strip() else "")
+    from jinja2 import Environment
 
-
-def _write_head(name: str, ensemble: Ensemble) -> Iterator[str]:
-    task, members = ensemble.task, ensemble.facts["members"]
-    what = ", ".join(f"`{target.column}`" for target in task.targets)
-    if task.kind == "classification":
-        what += f" ({', '.join(task.classes)})"
-    yield f"# {name}"
-    yield ""
-    kinds = ", ".join(sorted({member["model"] for member in members}))
-    sizes = ", ".join(sorted({f"{member['n_weights']:,}" for member in members}))
-    several = f"The mean of {len(members)} networks" if len(members) > 1 else "One network"
-    yield f"Predicts {what} from the structure. {several} ({kinds}; {sizes} weights each)."
-    yield ""
-    yield f"```\nxtalgraph predict {name} mycrystal.cif\n```"
-
-
-def _write_scores(ensemble: Ensemble) -> Iterator[str]:
-    facts = ensemble.facts
-    yield "## Errors"
-    yield ""
-    n_test = facts["split"]["test"]
-    yield f"On the test part ({n_test:,} crystals, used once), beside baselines fitted on train:"
-    for target in ensemble.task.targets:
-        scores = {"**this model**": facts["test"], **facts["baselines"]}
-        shown = [key for key in _SHORT if key in facts["test"][target.name]]
-        unit = f", {target.unit}" if target.unit else ""
-        yield ""
-        yield f"| {target.name}{unit} | " + " | ".join(_SHORT[key] for key in shown) + " |"
-        yield "|---" * (len(shown) + 1) + "|"
-        for model, found in scores.items():
-            cells = [_number(found[target.name].get(key)) for key in shown]
-            yield f"| {model} | " + " | ".join(cells) + " |"
-
-
-def _write_intervals(ensemble: Ensemble) -> Iterator[str]:
-    facts, calibration, domain = ensemble.facts, ensemble.calibration, ensemble.domain
-    classes = isinstance(calibration, ClassCalibration)
-    units = {target.name: target.unit for target in ensemble.task.targets}
-    yield "## How sure it is"
-    yield ""
-    for row in facts["intervals"]:
-        held = f"for {100 * row['observed']:.1f} % of the test crystals"
-        stated, width = f"{100 * row['stated']:g} %", _number(row["mean_width"])
-        if classes:
-            yield f"{row['target']}: {stated} sets hold the class {held} ({width} classes a set)."
-        else:
-            unit = f" {units[row['target']]}".rstrip()
-            yield (
-                f"{row['target']}: {stated} intervals hold the true value {held} (mean half-width "
-                f"{width}{unit})."
-            )
-    yield ""
-    yield (
-        "Calibrated on the validation part: a quarter of it chose, the rest gave the quantile. "
-        + _describe_choice(ensemble)
+    members = ensemble.facts["members"]
+    environment = Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+    environment.filters |= {
+        "number": lambda value: "–" if value is None else f"{value:.4g}",
+        "digits": lambda value: f"{value:g}",
+        "decimals": lambda value, n_digits: f"{value:.{n_digits}f}",
+    }
+    text = files(__package__).joinpath("card.md.j2").read_text("utf-8")
+    return environment.from_string(text).render(
+        name=name,
+        task=ensemble.task,
+        facts=ensemble.facts,
+        members=members,
+        kinds=", ".join(sorted({member["model"] for member in members})),
+        sizes=", ".join(sorted({f"{member['n_weights']:,}" for member in members})),
+        short=_SHORT,
+        models={"**this model**": ensemble.facts["test"], **ensemble.facts["baselines"]},
+        units={target.name: target.unit for target in ensemble.task.targets},
+        classes=isinstance(ensemble.calibration, ClassCalibration),
+        choice=_describe_choice(ensemble),
+        domain=ensemble.domain,
+        figure=CALIBRATION_FIGURE,
+        elements=ensemble.members[0].elements,
+        # members may have begun with different networks
+        starts=[tomllib.loads(member["settings"])["train"]["start_from"] for member in members],
+        notes=notes.strip(),
     )
-    if domain is not None:
-        yield ""
-        yield (
-            "A crystal is `out` of the domain with an element that no training crystal has, with "
-            f"an atom of fewer than {domain.fewest_neighbours} neighbours within the cutoff, or "
-            f"farther than {domain.out:.2f} from the training crystals (99 % of the validation "
-            f"part are nearer); beyond {domain.edge:.2f} (95 %) it is at the `edge`."
-        )
-    yield ""
-    error, held = ("misjudged", "in the set") if classes else ("MAE", "in the interval")
-    width = "classes a set" if classes else "half-width"
-    yield f"| target | domain | test crystals | {error} | {held} | mean {width} |"
-    yield "|---|---|---|---|---|---|"
-    for row in facts["domains"]:
-        yield (
-            f"| {row['target']} | {row['domain']} | {row['n_crystals']:,} | "
-            f"{_number(row['error'])} | {100 * row['observed']:.1f} % | "
-            f"{_number(row['mean_width'])} |"
-        )
-    yield ""
-    yield f"![Calibration, and error over distance]({CALIBRATION_FIGURE})"
 
 
 def _describe_choice(ensemble: Ensemble) -> str:
@@ -248,44 +191,3 @@ def _describe_choice(ensemble: Ensemble) -> str:
         how = f"grows with {' and '.join(grows)}" if grows else "is the same for every crystal"
         words.append(f"The half-width of {target.name} {how}.")
     return " ".join(words)
-
-
-def _write_data(ensemble: Ensemble) -> Iterator[str]:
-    data, split = ensemble.facts["data"], ensemble.facts["split"]
-    elements = ensemble.members[0].elements
-    yield "## Data and split"
-    yield ""
-    yield f"{data['name']}: {data['n_crystals']:,} crystals, SHA-256 `{data['checksum']}`."
-    yield (
-        f"Split `{split['asked']}`: {split['train']:,} train, {split['validation']:,} validation, "
-        f"{split['test']:,} test."
-    )
-    yield ""
-    yield f"Elements in the training part ({len(elements)}): {' '.join(elements)}."
-
-
-def _write_training(ensemble: Ensemble) -> Iterator[str]:
-    members = ensemble.facts["members"]
-    yield "## How it was trained"
-    yield ""
-    starts = [tomllib.loads(member["settings"])["train"]["start_from"] for member in members]
-    more = any(starts)  # members may have begun with different networks
-    yield "| member | seed | epochs | best epoch | minutes |" + " begun with |" * more
-    yield "|---|---|---|---|---|" + "---|" * more
-    for number, (member, start) in enumerate(zip(members, starts, strict=True), start=1):
-        yield (
-            f"| {number} | {member['seed']} | {member['epochs']} | {member['best_epoch']} | "
-            f"{member['seconds'] / 60:.1f} |" + f" {start or 'random numbers'} |" * more
-        )
-    versions = members[0]["versions"]
-    if versions:
-        yield ""
-        yield "With " + ", ".join(f"{name} {found}" for name, found in versions.items()) + "."
-    yield ""
-    yield "Settings of member 1:"
-    yield ""
-    yield f"```toml\n{members[0]['settings'].strip()}\n```"
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"

@@ -1,7 +1,7 @@
 """A trained model against labels, beside baselines fitted on the same training rows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +13,44 @@ from xtalgraph.data.splits import PARTS, Split, read_split, refuse_repeated_ids
 from xtalgraph.errors import BadDataset, Rejected, UnknownName
 from xtalgraph.evaluation.baselines import make_baseline, trivial_baselines
 from xtalgraph.evaluation.labels import labelled_rows, read_labels
-from xtalgraph.evaluation.threshold import CRITERION, Threshold, choose_threshold
 from xtalgraph.files import plain
-from xtalgraph.metrics import classification_metrics, regression_metrics
-from xtalgraph.nn import Task
+from xtalgraph.metrics import (
+    MISSING_CLASS,
+    accuracy,
+    balanced_accuracy,
+    best_threshold,
+    classification_metrics,
+    f1,
+    regression_metrics,
+)
+from xtalgraph.nn import Labels, Outputs, Rows, Task
 from xtalgraph.prediction import Predictor, load_model
 
 SPLITS = "splits.csv"  # as a run folder has it
 ALL = "all"
+CRITERION = "f1"  # by which the threshold of two classes is chosen
 
 Scores = dict[str, dict[str, int | float]]
 """Metrics by name, for each target."""
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """The second class is said where its probability is `value` or more; scores with that rule."""
+
+    value: float
+    criterion: str  # what it is the best for on the validation part: f1, accuracy, or youden
+    accuracy: float  # these three are of the crystals that are judged
+    balanced_accuracy: float
+    f1: float  # of the second class
+
+    def describe(self, positive: str) -> str:
+        """Say in a sentence what it is."""
+        return (
+            f"With {positive} said from a probability of {self.value:.3f}, the best threshold for "
+            f"{self.criterion} on the validation part: accuracy {self.accuracy:.4f}, balanced "
+            f"accuracy {self.balanced_accuracy:.4f}, F1 {self.f1:.4f}."
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +61,9 @@ class Evaluation:
     task: Task
     metrics: Scores
     baselines: dict[str, Scores]
-    rows: Int64[np.ndarray, "n_rows"]  # of the data set, those that were scored
-    labels: Float64[np.ndarray, "n_rows n_targets"] | Int64[np.ndarray, "n_rows"]
-    predicted: Float64[np.ndarray, "n_rows n_outputs"]
+    rows: Rows  # of the data set, those that were scored
+    labels: Labels
+    predicted: Outputs
     ids: tuple[str, ...]
     notes: tuple[str, ...] = ()  # what the reader of the numbers has to know
     rejected: tuple[Rejected, ...] = ()
@@ -64,7 +91,7 @@ class Evaluation:
                 "units": {target.name: target.unit for target in self.task.targets},
                 "metrics": self.metrics,
                 "baselines": self.baselines,
-                "threshold": None if self.threshold is None else self.threshold.to_json(),
+                "threshold": self.threshold and asdict(self.threshold),
                 "notes": self.notes,
                 "rejected": {row.id: row.reason for row in self.rejected},
             }
@@ -77,7 +104,7 @@ def evaluate(
     dataset: Dataset,
     *,
     part: str = "test",
-    rows: Int64[np.ndarray, "n_rows"] | None = None,
+    rows: Rows | None = None,
     split: Split | None = None,
     baselines: tuple[str, ...] | None = None,
     seed: int = 0,
@@ -142,6 +169,31 @@ def evaluate(
     )
 
 
+def choose_threshold(
+    validation_labels: Int64[np.ndarray, "n_kept"],
+    validation_probabilities: Float64[np.ndarray, "n_kept n_outputs"],
+    labels: Rows,
+    probabilities: Outputs,
+    criterion: str = CRITERION,
+) -> Threshold | None:
+    """Choose the threshold on the validation part and score the other rows with it.
+
+    None where the validation part has not both classes. `criterion` is one of `best_threshold`.
+    """
+    known = validation_labels[validation_labels != MISSING_CLASS]
+    if len(np.unique(known)) < 2:
+        return None
+    value = best_threshold(validation_labels, validation_probabilities[:, 1], criterion)
+    predicted = (probabilities[:, 1] >= value).astype(np.int64)
+    return Threshold(
+        value,
+        criterion,
+        accuracy(labels, predicted),
+        balanced_accuracy(labels, predicted),
+        f1(labels, predicted),
+    )
+
+
 def _find_threshold(
     predictor: Predictor,
     dataset: Dataset,
@@ -175,11 +227,7 @@ def _predict(
     return rows[kept], predictions.values, bad
 
 
-def score(
-    labels: Float64[np.ndarray, "n_rows n_targets"] | Int64[np.ndarray, "n_rows"],
-    predicted: Float64[np.ndarray, "n_rows n_outputs"],
-    task: Task,
-) -> Scores:
+def score(labels: Labels, predicted: Outputs, task: Task) -> Scores:
     """Return all metrics of each target: of numbers in their units, or of class probabilities."""
     if task.kind == "classification":
         return {task.targets[0].name: classification_metrics(labels, predicted)}
@@ -209,9 +257,7 @@ def _find_split(folder: Path, dataset: Dataset, needed: bool) -> Split | None:
         raise BadDataset(f"{error} To score all crystals of other data: --split all.") from error
 
 
-def _choose_rows(
-    dataset: Dataset, part: str, rows: np.ndarray | None, split: Split | None
-) -> Int64[np.ndarray, "n_rows"]:
+def _choose_rows(dataset: Dataset, part: str, rows: np.ndarray | None, split: Split | None) -> Rows:
     if part not in (*PARTS, ALL):
         raise UnknownName("part", part, (*PARTS, ALL))
     if rows is not None:
@@ -236,7 +282,7 @@ def _predict_baselines(
     split: Split | None,
     names: tuple[str, ...] | None,
     seed: int,
-) -> Mapping[str, Float64[np.ndarray, "n_rows n_outputs"]]:
+) -> Mapping[str, Outputs]:
     task, normaliser = predictor.task, predictor.saved.normaliser
     if split is None:
         if normaliser is None:

@@ -1,4 +1,4 @@
-"""The crystal graph as a network takes it: geometry only, for a batch of crystals."""
+"""The crystal graph, the input of a network: geometry only, for a batch of crystals."""
 
 from __future__ import annotations
 
@@ -16,18 +16,29 @@ from xtalgraph.structures import Crystal, CrystalStore
 
 @dataclass(frozen=True, eq=False)
 class CrystalGraph:
-    """The neighbour graphs of a batch of crystals, one after another.
+    """The concatenated neighbour graphs of a batch of crystals.
 
-    A directed multigraph: every periodic image of a neighbour is an edge of its own, and the
-    centre receives. Edge e points at atom `neighbour[e]` in the cell `image[e]`, so that
+    A directed multigraph: every periodic image of a neighbour is a separate edge, and messages go
+    to the centre. Edge e points at atom `neighbour[e]` in the cell `image[e]`, so that
     `vector = r[neighbour] + image @ lattice - r[centre]` and `distance = |vector|` in Å, with
-    positions as the crystal gives them. Edges are sorted by (centre, distance, neighbour, image):
-    a graph is a function of the crystal. Indices count atoms through the batch; no edge leaves its
-    crystal.
+    positions as given by the crystal. Edges are sorted by (centre, distance, neighbour, image), so
+    that a graph is a function of the crystal. Indices count atoms through the batch; no edge
+    connects two crystals.
 
-    `edge_weight` is how much an edge counts in a sum of messages: 1, or less near the reach of the
-    rule `smooth`. In a deduplicated graph a node stands for `multiplicity` atoms of the crystal
-    that no distance tells apart, and the weight of an edge is the sum of those it stands for.
+    In a deduplicated graph a node represents all atoms of a crystal that are indistinguishable by
+    distances, and an edge all equal edges of such an atom.
+
+    Attributes:
+        atomic_numbers: Element of each atom.
+        crystal: Number of the crystal in the batch that each atom belongs to.
+        centre: Receiving atom of each edge.
+        neighbour: Sending atom of each edge.
+        image: Cell of the sending atom, in lattice vectors.
+        distance: Length of each edge in Å.
+        edge_weight: Weight of each edge in a sum of messages: 1, less near the reach of the rule
+            `smooth`; in a deduplicated graph, the sum over the edges that it represents.
+        multiplicity: Number of atoms of the crystal that each node represents.
+        n_crystals: Number of crystals in the batch.
     """
 
     atomic_numbers: Int64[Tensor, "n_atoms"]
@@ -42,12 +53,12 @@ class CrystalGraph:
 
     @property
     def n_atoms(self) -> int:
-        """Nodes of all crystals: atoms, unless deduplicated."""
+        """Number of nodes of all crystals: atoms, unless deduplicated."""
         return len(self.atomic_numbers)
 
     @property
     def n_edges(self) -> int:
-        """Edges of all crystals."""
+        """Number of edges of all crystals."""
         return len(self.centre)
 
     def to(self, device: torch.device | str) -> CrystalGraph:
@@ -55,7 +66,7 @@ class CrystalGraph:
         return self._map(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pin_memory(self) -> CrystalGraph:
-        """Return the same graph in page-locked memory, for a fast copy to an accelerator."""
+        """Return the same graph in page-locked memory, for fast copies to an accelerator."""
         return self._map(lambda tensor: tensor.pin_memory())
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> CrystalGraph:
@@ -70,7 +81,7 @@ class CrystalGraph:
 
     @classmethod
     def from_arrays(cls, graph: GraphArrays) -> CrystalGraph:
-        """Take the arrays of a graph as they lie in memory, without copying them."""
+        """Return the graph of numpy arrays, without copying them."""
         tensors = {name: torch.from_numpy(getattr(graph, name)) for name in ARRAYS}
         return cls(**tensors, n_crystals=graph.n_crystals)
 
@@ -87,11 +98,19 @@ def build_graphs(
 ) -> CrystalGraph:
     """Return the neighbour graphs of crystals as one batch, distances in Å and float64.
 
-    With `deduplicated`, atoms of a crystal that no distance tells apart are one node, and their
-    equal edges one edge, see `deduplication.py`: less work for a network, with the same result.
+    Args:
+        crystals: One crystal, several, or a store.
+        config: The neighbour rule and its cutoff; default settings if None.
+        deduplicated: Merge atoms of a crystal that are indistinguishable by distances into one
+            node, and their equal edges into one edge: less work for a network, same result.
+        n_threads: Number of threads.
 
-    Raises `BadCrystal` where two atoms are nearer than 0.5 Å, and, unless `config.isolated` says
-    otherwise, where a site has no neighbour within the cutoff.
+    Returns:
+        The graphs, with indices that count atoms through the batch.
+
+    Raises:
+        BadCrystal: Two atoms are closer than 0.5 Å or, unless `config.isolated` says otherwise, a
+            site has no neighbour within the cutoff.
 
     >>> polonium = Crystal([[3.36, 0, 0], [0, 3.36, 0], [0, 0, 3.36]], [[0, 0, 0]], [84])
     >>> graph = build_graphs(polonium, GraphConfig(n_neighbours=6))

@@ -1,4 +1,4 @@
-"""Batches of graphs for a training or prediction loop, computed while the network works."""
+"""Batches of graphs for training or prediction, built in the background."""
 
 from __future__ import annotations
 
@@ -20,19 +20,18 @@ Batch = tuple[CrystalGraph, Int[Tensor, "n_crystals"]]
 
 
 class GraphLoader:
-    """Iterates over `(graph, rows)`: a batch of graphs and the rows of the store it was made of.
+    """Iterates over `(graph, rows)`: a batch of graphs and the rows of its crystals in the store.
 
-    Graphs (deduplicated, if asked for) are computed from the stored crystals in a background
-    thread, `n_prefetch` batches ahead: there is no graph cache. Batches are as equal in size as can
-    be and never larger than `batch_size`, so that no epoch ends in a batch of one. The order of an
-    epoch is a function of (`seed`, epoch) alone; call `set_epoch` before each.
+    Graphs (optionally deduplicated) are computed from the stored crystals in a background thread,
+    `n_prefetch` batches ahead; there is no graph cache. Batch sizes are at most `batch_size` and
+    differ by at most one, so that no epoch ends in a batch of one. The order of an epoch depends
+    only on (`seed`, epoch); call `set_epoch` before each.
 
-    With `n_ranks` processes each takes its share of every batch of `batch_size` × `n_ranks`
-    crystals: the shares are disjoint, complete, differ by at most one crystal, and there are
-    equally many on every rank.
+    With `n_ranks` processes, each takes its shard of every batch of `batch_size` × `n_ranks`
+    crystals: shards are disjoint and complete, differ by at most one crystal, and every rank has
+    the same number of them.
 
-    With `pinned` the batches lie in page-locked memory, from which an accelerator copies them while
-    this side goes on.
+    With `pinned` the batches are in page-locked memory, for asynchronous copies to an accelerator.
 
     >>> from xtalgraph.structures import Crystal
     >>> iron = Crystal([[2.87, 0, 0], [0, 2.87, 0], [0, 0, 2.87]], [[0, 0, 0]], [26])
@@ -61,7 +60,7 @@ class GraphLoader:
             raise BadConfig(f"batch_size = {batch_size}; it must be 1 or more.")
         if len(rows) < n_ranks:
             raise BadConfig(
-                f"{len(rows)} crystals cannot be shared by {n_ranks} processes; use fewer."
+                f"{len(rows)} crystals cannot be divided among {n_ranks} processes; use fewer."
             )
         self.crystals, self.config, self.rows = crystals, config, rows
         self.deduplicated, self.shuffle = deduplicated, shuffle
@@ -75,7 +74,7 @@ class GraphLoader:
         return self.n_batches
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order the next iteration takes."""
+        """Set the epoch, which determines the order of the rows."""
         self.epoch = epoch
 
     def batches(self) -> list[Int[np.ndarray, "n_rows"]]:
@@ -83,7 +82,7 @@ class GraphLoader:
         return [np.array_split(batch, self.n_ranks)[self.rank] for batch in self.whole_batches()]
 
     def whole_batches(self) -> list[Int[np.ndarray, "n_rows"]]:
-        """Return the rows of each batch in this epoch, those of all ranks together."""
+        """Return the rows of each batch in this epoch, of all ranks together."""
         rows = self.rows
         if self.shuffle:
             rows = np.random.default_rng([self.seed, self.epoch]).permutation(rows)

@@ -1,8 +1,8 @@
 """Arrays in, numbers out: errors of regression, scores of classification, calibration.
 
-Nothing here knows of models or files. A missing label is NaN (regression) or -1 (classification):
-it is left out, and counted where several scores are given together. A missing prediction is never
-left out, because a model that stays silent on hard cases would look better for it: it is refused.
+Nothing here depends on models or files. A missing label is NaN (regression) or -1 (classification):
+it is left out, and counted where several scores are returned together. A missing prediction is an
+error: leaving it out would reward a model that makes no prediction for difficult cases.
 """
 
 import lazy_loader

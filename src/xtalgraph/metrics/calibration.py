@@ -1,31 +1,45 @@
-"""Whether a stated uncertainty is true: coverage, conformal quantiles, reliability."""
+"""Calibration of uncertainties: coverage, conformal quantiles, reliability."""
 
 import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from jaxtyping import Float, Float64, Int, Int64
+from jaxtyping import Float64, Int64
 
 from xtalgraph.errors import BadConfig, BadDataset
-from xtalgraph.metrics.regression import keep_labelled
+from xtalgraph.metrics.classification import Classes
+from xtalgraph.metrics.regression import Numbers, keep_labelled
 
 
 @dataclass(frozen=True, eq=False)
 class ReliabilityCurve:
-    """How often class 1 occurs where its probability was said to be so: a point for each bin."""
+    """Observed against predicted frequency of class 1, one point per bin.
 
-    predicted: Float64[np.ndarray, "n_points"]  # mean probability in the bin
-    observed: Float64[np.ndarray, "n_points"]  # fraction of class 1 in the bin
-    counts: Int64[np.ndarray, "n_points"]  # rows in the bin
+    Attributes:
+        predicted: Mean predicted probability in each bin.
+        observed: Fraction of class 1 in each bin.
+        counts: Number of rows in each bin.
+    """
+
+    predicted: Float64[np.ndarray, "n_points"]
+    observed: Float64[np.ndarray, "n_points"]
+    counts: Int64[np.ndarray, "n_points"]
 
 
-def interval_coverage(
-    true: Float[np.ndarray, "n_rows"],
-    lower: Float[np.ndarray, "n_rows"],
-    upper: Float[np.ndarray, "n_rows"],
-) -> float:
-    """Return the fraction of labelled rows that lie in their interval, ends included.
+def interval_coverage(true: Numbers, lower: Numbers, upper: Numbers) -> float:
+    """Return the fraction of labelled rows whose label is in their interval, ends included.
+
+    Args:
+        true: Labels; NaN where missing.
+        lower: Lower end of the interval of each row, in the unit of the labels.
+        upper: Upper end.
+
+    Returns:
+        A fraction between 0 and 1.
+
+    Raises:
+        BadDataset: `lower` is above `upper` in some row, or no row has a label.
 
     >>> interval_coverage(np.array([1.0, 5.0]), np.array([0.0, 0.0]), np.array([2.0, 2.0]))
     0.5
@@ -33,24 +47,34 @@ def interval_coverage(
     kept, lower = keep_labelled(true, lower)
     _, upper = keep_labelled(true, upper)
     if (lower > upper).any():
-        raise BadDataset("an interval ends below its beginning. Swap `lower` and `upper`.")
+        raise BadDataset("`lower` is above `upper` in some row. Swap `lower` and `upper`.")
     return float(((lower <= kept) & (kept <= upper)).mean())
 
 
-def conformal_quantile(scores: Float[np.ndarray, "n_rows"], coverage: float = 0.9) -> float:
+def conformal_quantile(scores: Numbers, coverage: float = 0.9) -> float:
     """Return the score that at least `coverage` of new rows will not exceed.
 
-    Split conformal prediction: of n scores on rows that the model has not seen (|predicted − true|,
-    or that over a stated uncertainty) the ⌈(n + 1)·coverage⌉-th smallest. For exchangeable rows the
-    coverage holds whatever the model; the + 1 corrects for finite n (Vovk et al. 2005; Lei et al.
-    2018). NaN is the score of a row without a label. Refused: fewer rows than the coverage needs,
-    where the answer would be infinite.
+    Split conformal prediction: the ⌈(n + 1)·coverage⌉-th smallest of n scores. For exchangeable
+    rows the coverage holds for any model; the + 1 corrects for finite n (Vovk et al. 2005; Lei et
+    al. 2018).
+
+    Args:
+        scores: Nonconformity of rows that the model has not seen, such as |predicted − true|,
+            optionally divided by a stated uncertainty; NaN for a row without a label.
+        coverage: Fraction of new rows, between 0 and 1.
+
+    Returns:
+        The quantile, in the unit of the scores.
+
+    Raises:
+        BadConfig: The coverage is not between 0 and 1.
+        BadDataset: There are too few rows for this coverage; the quantile would be infinite.
 
     >>> conformal_quantile(np.arange(1.0, 10.0), coverage=0.8)
     8.0
     """
     if not 0 < coverage < 1:
-        raise BadConfig(f"coverage = {coverage}; it must lie between 0 and 1.")
+        raise BadConfig(f"coverage = {coverage}; it must be between 0 and 1.")
     scores = scores[~np.isnan(scores)]
     rank = math.ceil((len(scores) + 1) * coverage - 1e-9)  # 10 × 0.7 is not quite 7 in floats
     if rank > len(scores):
@@ -63,40 +87,58 @@ def conformal_quantile(scores: Float[np.ndarray, "n_rows"], coverage: float = 0.
 
 
 def normal_coverage_curve(
-    true: Float[np.ndarray, "n_rows"],
-    predicted: Float[np.ndarray, "n_rows"],
-    deviation: Float[np.ndarray, "n_rows"],
-    levels: Float64[np.ndarray, "n_points"],
+    true: Numbers, predicted: Numbers, deviation: Numbers, levels: Float64[np.ndarray, "n_points"]
 ) -> Float64[np.ndarray, "n_points"]:
     """Return the observed coverage of central intervals of a normal distribution at each level.
 
-    `deviation` is the stated standard deviation, in the unit of the target. A calibrated model
-    gives `levels` back; below them it is over-confident.
+    For a calibrated model the result equals `levels`; below them it is overconfident.
+
+    Args:
+        true: Labels; NaN where missing.
+        predicted: Means of the distributions, in the unit of the labels.
+        deviation: Standard deviations, in the same unit.
+        levels: Stated coverages between 0 and 1.
+
+    Returns:
+        The fraction of labelled rows inside the interval at each level.
+
+    Raises:
+        BadDataset: A standard deviation is not positive, or no row has a label.
+        BadConfig: A level is not between 0 and 1.
     """
     kept, predicted = keep_labelled(true, predicted)
     _, deviation = keep_labelled(true, deviation)
     if (deviation <= 0).any():
         raise BadDataset("a stated standard deviation is not positive.")
     if ((levels <= 0) | (levels >= 1)).any():
-        raise BadConfig("levels of coverage must lie between 0 and 1.")
+        raise BadConfig("levels of coverage must be between 0 and 1.")
     reach = np.abs(kept - predicted) / deviation
     widths = [NormalDist().inv_cdf(0.5 + level / 2) for level in levels.tolist()]
     return np.array([(reach <= width).mean() for width in widths])
 
 
-def calibration_curve(
-    true: Int[np.ndarray, "n_rows"], probability: Float[np.ndarray, "n_rows"], n_bins: int = 10
-) -> ReliabilityCurve:
+def calibration_curve(true: Classes, probability: Numbers, n_bins: int = 10) -> ReliabilityCurve:
     """Return observed against predicted frequency of class 1 in equal bins of probability.
 
-    Bins without rows are left out; -1 in `true` is a missing label. As scikit-learn's, with counts.
+    Like scikit-learn's `calibration_curve`, with counts. Bins without rows are left out.
+
+    Args:
+        true: 0 or 1; -1 where missing.
+        probability: Predicted probability of class 1.
+        n_bins: Number of bins of equal width between 0 and 1.
+
+    Returns:
+        One point for each bin with rows.
+
+    Raises:
+        BadDataset: No row has a label, or a probability is outside 0 to 1.
     """
     labelled = true >= 0
     true, probability = true[labelled], probability[labelled].astype(np.float64)
     if len(true) == 0:
         raise BadDataset("no calibration curve: no row has a label.")
     if not ((probability >= 0) & (probability <= 1)).all():
-        raise BadDataset("a probability lies outside 0 to 1. Give probabilities, not logits.")
+        raise BadDataset("a probability is outside 0 to 1. Pass probabilities, not logits.")
     edges = np.linspace(0, 1, n_bins + 1)
     bins = np.searchsorted(edges[1:-1], probability)
     counts = np.bincount(bins, minlength=n_bins)
@@ -107,6 +149,6 @@ def calibration_curve(
 
 
 def expected_calibration_error(curve: ReliabilityCurve) -> float:
-    """Return the mean of |observed − predicted| over bins, weighted by their rows."""
+    """Return the mean of |observed − predicted| over bins, weighted by their number of rows."""
     gaps = np.abs(curve.observed - curve.predicted)
     return float((gaps * curve.counts).sum() / curve.counts.sum())

@@ -1,9 +1,9 @@
 """Scores of predicted classes and of class probabilities, and curves over a threshold.
 
-Classes are numbered 0, 1, …; the label -1 is missing and is left out. The scores are those of
-scikit-learn, which is imported where one is computed, because that takes a second. Ours are what is
-refused or left out, the choice of a threshold, and the log-loss: scikit-learn's warns of
-probabilities that sum to 1 in single precision alone.
+Classes are numbered 0, 1, …; the label -1 means missing and is left out. Scores are computed by
+scikit-learn, which is imported on use because that takes a second. Our own are the checks, the
+choice of a threshold, and the log loss: scikit-learn's warns about probabilities that sum to 1 only
+in single precision.
 """
 
 from __future__ import annotations
@@ -15,6 +15,13 @@ import numpy as np
 from jaxtyping import Float, Float64, Int, Int64
 
 from xtalgraph.errors import BadDataset, UnknownName
+from xtalgraph.metrics.regression import Numbers
+
+Classes = Int[np.ndarray, "n_rows"]
+"""A class number a row; -1 where the true one is missing."""
+
+Probabilities = Float[np.ndarray, "n_rows n_classes"]
+"""The probability of each class."""
 
 MISSING_CLASS = -1
 """The class number that stands for a missing label."""
@@ -24,12 +31,12 @@ THRESHOLD_CRITERIA = ("accuracy", "f1", "youden")
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """Points of a curve over the threshold; rows of equal score stand or fall together.
+    """Points of a curve over the threshold; rows with equal scores share a point.
 
     Attributes:
         x: False-positive rate, or recall.
         y: True-positive rate, or precision.
-        thresholds: Class 1 is score ≥ threshold; highest first, from infinity.
+        thresholds: Class 1 is predicted where score ≥ threshold; descending, from infinity.
     """
 
     x: Float64[np.ndarray, "n_points"]
@@ -40,7 +47,17 @@ class Curve:
 def class_indices(
     labels: Iterable[str | None], classes: Sequence[str]
 ) -> Int64[np.ndarray, "n_rows"]:
-    """Return the class number of each label; None is a missing label, and gives -1.
+    """Return the class number of each label.
+
+    Args:
+        labels: One class per row; None where missing.
+        classes: The classes in the order of their numbers.
+
+    Returns:
+        The number of each label, -1 where missing.
+
+    Raises:
+        UnknownName: A label is none of the classes.
 
     >>> class_indices(["oxide", None, "perovskite"], ["oxide", "perovskite"]).tolist()
     [0, -1, 1]
@@ -54,8 +71,18 @@ def class_indices(
     return np.array([numbers[label] for label in labels], dtype=np.int64)
 
 
-def accuracy(true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows"]) -> float:
-    """Return the fraction of labelled rows whose class is right.
+def accuracy(true: Classes, predicted: Classes) -> float:
+    """Return the fraction of labelled rows whose class is predicted correctly.
+
+    Args:
+        true: Class numbers; -1 where missing.
+        predicted: Class numbers.
+
+    Returns:
+        A fraction between 0 and 1.
+
+    Raises:
+        BadDataset: No row has a label.
 
     >>> accuracy(np.array([0, 1, 1, -1]), np.array([0, 1, 0, 0])).__round__(3)
     0.667
@@ -64,11 +91,21 @@ def accuracy(true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows
     return float((true[labelled] == predicted[labelled]).mean())
 
 
-def macro_f1(true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows"]) -> float:
+def macro_f1(true: Classes, predicted: Classes) -> float:
     """Return the mean of F1 = 2·TP / (2·TP + FP + FN) over the classes that occur.
 
-    Each class counts the same, however rare. A class occurs if it is the label or the prediction
-    of a labelled row.
+    Each class has the same weight, however rare. A class occurs if it is the label or the
+    prediction of a labelled row.
+
+    Args:
+        true: Class numbers; -1 where missing.
+        predicted: Class numbers.
+
+    Returns:
+        A score between 0 and 1.
+
+    Raises:
+        BadDataset: No row has a label.
     """
     from sklearn.metrics import f1_score
 
@@ -76,10 +113,18 @@ def macro_f1(true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows
     return float(f1_score(true[labelled], predicted[labelled], average="macro"))
 
 
-def balanced_accuracy(
-    true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows"]
-) -> float:
+def balanced_accuracy(true: Classes, predicted: Classes) -> float:
     """Return the mean recall over the classes that occur as labels.
+
+    Args:
+        true: Class numbers; -1 where missing.
+        predicted: Class numbers.
+
+    Returns:
+        A score between 0 and 1.
+
+    Raises:
+        BadDataset: No row has a label.
 
     >>> balanced_accuracy(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 0]))
     0.5
@@ -91,8 +136,18 @@ def balanced_accuracy(
     return float(recall_score(true, predicted, labels=np.unique(true), average="macro"))
 
 
-def f1(true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows"]) -> float:
-    """Return F1 = 2·TP / (2·TP + FP + FN) of class 1; 0 where it is neither label nor prediction.
+def f1(true: Classes, predicted: Classes) -> float:
+    """Return F1 = 2·TP / (2·TP + FP + FN) of class 1.
+
+    Args:
+        true: 0 or 1; -1 where missing.
+        predicted: 0 or 1.
+
+    Returns:
+        A score between 0 and 1; 0 if class 1 is neither a label nor a prediction.
+
+    Raises:
+        BadDataset: No row has a label.
 
     >>> f1(np.array([1, 1, 0, -1]), np.array([1, 0, 0, 1])).__round__(3)
     0.667
@@ -105,20 +160,20 @@ def f1(true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows"]) ->
 
 
 def confusion_matrix(
-    true: Int[np.ndarray, "n_rows"], predicted: Int[np.ndarray, "n_rows"], n_classes: int
+    true: Classes, predicted: Classes, n_classes: int
 ) -> Int64[np.ndarray, "n_classes n_classes"]:
     """Return the counts of labelled rows.
 
     Args:
-        true: Class numbers, -1 where missing.
+        true: Class numbers; -1 where missing.
         predicted: Class numbers.
-        n_classes: How many classes the task has.
+        n_classes: Number of classes of the task.
 
     Returns:
-        A row for each true class, a column for each predicted class.
+        One row per true class, one column per predicted class.
 
     Raises:
-        BadDataset: A label or a prediction is none of these classes.
+        BadDataset: A label or a prediction is outside 0 to `n_classes` − 1.
     """
     from sklearn import metrics
 
@@ -127,20 +182,28 @@ def confusion_matrix(
     for name, numbers in (("label", true), ("prediction", predicted)):
         if numbers.min() < 0 or numbers.max() >= n_classes:
             raise BadDataset(
-                f"a {name} lies outside the classes 0 to {n_classes - 1}: "
-                f"{numbers.min()} to {numbers.max()}. Give the number of classes of the task."
+                f"a {name} is outside the classes 0 to {n_classes - 1}: "
+                f"{numbers.min()} to {numbers.max()}. Pass the number of classes of the task."
             )
     counts = metrics.confusion_matrix(true, predicted, labels=np.arange(n_classes))
     return np.asarray(counts, dtype=np.int64)
 
 
-def log_loss(
-    true: Int[np.ndarray, "n_rows"], probabilities: Float[np.ndarray, "n_rows n_classes"]
-) -> float:
+def log_loss(true: Classes, probabilities: Probabilities) -> float:
     """Return the mean of −ln p(true class) over labelled rows.
 
-    Probabilities are clipped at the machine precision of their type, as in scikit-learn, so that
-    one confident mistake costs much but not all. Rows that do not sum to 1 are refused.
+    Probabilities are clipped at the machine precision of their dtype, as in scikit-learn, so that
+    a single confident mistake gives a large but finite loss.
+
+    Args:
+        true: Class numbers; -1 where missing.
+        probabilities: Predicted probability of each class; rows sum to 1.
+
+    Returns:
+        The loss in nats.
+
+    Raises:
+        BadDataset: A row does not sum to 1, or no row has a label.
     """
     labelled = _labelled(true)
     _refuse_bad_probabilities(probabilities)
@@ -149,12 +212,18 @@ def log_loss(
     return float(-np.log(np.clip(chosen.astype(np.float64), tiny, 1 - tiny)).mean())
 
 
-def roc_curve(true: Int[np.ndarray, "n_rows"], score: Float[np.ndarray, "n_rows"]) -> Curve:
-    """Return false-positive rate (x) and true-positive rate (y), from (0, 0) to (1, 1).
+def roc_curve(true: Classes, score: Numbers) -> Curve:
+    """Return the ROC curve: false-positive rate (x) and true-positive rate (y).
 
     Args:
-        true: 0 or 1, -1 where missing.
+        true: 0 or 1; -1 where missing.
         score: Higher for class 1.
+
+    Returns:
+        The curve from (0, 0) to (1, 1).
+
+    Raises:
+        BadDataset: A score is not finite, or the labels are all of one class.
     """
     from sklearn import metrics
 
@@ -162,33 +231,60 @@ def roc_curve(true: Int[np.ndarray, "n_rows"], score: Float[np.ndarray, "n_rows"
     return Curve(*metrics.roc_curve(true, score, drop_intermediate=False))
 
 
-def precision_recall_curve(
-    true: Int[np.ndarray, "n_rows"], score: Float[np.ndarray, "n_rows"]
-) -> Curve:
-    """Return recall (x) and precision (y), from recall 0, where precision is set to 1, up to 1."""
+def precision_recall_curve(true: Classes, score: Numbers) -> Curve:
+    """Return the precision-recall curve: recall (x) and precision (y).
+
+    Args:
+        true: 0 or 1; -1 where missing.
+        score: Higher for class 1.
+
+    Returns:
+        The curve from recall 0, where precision is defined as 1, to recall 1.
+
+    Raises:
+        BadDataset: A score is not finite, or the labels are all of one class.
+    """
     from sklearn import metrics
 
     precision, recall, thresholds = metrics.precision_recall_curve(*_two_classes(true, score))
     return Curve(recall[::-1], precision[::-1], np.append(np.inf, thresholds[::-1]))
 
 
-def average_precision(true: Int[np.ndarray, "n_rows"], score: Float[np.ndarray, "n_rows"]) -> float:
-    """Return the area under precision over recall, as steps: Σ (R_n − R_(n−1)) P_n.
+def average_precision(true: Classes, score: Numbers) -> float:
+    """Return the area under the precision-recall curve as steps: Σ (R_n − R_(n−1)) P_n.
 
-    Not by trapezoids, which would flatter.
+    The trapezoidal rule would be too optimistic.
+
+    Args:
+        true: 0 or 1; -1 where missing.
+        score: Higher for class 1.
+
+    Returns:
+        An area between 0 and 1.
+
+    Raises:
+        BadDataset: A score is not finite, or the labels are all of one class.
     """
     from sklearn.metrics import average_precision_score
 
     return float(average_precision_score(*_two_classes(true, score)))
 
 
-def roc_auc(
-    true: Int[np.ndarray, "n_rows"], probabilities: Float[np.ndarray, "n_rows n_classes"]
-) -> float:
-    """Return the area under the ROC curve: of class 1 of two, or else one class against the rest.
+def roc_auc(true: Classes, probabilities: Probabilities) -> float:
+    """Return the area under the ROC curve, one class against the rest for more than two classes.
 
-    For more than two classes it is the plain mean over the classes that occur in the labels; a
+    For more than two classes it is the unweighted mean over the classes that occur in the labels; a
     class without any labelled row has no area and is left out.
+
+    Args:
+        true: Class numbers; -1 where missing.
+        probabilities: Predicted probability of each class; rows sum to 1.
+
+    Returns:
+        An area between 0 and 1; 0.5 is chance.
+
+    Raises:
+        BadDataset: The labels are all of one class, or no row has a label.
 
     >>> roc_auc(np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.4, 0.6], [0.95, 0.05]]))
     0.5
@@ -209,19 +305,29 @@ def roc_auc(
     return float(np.mean(areas))
 
 
-def best_threshold(
-    true: Int[np.ndarray, "n_rows"], score: Float[np.ndarray, "n_rows"], criterion: str = "f1"
-) -> float:
+def best_threshold(true: Classes, score: Numbers, criterion: str = "f1") -> float:
     """Return the threshold that is best for `accuracy`, `f1` or `youden` (TPR − FPR).
 
-    Class 1 is then score ≥ threshold. Choose it on the validation part only: chosen on the test
-    part it makes every test score too good. Of equally good thresholds the highest is given.
+    Class 1 is then predicted where score ≥ threshold. Choose it on the validation set only: if it
+    is chosen on the test set, all test scores are too optimistic.
+
+    Args:
+        true: 0 or 1; -1 where missing.
+        score: Higher for class 1.
+        criterion: What is maximised: `accuracy`, `f1` or `youden`.
+
+    Returns:
+        The best threshold; the highest of several equally good ones.
+
+    Raises:
+        UnknownName: There is no such criterion.
+        BadDataset: A score is not finite, or the labels are all of one class.
     """
     if criterion not in THRESHOLD_CRITERIA:
         raise UnknownName("threshold criterion", criterion, THRESHOLD_CRITERIA)
     curve = roc_curve(true, score)
     n_positive, n_negative = int((true == 1).sum()), int((true == 0).sum())
-    # Counts are whole, so that equally good thresholds are not told apart by rounding.
+    # Integer counts, so that rounding cannot break ties between equally good thresholds.
     hits, alarms = (
         np.rint(rate[1:] * n) for rate, n in ((curve.y, n_positive), (curve.x, n_negative))
     )
@@ -233,13 +339,21 @@ def best_threshold(
     return float(curve.thresholds[1 + np.argmax(quality)])
 
 
-def classification_metrics(
-    true: Int[np.ndarray, "n_rows"], probabilities: Float[np.ndarray, "n_rows n_classes"]
-) -> dict[str, int | float]:
+def classification_metrics(true: Classes, probabilities: Probabilities) -> dict[str, int | float]:
     """Return all scores of class probabilities by name, with the number of scored and missing rows.
 
-    The predicted class is the likeliest one. `roc_auc` (and, for two classes, `average_precision`
-    of class 1) is NaN where the labels are all of one class, because it is not defined there.
+    The predicted class is the most likely one.
+
+    Args:
+        true: Class numbers; -1 where missing.
+        probabilities: Predicted probability of each class; rows sum to 1.
+
+    Returns:
+        Scores by name. `roc_auc` (and, for two classes, `average_precision` of class 1) is NaN if
+        the labels are all of one class, because it is undefined then.
+
+    Raises:
+        BadDataset: A row does not sum to 1, or no row has a label.
     """
     predicted = probabilities.argmax(axis=1)
     scores: dict[str, int | float] = {
@@ -268,7 +382,7 @@ def _two_classes(
     if not (true == 0).any() or not (true == 1).any() or (true > 1).any():
         found = np.unique(true).tolist()
         raise BadDataset(
-            f"a curve over thresholds needs labels of both classes 0 and 1, and found {found}. "
+            f"a curve over thresholds needs labels of both classes 0 and 1; found {found}. "
             "Score more rows, or one class against the rest."
         )
     return true, score
@@ -284,11 +398,11 @@ def _labelled(true: np.ndarray) -> np.ndarray:
     return labelled
 
 
-def _refuse_bad_probabilities(probabilities: Float[np.ndarray, "n_rows n_classes"]) -> None:
+def _refuse_bad_probabilities(probabilities: Probabilities) -> None:
     sums = probabilities.sum(axis=1, dtype=np.float64)
     wrong = np.flatnonzero(~(np.abs(sums - 1) < 1e-4) | (probabilities < 0).any(axis=1))
     if len(wrong):
         raise BadDataset(
-            f"row {wrong[0]}: class probabilities sum to {sums[wrong[0]]:.4g}, and they must be "
-            "0 or more and sum to 1. Give probabilities, not logits or log-probabilities."
+            f"row {wrong[0]}: class probabilities sum to {sums[wrong[0]]:.4g}; they must be "
+            "non-negative and sum to 1. Pass probabilities, not logits or log-probabilities."
         )

@@ -1,7 +1,7 @@
-"""Errors of predicted numbers, in the unit of the target.
+"""Errors of predicted values, in the unit of the target.
 
-They are a line of numpy each, tested to equal scikit-learn's: its import takes a second, which
-every training and every prediction would wait for.
+Each is one line of numpy, tested against scikit-learn, whose import would delay every training run
+and every prediction by a second.
 """
 
 import numpy as np
@@ -9,14 +9,25 @@ from jaxtyping import Float, Float64
 
 from xtalgraph.errors import BadDataset
 
+Numbers = Float[np.ndarray, "n_rows"]
+"""A number a row; NaN where the true one is missing."""
+
 
 def keep_labelled(
-    true: Float[np.ndarray, "n_rows"], predicted: Float[np.ndarray, "n_rows"]
+    true: Numbers, predicted: Numbers
 ) -> tuple[Float64[np.ndarray, "n_kept"], Float64[np.ndarray, "n_kept"]]:
-    """Return the rows that have a label, in float64; NaN in `true` is a missing label.
+    """Return the labelled rows in float64.
 
-    Refused: no labelled row at all, an infinite label, and a prediction that is not finite where
-    there is a label.
+    Args:
+        true: Labels; NaN where missing.
+        predicted: Predicted values, in the unit of the labels.
+
+    Returns:
+        Labels and predictions of the labelled rows.
+
+    Raises:
+        BadDataset: No row has a label, a label is infinite, or the prediction of a labelled row is
+            not finite.
     """
     labelled = ~np.isnan(true)
     if not labelled.any():
@@ -33,16 +44,24 @@ def keep_labelled(
         rows = np.flatnonzero(labelled & ~np.isfinite(predicted))
         raise BadDataset(
             f"{len(rows)} of {len(kept_true)} predictions are not finite, the first in row "
-            f"{rows[0]}. A score over the others alone would flatter the model: predict all rows, "
-            "or leave these rows out of `true` as well and say so."
+            f"{rows[0]}. Scoring only the others would make the model look better than it is: "
+            "predict all rows, or leave these rows out of `true` as well and report it."
         )
     return kept_true, kept_predicted
 
 
-def mean_absolute_error(
-    true: Float[np.ndarray, "n_rows"], predicted: Float[np.ndarray, "n_rows"]
-) -> float:
+def mean_absolute_error(true: Numbers, predicted: Numbers) -> float:
     """Return the mean of |predicted − true| over labelled rows.
+
+    Args:
+        true: Labels; NaN where missing.
+        predicted: Predicted values, in the unit of the labels.
+
+    Returns:
+        The error, in the same unit.
+
+    Raises:
+        BadDataset: No row has a label, or a prediction is not finite.
 
     >>> mean_absolute_error(np.array([1.0, 2.0, np.nan]), np.array([1.5, 2.0, 9.0]))
     0.25
@@ -51,25 +70,54 @@ def mean_absolute_error(
     return float(np.abs(predicted - true).mean())
 
 
-def root_mean_squared_error(
-    true: Float[np.ndarray, "n_rows"], predicted: Float[np.ndarray, "n_rows"]
-) -> float:
-    """Return the root of the mean of (predicted − true)² over labelled rows."""
+def root_mean_squared_error(true: Numbers, predicted: Numbers) -> float:
+    """Return the root of the mean of (predicted − true)² over labelled rows.
+
+    Args:
+        true: Labels; NaN where missing.
+        predicted: Predicted values, in the unit of the labels.
+
+    Returns:
+        The error, in the same unit.
+
+    Raises:
+        BadDataset: No row has a label, or a prediction is not finite.
+    """
     true, predicted = keep_labelled(true, predicted)
     return float(np.sqrt(np.square(predicted - true).mean()))
 
 
-def max_error(true: Float[np.ndarray, "n_rows"], predicted: Float[np.ndarray, "n_rows"]) -> float:
-    """Return the largest |predicted − true| over labelled rows."""
+def max_error(true: Numbers, predicted: Numbers) -> float:
+    """Return the largest |predicted − true| over labelled rows.
+
+    Args:
+        true: Labels; NaN where missing.
+        predicted: Predicted values, in the unit of the labels.
+
+    Returns:
+        The error, in the same unit.
+
+    Raises:
+        BadDataset: No row has a label, or a prediction is not finite.
+    """
     true, predicted = keep_labelled(true, predicted)
     return float(np.abs(predicted - true).max())
 
 
-def r_squared(true: Float[np.ndarray, "n_rows"], predicted: Float[np.ndarray, "n_rows"]) -> float:
+def r_squared(true: Numbers, predicted: Numbers) -> float:
     """Return the coefficient of determination, 1 − Σ(predicted − true)² / Σ(true − mean)².
 
-    0 is as good as the mean of these very rows; worse is negative. Where all labels are equal it is
-    1 for exact predictions and else 0, as in scikit-learn. For a single row it is not defined: NaN.
+    Args:
+        true: Labels; NaN where missing.
+        predicted: Predicted values, in the unit of the labels.
+
+    Returns:
+        At most 1. 0 is as good as the mean of these rows; negative is worse. If all labels are
+        equal it is 1 for exact predictions and otherwise 0, as in scikit-learn. NaN for a single
+        row, where it is undefined.
+
+    Raises:
+        BadDataset: No row has a label, or a prediction is not finite.
     """
     true, predicted = keep_labelled(true, predicted)
     if len(true) < 2:
@@ -81,10 +129,19 @@ def r_squared(true: Float[np.ndarray, "n_rows"], predicted: Float[np.ndarray, "n
     return float(1 - residual / total)
 
 
-def regression_metrics(
-    true: Float[np.ndarray, "n_rows"], predicted: Float[np.ndarray, "n_rows"]
-) -> dict[str, int | float]:
-    """Return all errors of one target by name, with the number of scored and unlabelled rows."""
+def regression_metrics(true: Numbers, predicted: Numbers) -> dict[str, int | float]:
+    """Return all errors of one target by name, with the number of scored and unlabelled rows.
+
+    Args:
+        true: Labels; NaN where missing.
+        predicted: Predicted values, in the unit of the labels.
+
+    Returns:
+        Errors by name, in the unit of the labels; `r_squared` has none.
+
+    Raises:
+        BadDataset: No row has a label, or a prediction is not finite.
+    """
     return {
         "mean_absolute_error": mean_absolute_error(true, predicted),
         "root_mean_squared_error": root_mean_squared_error(true, predicted),

@@ -43,7 +43,10 @@ from .saved_model import (
     SavedModel as SavedModel,
 )
 from .task import (
+    Labels as Labels,
     Normaliser as Normaliser,
+    Outputs as Outputs,
+    Rows as Rows,
     Task as Task,
     refuse_unknown_elements as refuse_unknown_elements,
 )

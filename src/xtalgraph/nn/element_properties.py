@@ -2,7 +2,8 @@
 
 An element vector says with zeros and ones in which bin of each property an element lies, so that
 elements of one column or one size begin alike and the network need not learn chemistry from none.
-`elements.csv` holds the properties of the elements 1 to 100:
+Their bins are in `element_properties.toml`; `elements.csv` holds the properties of the elements 1
+to 100:
 
 - group, period, block: the place in the periodic table. Lanthanides and actinides have no group.
 - electronegativity: Pauling's scale (CRC Handbook, 2014).
@@ -25,6 +26,8 @@ from __future__ import annotations
 
 import csv
 import math
+import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -43,8 +46,8 @@ class ElementProperty:
     """
 
     name: str
-    unit: str
     reason: str
+    unit: str = ""
     categories: tuple[str, ...] = ()
     low: float = 0.0
     high: float = 0.0
@@ -78,80 +81,17 @@ class ElementProperty:
         return bin if 0 <= bin < self.n_bins else None
 
 
-def _count(first: int, last: int) -> tuple[str, ...]:
-    return tuple(str(number) for number in range(first, last + 1))
-
-
 NO_GROUP = "none"
 
-PROPERTIES = (
-    ElementProperty(
-        "group",
-        "",
-        "Elements of a group share valence and chemistry.",
-        categories=(NO_GROUP, *_count(1, 18)),
-    ),
-    ElementProperty(
-        "period",
-        "",
-        "Along a group, size grows and bonds weaken with the period.",
-        categories=_count(1, 7),
-    ),
-    ElementProperty(
-        "electronegativity",
-        "",
-        "The difference between two neighbours says how ionic their bond is.",
-        low=0.5,
-        high=4.0,
-        n_bins=10,
-    ),
-    ElementProperty(
-        "covalent_radius",
-        "pm",
-        "With the distance it says whether two neighbours are bonded.",
-        low=25.0,
-        high=250.0,
-        n_bins=10,
-    ),
-    ElementProperty(
-        "valence_electrons",
-        "",
-        "How many electrons can take part in bonds.",
-        categories=_count(1, 12),
-    ),
-    ElementProperty(
-        "ionisation_energy",
-        "eV",
-        "What it costs to make a cation; in equal steps of the logarithm, e^1.3 to e^3.3 eV.",
-        low=1.3,
-        high=3.3,
-        n_bins=10,
-        logarithmic=True,
-    ),
-    ElementProperty(
-        "electron_affinity",
-        "eV",
-        "What is gained by making an anion.",
-        low=-3.0,
-        high=3.7,
-        n_bins=10,
-    ),
-    ElementProperty(
-        "block",
-        "",
-        "Which orbitals are being filled: directed d and f bonds, or not.",
-        categories=("s", "p", "d", "f"),
-    ),
-    ElementProperty(
-        "atomic_volume",
-        "cm³/mol",
-        "The volume of the pure element; equal steps of the logarithm, e^1.5 to e^4.3 cm³/mol.",
-        low=1.5,
-        high=4.3,
-        n_bins=10,
-        logarithmic=True,
-    ),
-)
+
+def _read_properties() -> Iterator[ElementProperty]:
+    text = files("xtalgraph.nn").joinpath("element_properties.toml").read_text("utf-8")
+    for name, entry in tomllib.loads(text).items():
+        categories = tuple(entry.pop("categories", ()))
+        yield ElementProperty(name, categories=categories, **entry)
+
+
+PROPERTIES = tuple(_read_properties())
 
 N_COMPONENTS = sum(element_property.n_components for element_property in PROPERTIES)
 
@@ -188,20 +128,17 @@ def describe_components() -> list[Component]:
     >>> [str(component) for component in describe_components()[18:20]]
     ['18: group 18', '19: period 1']
     """
-    components: list[Component] = []
-    for element_property in PROPERTIES:
-        for position in range(element_property.n_components):
-            categories = element_property.categories
-            components.append(
-                Component(
-                    index=len(components),
-                    property=element_property.name,
-                    unit=element_property.unit,
-                    category=categories[position] if categories else None,
-                    bin=None if categories else element_property.edges(position),
-                )
-            )
-    return components
+    found = [(each, position) for each in PROPERTIES for position in range(each.n_components)]
+    return [
+        Component(
+            index,
+            each.name,
+            each.unit,
+            each.categories[position] if each.categories else None,
+            None if each.categories else each.edges(position),
+        )
+        for index, (each, position) in enumerate(found)
+    ]
 
 
 @lru_cache(maxsize=1)

@@ -17,7 +17,7 @@ From another package, name such an entry (`NAME = Pooling(...)`) as an entry poi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, runtime_checkable
@@ -167,7 +167,8 @@ RADIAL_BASES: Registry[RadialBasis] = Registry(
 )
 CONVOLUTIONS: Registry[Convolution] = Registry("convolution", "xtalgraph.convolutions", Convolution)
 
-_TORCH, _NUMPY = "xtalgraph.nn.torch_parts", "xtalgraph.nn.numpy_networks"
+_TORCH, _NUMPY = "xtalgraph.nn.torch_parts", "xtalgraph.nn.numpy_parts"
+_NETWORKS = "xtalgraph.nn.numpy_networks"
 _KERNEL, _CGCNN = "xtalgraph.nn.gated_sum.kernel", "xtalgraph.nn.cgcnn"
 
 for _name, _is_linear, _is_extensive, _fractions in (
@@ -218,7 +219,7 @@ CONVOLUTIONS.add(
     "gated",  # its equation 5
     Convolution(
         f"{_CGCNN}:GatedConvolution",
-        f"{_NUMPY}:GatedConvolutionInNumpy",
+        f"{_NETWORKS}:GatedConvolutionInNumpy",
         is_fused=True,
     ),
 )
@@ -344,21 +345,34 @@ class Network(Protocol):
 
 @runtime_checkable
 class NumpyNetwork(Protocol):
-    """A trained network in numpy: the same numbers to the rounding of float32, for predicting."""
+    """A trained network in numpy: the same numbers to the rounding of float32, for predicting.
+
+    Attributes:
+        trunk: From the graph to one vector an atom (a node of a deduplicated graph). Networks that
+            have the same object here share what it computes.
+    """
+
+    trunk: Callable[[GraphArrays], Float32[np.ndarray, "n_atoms atom_width"]]
 
     @property
     def known_elements(self) -> list[int]:
         """Atomic numbers of the elements that the network can take."""
         ...
 
-    def fingerprint(self, graph: GraphArrays) -> Float32[np.ndarray, "n_crystals width"]:
-        """Return one vector a crystal."""
+    def pool(
+        self, atoms: Float32[np.ndarray, "n_atoms atom_width"], graph: GraphArrays
+    ) -> Float32[np.ndarray, "n_crystals width"]:
+        """Return one vector a crystal, of the atom vectors of the trunk."""
         ...
 
     def output(
         self, pooled: Float32[np.ndarray, "n_crystals width"]
     ) -> Float32[np.ndarray, "n_crystals n_outputs"]:
-        """Return the standardised targets or the logits of each crystal."""
+        """Return the standardized targets or the logits of each crystal."""
+        ...
+
+    def select(self, outputs: Sequence[int]) -> NumpyNetwork:
+        """Return the network of some of the outputs, with the same trunk."""
         ...
 
 
@@ -462,7 +476,7 @@ NETWORKS.add(
     NetworkKind(
         f"{_CGCNN}:Cgcnn",
         "xtalgraph.nn.configs:CgcnnConfig",
-        f"{_NUMPY}:CgcnnInNumpy",
+        f"{_NETWORKS}:CgcnnInNumpy",
     ),
 )
 NETWORKS.add(
@@ -470,7 +484,7 @@ NETWORKS.add(
     NetworkKind(
         "xtalgraph.nn.residual:ResidualNetwork",
         "xtalgraph.nn.configs:ResidualConfig",
-        f"{_NUMPY}:ResidualInNumpy",
+        f"{_NETWORKS}:ResidualInNumpy",
     ),
 )
 

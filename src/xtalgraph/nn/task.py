@@ -17,6 +17,16 @@ from xtalgraph.units import Target
 if TYPE_CHECKING:
     import pandas
 
+Rows = Int64[np.ndarray, "n_rows"]
+"""Row numbers of a data set."""
+
+Labels = Float64[np.ndarray, "n_rows n_targets"] | Int64[np.ndarray, "n_rows"]
+"""True values: numbers in the units of the targets, NaN where missing; or class numbers, -1 where
+missing."""
+
+Outputs = Float64[np.ndarray, "n_rows n_outputs"]
+"""Predicted values in the units of the targets, or a probability of each class."""
+
 TASK_KINDS = ("regression", "classification")
 LARGEST = 1e30  # of a label: far enough below what a float32 holds, 3e38
 
@@ -64,12 +74,7 @@ class Task:
         """Columns that the network gives: one per target, or one per class."""
         return len(self.targets) if self.kind == "regression" else len(self.classes)
 
-    def tabulate(
-        self,
-        ids: Sequence[str],
-        labels: Float64[np.ndarray, "n_rows n_targets"] | Int64[np.ndarray, "n_rows"],
-        predicted: Float64[np.ndarray, "n_rows n_outputs"],
-    ) -> pandas.DataFrame:
+    def tabulate(self, ids: Sequence[str], labels: Labels, predicted: Outputs) -> pandas.DataFrame:
         """Return a table of true and predicted values, units in the header.
 
         Args:
@@ -168,7 +173,7 @@ class Normaliser:
 
 def interpret_outputs(
     outputs: Float[np.ndarray, "n_rows n_outputs"], normaliser: Normaliser | None
-) -> Float64[np.ndarray, "n_rows n_outputs"]:
+) -> Outputs:
     """Turn the outputs of a network into answers.
 
     Args:
@@ -186,11 +191,8 @@ def interpret_outputs(
 
 
 def refuse_unknown_elements(
-    crystals: CrystalStore,
-    known_elements: list[int],
-    *,
-    rejected: list[Rejected] | None = None,
-) -> Int64[np.ndarray, "n_rows"]:
+    crystals: CrystalStore, known_elements: list[int], *, rejected: list[Rejected] | None = None
+) -> Rows:
     """Find the crystals all of whose elements a network knows.
 
     Call it where crystals come in: on an accelerator a network cannot say which crystal it was.
@@ -230,7 +232,7 @@ def refuse_unknown_elements(
 
 def try_each(
     crystals: CrystalStore, check: Callable[[CrystalStore], object]
-) -> tuple[Int64[np.ndarray, "n_rows"], list[BadCrystal]]:
+) -> tuple[Rows, list[BadCrystal]]:
     """Check crystals one by one, after a check of all together has failed.
 
     Args:

@@ -21,7 +21,6 @@ import pandas as pd
 from xtalgraph.data.files import EMBEDDED
 from xtalgraph.errors import BadConfig
 from xtalgraph.files import write_json, write_text
-from xtalgraph.manifest import write_command
 from xtalgraph.report.figures import save_figure
 
 if TYPE_CHECKING:
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from xtalgraph.data import Dataset
     from xtalgraph.evaluation.distance_table import DistanceTable
     from xtalgraph.nn import Task
-    from xtalgraph.training import RunConfig
-    from xtalgraph.training.problem import Problem
 
 PACKAGES = ("xtalgraph", "torch", "numpy", "scikit-learn")
 CONFIG = "config.toml"
@@ -199,39 +196,6 @@ def describe_repeat(command: str, config: str = "", words: str = "") -> Section:
     )
 
 
-def describe_settings(
-    folder: Path,
-    verb: str,
-    dataset: Dataset | DistanceTable,
-    task: Task,
-    options: Mapping[str, object],
-    config: RunConfig | None = None,
-    words: str = "",
-) -> Section:
-    """Return the section of the settings that all runs share, and of how to repeat it all.
-
-    The settings are written beside the page, because the command that repeats it reads them.
-    """
-    text = ""
-    if config is not None:
-        from xtalgraph.training import format_config
-
-        text = format_config(config)
-        write_text(folder / CONFIG, text)
-        options = {**options, "config": folder / CONFIG}
-    options = name_task(task) | {**options, "out": "AGAIN"}
-    return describe_repeat(write_command([verb, name_source(dataset)], options), text, words)
-
-
-def describe_split(problem: Problem, spec: str, *words: str) -> Section:
-    """Return the section that says which data, which split, and how many labels there are."""
-    sizes = ", ".join(
-        f"{len(problem.rows(part)):,} {part}" for part in ("train", "validation", "test")
-    )
-    split = f"Split {spec}; labelled crystals: {sizes}. It is in the splits.csv of each run."
-    return describe_data(problem.dataset, split, *words)
-
-
 def describe_data(dataset: Dataset | DistanceTable, *words: str) -> Section:
     """Return the section that says what the data are, and `words` of how they were split."""
     lines = [f"{dataset.name}: {len(dataset):,} crystals, {describe_source(dataset)}.", *words]
@@ -269,14 +233,6 @@ def target_table(name: str, frame: pd.DataFrame, task: Task, caption: str = "") 
         caption = f"{task.targets[0].column}. {caption}".strip()
         frame = frame.drop(columns=["target"])
     return Table(name, frame, caption)
-
-
-def list_failures(runs: pd.DataFrame) -> tuple[str, ...]:
-    """Return a note for each run that failed, where any did."""
-    if "error" not in runs:
-        return ()
-    failed = runs[runs["error"].notna()].drop_duplicates("folder")
-    return tuple(f"{row['folder']} failed: {row['error']}" for _, row in failed.iterrows())
 
 
 def _refuse_repeated_names(report: Report) -> None:

@@ -1,4 +1,4 @@
-"""Screening: from candidates by the million to a short list of crystals worth making."""
+"""Screening: from millions of candidates to a short list of promising crystals."""
 
 import lazy_loader
 

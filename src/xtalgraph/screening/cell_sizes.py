@@ -1,4 +1,4 @@
-"""How large the cell of a cubic perovskite is: from ionic radii, or learned from a table."""
+"""Lattice constants of cubic perovskites: from ionic radii, or learned from a table."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from xtalgraph.screening.oxidation_states import ANION_CHARGES
 from xtalgraph.structures import CrystalStore
 from xtalgraph.structures.elements import SYMBOLS, atomic_number
 
-PENALTY = 1.0  # of an element's own size, in units of one crystal that has it
-_FREE = 1e-6  # of what is hardly penalised: the constant and the weights of the radii
-_FEWEST = 30  # perovskites; fewer say little of elements
+PENALTY = 1.0  # of the individual size of an element, in units of one crystal with it
+_FREE = 1e-6  # of the constant and the weights of the radii, nearly unpenalised
+_FEWEST = 30  # perovskites; fewer are not enough to learn about elements
 
 
 @dataclass(frozen=True, eq=False)
 class Sites:
-    """Who stands where in many perovskites, by atomic number, with the sums of radii in Å."""
+    """Atomic numbers on the sites of many perovskites, and sums of radii in Å."""
 
     a: Int64[np.ndarray, "n_crystals"]
     b: Int64[np.ndarray, "n_crystals"]
     x: Int64[np.ndarray, "n_crystals 3"]
-    b_x: Float64[np.ndarray, "n_crystals"]  # r_B + r_X; nan where a radius is not tabulated
+    b_x: Float64[np.ndarray, "n_crystals"]  # r_B + r_X; nan if a radius is not tabulated
 
 
 @runtime_checkable
 class CellRule(Protocol):
-    """Gives the edge of cubic cells."""
+    """A rule for the lattice constant of cubic cells."""
 
     def edges(self, sites: Sites) -> Float64[np.ndarray, "n_crystals"]:
-        """Return lattice constants in Å, nan where this rule has none."""
+        """Return lattice constants in Å, nan where the rule does not apply."""
 
     def describe(self) -> dict[str, Any]:
-        """Return what tells this rule from another."""
+        """Return what identifies this rule."""
 
     def explain_missing(self, symbols: list[str]) -> str:
         """Return why there is no cell for these elements (A, B, X), and what to do."""
@@ -47,18 +47,18 @@ class CellRule(Protocol):
 
 @dataclass(frozen=True)
 class RadiiCells:
-    """Hard spheres: a = 2 (r_B + r_X), with Shannon's radii, X the mean of the three anions."""
+    """Hard spheres: a = 2 (r_B + r_X) with Shannon radii, r_X the mean of the three anions."""
 
     def edges(self, sites: Sites) -> Float64[np.ndarray, "n_crystals"]:
-        """Return lattice constants in Å, nan where a radius is not tabulated."""
+        """Return lattice constants in Å, nan if a radius is not tabulated."""
         return 2 * sites.b_x
 
     def describe(self) -> dict[str, Any]:
-        """Name the rule."""
+        """Return the name of the rule."""
         return {"rule": "radii"}
 
     def explain_missing(self, symbols: list[str]) -> str:
-        """Return a sentence for the case that a radius is missing."""
+        """Return the error message for a missing radius."""
         return (
             f"no ionic radius of {symbols[1]} (or an anion) is tabulated. Learn cells from a table "
             "(--cells TABLE)."
@@ -69,17 +69,22 @@ class RadiiCells:
 class LearnedCells:
     """A linear model of the lattice constant, fitted to the perovskites of a table.
 
-    a = c + w_A R_A + w_B R_B + w_X ΣR_X + d_A(A) + d_B(B) + Σ d_X(X) with covalent radii R, and a
-    size d of its own for each element on each site, held small by ridge regression: an element
-    that the table does not have is judged by its radius alone.
+    a = c + w_A R_A + w_B R_B + w_X ΣR_X + d_A(A) + d_B(B) + Σ d_X(X) with covalent radii R, and an
+    individual size d for each element on each site, regularised by ridge regression: for an element
+    that is not in the table, only the radius is used.
+
+    Attributes:
+        weights: c, w_A, w_B, w_X, then d_A, d_B, d_X by atomic number.
+        n_fitted: Number of perovskites of the fit.
+        error: Mean absolute error in Å, each crystal predicted by a fit without it.
     """
 
     weights: Float64[np.ndarray, "n_components"]
     n_fitted: int
-    error: float  # Å, mean absolute, each crystal predicted by a fit without it
+    error: float
 
     def edges(self, sites: Sites) -> Float64[np.ndarray, "n_crystals"]:
-        """Return lattice constants in Å, nan where a covalent radius is not known."""
+        """Return lattice constants in Å, nan if a covalent radius is unknown."""
         radii, n_elements = covalent_radii(), len(SYMBOLS)
         constant, w_a, w_b, w_x = self.weights[:4]
         d_a, d_b, d_x = self.weights[4:].reshape(3, n_elements)
@@ -88,26 +93,35 @@ class LearnedCells:
         return constant + sizes + own
 
     def describe(self) -> dict[str, Any]:
-        """Name the rule, with a checksum of its weights."""
+        """Return the name of the rule and a checksum of its weights."""
         digest = hashlib.sha256(np.round(self.weights, 9).tobytes()).hexdigest()
         return {"rule": "learned", "weights": digest}
 
     def explain_missing(self, symbols: list[str]) -> str:
-        """Return a sentence for the case that a radius is missing."""
+        """Return the error message for a missing radius."""
         return f"no covalent radius of one of {', '.join(symbols)} is known. Leave it out."
 
 
 def learn_cells(dataset: Dataset) -> LearnedCells:
-    """Fit lattice constants (the cube root of the volume, in Å) of the perovskites of a table.
+    """Fit lattice constants (the cube root of the volume, in Å) of the perovskites in a table.
 
-    Taken are the cells of five atoms with three anions; of the other two, B is the one nearer to
-    them. Refused is a table with fewer than 30 of them.
+    Cells of five atoms with three anions are used; of the other two atoms, B is the one closer to
+    the anions.
+
+    Args:
+        dataset: Crystals, at least 30 of them perovskites.
+
+    Returns:
+        The fitted model.
+
+    Raises:
+        BadDataset: There are too few perovskites.
     """
     a, b, x, rows = find_sites(dataset.crystals)
     if len(rows) < _FEWEST:
         raise BadDataset(
             f"{dataset.source}: {len(rows)} cells ABX3 of five atoms; {_FEWEST} are needed to "
-            "learn the size of cells. Give a table of perovskites, or take radii."
+            "learn the size of cells. Pass a table of perovskites, or use radii."
         )
     edges = np.cbrt(np.abs(np.linalg.det(dataset.crystals.lattices[rows])))
     features = _features(a, b, x)
@@ -130,9 +144,9 @@ def find_sites(
     Int64[np.ndarray, "n_kept 3"],
     Int64[np.ndarray, "n_kept"],
 ]:
-    """Return the atomic numbers on A, B and X of the cells ABX3 of five atoms, and their rows.
+    """Return the atomic numbers on A, B and X of the five-atom cells ABX3, and their rows.
 
-    X are the three anions; of the other two atoms B is the one nearer to them, by the sum of the
+    X are the three anions; of the other two atoms, B is the one closer to them, by the sum of the
     distances to their nearest images.
     """
     five = np.flatnonzero(store.n_atoms == 5)
@@ -153,7 +167,7 @@ def find_sites(
 
 
 def covalent_radii() -> Float64[np.ndarray, "n_elements"]:
-    """Return single-bond covalent radii in Å by atomic number, nan where none is known."""
+    """Return single-bond covalent radii in Å by atomic number, nan where unknown."""
     radii = np.full(len(SYMBOLS), np.nan)
     table = element_table()
     radii[table.index.to_numpy(int)] = table["covalent_radius"].to_numpy(float) / 100

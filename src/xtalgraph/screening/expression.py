@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import ast
 import operator
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial, reduce
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -24,6 +27,11 @@ _ARITHMETIC: dict[type, Callable[[Any, Any], Any]] = {
     ast.Div: operator.truediv,
     ast.Pow: operator.pow,
 }
+_SIGNS: dict[type, Callable[[Any], Any]] = {
+    ast.Not: lambda value: np.logical_not(_truth(value)),
+    ast.USub: operator.neg,
+    ast.UAdd: operator.pos,
+}
 _COMPARISONS: dict[type, Callable[[Any, Any], Any]] = {
     ast.Lt: operator.lt,
     ast.LtE: operator.le,
@@ -32,16 +40,14 @@ _COMPARISONS: dict[type, Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
 }
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "abs": np.abs,
-    "min": np.minimum,
-    "max": np.maximum,
-}
+_FUNCTIONS: dict[str, np.ufunc] = {"abs": np.abs, "min": np.minimum, "max": np.maximum}
 ALLOWED = (
     "numbers, texts in quotes, column names, + - * / **, < <= > >= == !=, in (…), and, or, not, "
     "abs(x), min(x, y), max(x, y)"
 )
-_LONGEST = 1000  # characters; it also bounds how deep pieces can be nested
+_LONGEST = 1000  # characters
+Program = list[tuple[Callable[..., Any], int]]
+"""Steps: a function, and of how many of the values before it; 0 where it takes the columns."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +61,7 @@ class Expression:
 
     text: str
     tree: ast.expr
+    program: Program
 
     @property
     def names(self) -> set[str]:
@@ -101,9 +108,14 @@ class Expression:
 
     def _evaluate(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         n_rows = len(next(iter(columns.values())))
+        values: list[Any] = []
         try:
             with np.errstate(all="ignore"):
-                return np.broadcast_to(np.asarray(_value(self.tree, columns)), (n_rows,))
+                for function, n_parts in self.program:
+                    parts = values[len(values) - n_parts :] if n_parts else [columns]
+                    del values[len(values) - n_parts :]
+                    values.append(function(*parts))
+                return np.broadcast_to(np.asarray(values[0]), (n_rows,))
         except (TypeError, np.exceptions.DTypePromotionError) as error:
             raise BadConfig(
                 f"{self.text!r}: texts and numbers are mixed ({error}). Compare texts by ==, != or "
@@ -125,46 +137,68 @@ def compile_expression(text: str, columns: Sequence[str]) -> Expression:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError) as error:
         raise BadConfig(f"{text!r} cannot be read. Write with {ALLOWED}.") from error
-    expression = Expression(text, tree)
-    _refuse_illegal(tree, text)
+    expression = Expression(text, tree, _compile(tree, text))
     for name in sorted(expression.names):
         if name not in columns:
             raise UnknownName("column", name, columns)
     return expression
 
 
-def _refuse_illegal(node: ast.AST, text: str) -> None:
-    """Raise where a piece is not in the list."""
-    if isinstance(node, ast.Call):
-        name = node.func.id if isinstance(node.func, ast.Name) else ""
-        n_arguments = 1 if name == "abs" else 2
-        if name not in _FUNCTIONS or node.keywords or len(node.args) != n_arguments:
-            raise _not_allowed(node, text)
-        children: list[ast.AST] = list(node.args)
-    elif isinstance(node, ast.Compare):
-        for sign, right in zip(node.ops, node.comparators, strict=True):
-            is_membership = isinstance(sign, ast.In | ast.NotIn)
-            if is_membership != isinstance(right, ast.Tuple | ast.List):
-                raise _not_allowed(node, text)
-            if is_membership and len(node.ops) > 1:  # nobody would know what it means
-                raise _not_allowed(node, text)
-            if not is_membership and type(sign) not in _COMPARISONS:
-                raise _not_allowed(node, text)
-        children = [node.left]
-        for right in node.comparators:
-            children += right.elts if isinstance(right, ast.Tuple | ast.List) else [right]
-    elif isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
-        children = [node.left, node.right]
-    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not | ast.USub | ast.UAdd):
-        children = [node.operand]
-    elif isinstance(node, ast.BoolOp):
-        children = list(node.values)
-    elif isinstance(node, ast.Name) or _is_plain(node):
-        children = []
-    else:
-        raise _not_allowed(node, text)
-    for child in children:
-        _refuse_illegal(child, text)
+def _compile(tree: ast.expr, text: str) -> Program:
+    """Return the steps of an expression; raise where a piece is not in the list."""
+    program, waiting = [], [tree]
+    while waiting:  # no recursion, so that pieces may be nested as deep as they like
+        function, parts = _read_piece(waiting.pop(), text)
+        program.append((function, len(parts)))
+        waiting += parts
+    return program[::-1]
+
+
+def _read_piece(node: ast.expr, text: str) -> tuple[Callable[..., Any], list[ast.expr]]:
+    """Return what computes a piece from the values of its parts, and these parts."""
+    if isinstance(node, ast.Name):
+        return itemgetter(node.id), []
+    if isinstance(node, ast.Constant) and isinstance(node.value, bool | float | str):
+        return partial(_constant, node.value), []
+    if isinstance(node, ast.Constant) and isinstance(node.value, int):
+        if abs(node.value) > sys.float_info.max:
+            raise BadConfig(f"{text!r}: a number is larger than a float can hold.")
+        return partial(_constant, np.float64(node.value)), []  # no power of floats grows for ever
+    if isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
+        return _ARITHMETIC[type(node.op)], [node.left, node.right]
+    if isinstance(node, ast.UnaryOp) and type(node.op) in _SIGNS:
+        return _SIGNS[type(node.op)], [node.operand]
+    if isinstance(node, ast.BoolOp):
+        combine = np.logical_and if isinstance(node.op, ast.And) else np.logical_or
+        return (lambda *parts: reduce(combine, map(_truth, parts))), node.values
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
+        function = _FUNCTIONS.get(node.func.id)
+        if function is not None and len(node.args) == function.nin:
+            return function, node.args
+    if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn):
+        members, is_in = node.comparators[0], isinstance(node.ops[0], ast.In)
+        if len(node.ops) == 1 and isinstance(members, ast.Tuple | ast.List):
+            return partial(_is_member, is_in), [node.left, *members.elts]
+    elif isinstance(node, ast.Compare) and all(type(sign) in _COMPARISONS for sign in node.ops):
+        signs = [_COMPARISONS[type(sign)] for sign in node.ops]
+        return partial(_compare, signs), [node.left, *node.comparators]
+    piece = ast.get_source_segment(text.strip(), node) or text
+    raise BadConfig(f"{piece!r} in {text!r} is not allowed. Write with {ALLOWED}.")
+
+
+def _constant(value: Any, columns: Mapping[str, np.ndarray]) -> Any:
+    return value
+
+
+def _is_member(is_in: bool, left: Any, *members: Any) -> Any:
+    found = reduce(operator.or_, (left == member for member in members), np.bool_(False))
+    return found if is_in else np.logical_not(found)
+
+
+def _compare(signs: Sequence[Callable[[Any, Any], Any]], *sides: Any) -> Any:
+    """Return what a chain such as 0 < x <= 1 says."""
+    holds = (sign(left, right) for sign, (left, right) in zip(signs, pairwise(sides), strict=True))
+    return reduce(np.logical_and, holds, np.bool_(True))
 
 
 def _as_number(node: ast.expr) -> float | None:
@@ -174,58 +208,6 @@ def _as_number(node: ast.expr) -> float | None:
     except ValueError:
         return None
     return float(value) if isinstance(value, int | float) else None
-
-
-def _is_plain(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, bool | int | float | str)
-
-
-def _not_allowed(node: ast.AST, text: str) -> BadConfig:
-    piece = ast.get_source_segment(text.strip(), node) or text
-    return BadConfig(f"{piece!r} in {text!r} is not allowed. Write with {ALLOWED}.")
-
-
-def _value(node: ast.expr, columns: Mapping[str, np.ndarray]) -> Any:
-    """Return the value of a legal piece: an array, or one number or text."""
-    if isinstance(node, ast.Constant):
-        if isinstance(node.value, int) and not isinstance(node.value, bool):
-            return np.float64(node.value)  # no power of floats grows without end
-        return node.value
-    if isinstance(node, ast.Name):
-        return columns[node.id]
-    if isinstance(node, ast.BinOp):
-        left, right = _value(node.left, columns), _value(node.right, columns)
-        return _ARITHMETIC[type(node.op)](left, right)
-    if isinstance(node, ast.UnaryOp):
-        operand = _value(node.operand, columns)
-        if isinstance(node.op, ast.Not):
-            return np.logical_not(_truth(operand))
-        return -operand if isinstance(node.op, ast.USub) else operand
-    if isinstance(node, ast.BoolOp):
-        combine = np.logical_and if isinstance(node.op, ast.And) else np.logical_or
-        parts = [_truth(_value(part, columns)) for part in node.values]
-        return combine.reduce(np.broadcast_arrays(*parts))
-    if isinstance(node, ast.Call):
-        arguments = [_value(argument, columns) for argument in node.args]
-        return _FUNCTIONS[node.func.id](*arguments)  # type: ignore[attr-defined]
-    return _compare(node, columns)  # type: ignore[arg-type]
-
-
-def _compare(node: ast.Compare, columns: Mapping[str, np.ndarray]) -> Any:
-    """Return what a chain such as 0 < x <= 1 says."""
-    left, result = _value(node.left, columns), np.bool_(True)
-    for sign, right_node in zip(node.ops, node.comparators, strict=True):
-        if isinstance(right_node, ast.Tuple | ast.List):
-            found: Any = np.bool_(False)
-            for element in right_node.elts:
-                found = found | (left == _value(element, columns))
-            right, holds = None, (found if isinstance(sign, ast.In) else np.logical_not(found))
-        else:
-            right = _value(right_node, columns)
-            holds = _COMPARISONS[type(sign)](left, right)
-        result = np.logical_and(result, holds)
-        left = right
-    return result
 
 
 def _truth(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What is known already: candidates whose composition, or whose structure, is in a given table."""
+"""Known crystals: candidates whose composition or structure is in a given table."""
 
 from __future__ import annotations
 
@@ -13,33 +13,45 @@ from xtalgraph.graphs import nearest_distances
 from xtalgraph.structures import CrystalStore
 
 N_DISTANCES = 16
-VOLUME = 12.0  # Å³ an atom; to this all crystals are scaled before they are compared
-TOLERANCE = 0.1  # Å at that scale: about 4 % of a bond, as a relaxed cell differs from a built one
+VOLUME = 12.0  # Å³ per atom, to which all crystals are scaled before they are compared
+TOLERANCE = 0.1  # Å at that scale: about 4 % of a bond, as between a relaxed and a built cell
 FORMULA, STRUCTURE, NEW = "formula", "structure", ""
 
 
 @dataclass(frozen=True, eq=False)
 class KnownCrystals:
-    """The crystals of a table, to be recognised by reduced formula and by distances."""
+    """The crystals of a table, recognised by reduced formula and by distances.
 
-    rows: dict[str, list[int]]  # by reduced formula
+    Attributes:
+        rows: Numbers of the crystals with each reduced formula.
+        fingerprints: Mean distances of each crystal by element, scaled to the same volume per atom.
+        checksum: Identifies the table.
+    """
+
+    rows: dict[str, list[int]]
     fingerprints: list[np.ndarray]
     checksum: str
 
     @classmethod
     def from_dataset(cls, dataset: Dataset) -> KnownCrystals:
-        """Take up the crystals of a data set: about 400 bytes each are kept."""
+        """Return an index of the crystals of a data set, about 400 bytes each."""
         rows: dict[str, list[int]] = {}
         for row, formula in enumerate(reduced_formulas(dataset.crystals)):
             rows.setdefault(formula, []).append(row)
         return cls(rows, _fingerprints(dataset.crystals), dataset.checksum)
 
     def compare(self, store: CrystalStore, formulas: list[str]) -> np.ndarray:
-        """Return for each crystal `structure`, `formula` or nothing: how well it is known.
+        """Return `structure`, `formula` or an empty string for each crystal.
 
-        `structure`: a crystal of the same reduced formula whose mean distances, element by element
-        and after scaling to one volume an atom, are the same within 0.1 Å. So a cell that was built
-        too large is still recognised, while SrTiO3 with Sr and Ti exchanged is not.
+        Args:
+            store: The crystals to look up.
+            formulas: Their reduced formulas.
+
+        Returns:
+            `structure` if the table has a crystal with the same reduced formula whose mean
+            distances, element by element and after scaling to the same volume per atom, are equal
+            within 0.1 Å; `formula` if it only has the formula. A cell that was built too large is
+            thus recognised, while SrTiO3 with Sr and Ti exchanged is not.
         """
         found = np.full(len(store), NEW, dtype=object)
         same = [row for row, formula in enumerate(formulas) if formula in self.rows]

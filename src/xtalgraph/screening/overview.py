@@ -1,6 +1,6 @@
-"""All predictions of a screen at a glance: distributions and maps, from the files of its chunks.
+"""An overview of all predictions of a screen: distributions and maps, from the files of its chunks.
 
-One chunk is read at a time. What is kept are counts in bins, and a number for each pair of A and B
+One chunk is read at a time. Only counts in bins are kept, and one value for each pair of A and B
 with the anions that are drawn.
 """
 
@@ -21,16 +21,16 @@ from xtalgraph.nn import element_table
 from xtalgraph.screening.screener import PASSED, SITES
 from xtalgraph.structures.elements import SYMBOLS
 
-FINE, BINS = 4000, 60  # bins that are counted; that are drawn, at the most
-BEYOND = 0.001  # share of the candidates at either end that lie beyond the drawn bins
+FINE, BINS = 4000, 60  # bins for counting; maximum number of drawn bins
+BEYOND = 0.001  # fraction of the candidates at either end that are outside the drawn bins
 MOST_MAPS = 8
 
 
 @dataclass(frozen=True, eq=False)
 class Distribution:
-    """How many candidates are predicted to lie where, in bins of one width."""
+    """A histogram of predictions, with bins of equal width."""
 
-    edges: Float64[np.ndarray, "n_points"]  # one more than there are bins
+    edges: Float64[np.ndarray, "n_points"]  # one more than the number of bins
     counts: Int64[np.ndarray, "n_rows"]
     passed: Int64[np.ndarray, "n_rows"]  # of them
     n_beyond: int  # outside the bins
@@ -38,16 +38,16 @@ class Distribution:
 
 @dataclass(frozen=True, eq=False)
 class SiteMap:
-    """The predictions of all perovskites with the same anions, A over the columns, B the rows."""
+    """The predictions of all perovskites with the same anions, A in columns, B in rows."""
 
     anions: str
-    a_elements: tuple[str, ...]  # as the periodic table has them, group by group
+    a_elements: tuple[str, ...]  # in the order of the periodic table, group by group
     b_elements: tuple[str, ...]
-    values: np.ndarray  # a row for each B, a column for each A; NaN where nothing was predicted
-    passed: np.ndarray  # likewise, true or false
+    values: np.ndarray  # one row per B, one column per A; NaN where nothing was predicted
+    passed: np.ndarray  # likewise, boolean
 
     def to_frame(self, quantity: str) -> pd.DataFrame:
-        """Return a row for each pair that was predicted."""
+        """Return one row per pair that was predicted."""
         row_b, row_a = np.nonzero(np.isfinite(self.values))
         return pd.DataFrame(
             {
@@ -88,13 +88,13 @@ def _finite(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def _widen(low: float, high: float) -> tuple[float, float]:
-    """Return ends that are apart even where all values are the same."""
+    """Return distinct ends, even if all values are equal."""
     margin = max(1e-6 * max(abs(low), abs(high)), 1e-9) if high - low < 1e-9 else 0.0
     return low - margin, high + margin
 
 
 def _coarsen(counts: np.ndarray, ends: tuple[float, float]) -> Distribution:
-    """Leave out the far ends, and join bins until they can be drawn."""
+    """Leave out the tails, and merge bins until they can be drawn."""
     shares = np.cumsum(counts[0]) / counts[0].sum()
     first = int(np.searchsorted(shares, BEYOND, side="right"))
     last = int(np.searchsorted(shares, 1 - BEYOND)) + 1
@@ -109,9 +109,9 @@ def _coarsen(counts: np.ndarray, ends: tuple[float, float]) -> Distribution:
 def read_maps(
     paths: Sequence[Path], quantity: str, sites: Mapping[str, Sequence[str]]
 ) -> list[SiteMap]:
-    """Return the maps of a perovskite space, at most eight: those in which most passed.
+    """Return the maps of a perovskite space, at most eight: those with the most passed candidates.
 
-    `sites` has the elements on A and on B, and the anions X.
+    `sites` contains the elements on A and on B, and the anions X.
     """
     axes = {site: sort_elements(sites[site]) for site in SITES[:2]} | {"X": tuple(sites["X"])}
     anions = _choose_anions(paths, axes["X"])
@@ -133,7 +133,7 @@ def read_maps(
 
 
 def sort_elements(symbols: Sequence[str]) -> tuple[str, ...]:
-    """Sort elements by their group, then their period; lanthanides and actinides stand in group 3.
+    """Sort elements by group, then period; lanthanides and actinides are in group 3.
 
     >>> sort_elements(["Ti", "Ba", "La", "Na", "Ca"])
     ('Na', 'Ca', 'Ba', 'La', 'Ti')
@@ -149,7 +149,7 @@ def group_of(symbol: str) -> int:
 
 
 def _choose_anions(paths: Sequence[Path], anions: tuple[str, ...]) -> tuple[str, ...]:
-    """Return those of the maps that are drawn, in the order of the space."""
+    """Return the anions of the maps that are drawn, in the order of the space."""
     if len(anions) <= MOST_MAPS:
         return anions
     counts = np.zeros(len(anions), dtype=np.int64)
@@ -162,7 +162,7 @@ def _choose_anions(paths: Sequence[Path], anions: tuple[str, ...]) -> tuple[str,
 
 
 def _find(column: pa.ChunkedArray, words: Sequence[str]) -> np.ndarray:
-    """Return the place of each text among some words, -1 where it is none of them."""
+    """Return the position of each text among some words, -1 where it is none of them."""
     if not len(column):
         return np.empty(0, dtype=np.int64)
     texts = column.combine_chunks().dictionary_encode()

@@ -1,4 +1,4 @@
-"""Figures of a screen: how predictions are spread, and A against B coloured by them."""
+"""Figures of a screen: distributions of predictions, and maps of A against B."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-CELL = 0.105  # inches, of a pair of elements
+CELL = 0.105  # inches per pair of elements
 MARGINS = (0.5, 0.95, 0.5, 0.3)  # inches, left, right, below and above all of them
 SMALLEST = 14  # cells; a smaller map has larger ones
-OUTLIERS = 2.0  # percent of the values at each end that may lie beyond the scale of colours
+OUTLIERS = 2.0  # percent of the values at each end that may be outside the colour scale
 
 
 @styled
 def draw_distribution(
     distribution: Distribution, target: Target, limits: Sequence[float] = ()
 ) -> Figure:
-    """Draw how the predictions are spread, those of the passed candidates, and the limits."""
+    """Draw the distribution of the predictions, of those that passed, and the limits."""
     figure, axes = new_figure(COLUMN_WIDTH + 0.6, 2.7)
     edges = distribution.edges
     axes.stairs(distribution.counts, edges, fill=True, color=COLOURS["sky"], label="all predicted")
@@ -55,7 +55,7 @@ def draw_distribution(
 
 
 def find_range(maps: Sequence[SiteMap]) -> tuple[float, float]:
-    """Return the ends of the scale of colours that maps share."""
+    """Return the ends of the colour scale that the maps share."""
     values = np.concatenate([one.values[np.isfinite(one.values)] for one in maps])
     low, high = np.percentile(values, [OUTLIERS, 100 - OUTLIERS]).tolist()
     return (low, high) if high - low > 1e-9 else (low - 0.5, high + 0.5)
@@ -65,16 +65,17 @@ def find_range(maps: Sequence[SiteMap]) -> tuple[float, float]:
 def draw_site_map(
     site_map: SiteMap, target: Target, ends: tuple[float, float], *, marks: bool
 ) -> Figure:
-    """Draw A against B in the colours of the prediction, grey where there is none.
+    """Draw A against B, coloured by the prediction, grey where there is none.
 
-    With `marks` what passed has a dot. Thin lines part the groups of the periodic table.
+    With `marks`, candidates that passed have a dot. Thin lines separate groups of the periodic
+    table.
     """
     n_b, n_a = site_map.values.shape
     cell = CELL * max(1.0, SMALLEST / max(n_a, n_b))
     left, right, below, above = MARGINS
     width, height = left + cell * n_a + right, below + cell * n_b + above
     figure, axes = new_figure(width, height)
-    figure.set_layout_engine("none")  # to measure every symbol would take a second
+    figure.set_layout_engine("none")  # measuring every symbol would take a second
     axes.set_position((left / width, below / height, cell * n_a / width, cell * n_b / height))
     axes.set_facecolor("#D8D8D8")
     drawn = axes.imshow(

@@ -2,72 +2,42 @@
 
 from __future__ import annotations
 
+import tomllib
+from importlib.resources import files
+
 import numpy as np
 from jaxtyping import Bool
 
 from xtalgraph.structures import CrystalStore
 from xtalgraph.structures.elements import SYMBOLS, atomic_number
 
-_BY_STATES = {
-    "H": (1, -1),
-    "Li Na K Rb Cs Ag": (1,),
-    "Be Mg Ca Sr Ba Zn Cd": (2,),
-    "B Al Sc Y La Ga In Lu Gd Dy Ho Er Nd": (3,),
-    "Pr Tb Ce": (3, 4),
-    "Sm Eu Yb Tm": (2, 3),
-    "C": (4, -4),
-    "Si": (4, -4),
-    "Ge Sn Pb": (2, 4),
-    "N": (-3, 3, 5),
-    "P": (5, 3, -3),
-    "As Sb Bi": (3, 5, -3),
-    "O": (-2,),
-    "S Se Te": (-2, 4, 6),
-    "F": (-1,),
-    "Cl Br": (-1,),
-    "I": (-1, 5),
-    "Ti": (2, 3, 4),
-    "Zr Hf Th": (4,),
-    "V": (2, 3, 4, 5),
-    "Nb Ta": (3, 4, 5),
-    "Cr": (2, 3, 4, 5, 6),
-    "Mo W": (3, 4, 5, 6),
-    "Mn": (2, 3, 4, 6, 7),
-    "Tc": (4, 7),
-    "Re": (4, 5, 6, 7),
-    "Fe": (2, 3, 4),
-    "Ru Rh Ir": (3, 4, 5),
-    "Os": (4, 5, 6, 7),
-    "Co Ni": (2, 3),
-    "Pd Pt": (2, 4),
-    "Cu": (1, 2),
-    "Au Tl": (1, 3),
-    "Hg": (2,),
-    "U": (4, 5, 6),
-    "Np Pu": (3, 4),
-}
+_TABLE = tomllib.loads(
+    files("xtalgraph.screening").joinpath("oxidation_states.toml").read_text("utf-8")
+)
 OXIDATION_STATES: dict[str, tuple[int, ...]] = {
-    symbol: states for symbols, states in _BY_STATES.items() for symbol in symbols.split()
+    symbol: tuple(states)
+    for symbols, states in _TABLE["states"].items()
+    for symbol in symbols.split()
 }
-"""The states in which an element is found in many solids. Elements that are not here have none."""
+"""The common oxidation states of each element in solids. Elements not listed here have none."""
 
-ANION_CHARGES = {"N": -3, "O": -2, "S": -2, "Se": -2, "F": -1, "Cl": -1, "Br": -1, "I": -1}
-"""The elements that stand on the X site of perovskites, each with its charge there."""
+ANION_CHARGES: dict[str, int] = _TABLE["anions"]
+"""The elements on the X site of perovskites, each with its charge there."""
 
 METALS = tuple(
     symbol
     for symbol, states in OXIDATION_STATES.items()
     if max(states) > 0 and symbol not in ANION_CHARGES and symbol not in ("H", "C", "P")
 )
-"""What may stand on an A or a B site: every element with a positive state and no anion."""
+"""The elements allowed on A and B sites: those with a positive state that are not anions."""
 
 
 def can_be_neutral(store: CrystalStore) -> Bool[np.ndarray, "n_crystals"]:
-    """Return which crystals have one common state for each of their elements that add up to zero.
+    """Return which crystals are neutral with one common oxidation state per element.
 
-    All atoms of an element have the same state, so that Fe₃O₄ (Fe²⁺ and Fe³⁺) is not found. A
-    metal of one element alone, and what holds an element without a common state, is not neutral
-    by this rule either. Some 5 µs a crystal.
+    All atoms of an element have the same state, so that Fe₃O₄ (Fe²⁺ and Fe³⁺) is not found.
+    Elemental metals, and crystals with an element without a common state, are not neutral by this
+    rule either. It takes about 5 µs per crystal.
     """
     crystal = np.repeat(np.arange(len(store)), store.n_atoms)
     keys, counts = np.unique(

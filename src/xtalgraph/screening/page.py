@@ -22,27 +22,27 @@ from xtalgraph.screening.results import ScreenResult
 from xtalgraph.screening.screener import BOUND, SCORE, SITES, UNCERTAINTY, Screener
 from xtalgraph.units import Target
 
-N_ROWS = 25  # of the best; top.csv has all
+N_ROWS = 25  # of the top candidates; top.csv has all
 MOST_DISTRIBUTIONS = 8
-MOST_WORDS = 60  # of a list of elements or anions; manifest.json has all
-CHECKSUM = 12  # characters that tell models apart
+MOST_WORDS = 60  # shown of a list of elements or anions; manifest.json has all
+CHECKSUM = 12  # characters shown to distinguish models
 
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """What a page tells of the question, beside the results."""
+    """What a page shows besides the results."""
 
     title: str  # of the candidates
-    description: Mapping[str, Any]  # as manifest.json has it
+    description: Mapping[str, Any]  # as in manifest.json
     screener: Screener  # with the expressions and the predicted quantities
-    command: str = ""  # that does it again, where there is one
+    command: str = ""  # that reproduces the screen, if there is one
     rate: str = ""
 
 
 def write_page(asked: Asked, result: ScreenResult, predicted: Sequence[Path]) -> Path:
-    """Write `report.html` with its figures and tables into the folder of a screen, and give it.
+    """Write `report.html` with its figures and tables into the folder of a screen.
 
-    `predicted` are the files with the predictions of each chunk.
+    `predicted` are the files with the predictions of each chunk. Returns the path of the page.
     """
     sections = [_describe(asked, result), _show_best(asked, result)]
     sections += _show_distributions(asked, predicted)
@@ -88,7 +88,7 @@ def _describe(asked: Asked, result: ScreenResult) -> Section:
 
 
 def _describe_candidates(asked: Asked) -> str:
-    """Return what the candidates are, as far as the source tells."""
+    """Return a description of the candidates, as far as the source provides it."""
     space = asked.description["candidates"]
     if space["kind"] == "perovskites":
         sites = [f"{site}: {_list(space[site])}." for site in SITES]
@@ -132,11 +132,11 @@ def _show_best(asked: Asked, result: ScreenResult) -> Section:
 
 
 def _make_table(name: str, frame: pd.DataFrame, asked: Asked, words: str) -> Table:
-    """Return the columns that say what to make: names, predictions, score, domain and known."""
+    """Return the most important columns: names, predictions, score, domain and known."""
     wanted = {"rank", "id", "formula", BOUND, "domain", "known"}
     rank_by = asked.screener.rank_by
     if rank_by is None or rank_by.text not in asked.screener.quantities:
-        wanted.add(SCORE)  # else it would be the prediction once more
+        wanted.add(SCORE)  # otherwise it would duplicate the prediction
     wanted |= {
         header for quantity in asked.screener.quantities for header in _headers(quantity, asked)
     }
@@ -172,7 +172,7 @@ def _show_distributions(asked: Asked, predicted: Sequence[Path]) -> list[Section
 
 
 def _show_maps(asked: Asked, result: ScreenResult, predicted: Sequence[Path]) -> list[Section]:
-    """Return the section of the maps of a perovskite space, the numbers behind them in a table."""
+    """Return the section with the maps of a perovskite space; a table has their values."""
     space = asked.description["candidates"]
     if not set(SITES) <= set(space):
         return []

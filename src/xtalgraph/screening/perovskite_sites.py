@@ -1,4 +1,4 @@
-"""Charges on A and B of perovskites, and what their radii say: vectorised over many candidates."""
+"""Charges on A and B of perovskites, and quantities from their radii, for many candidates."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from jaxtyping import Bool, Float64, Int64
 
 from xtalgraph.screening.oxidation_states import ANION_CHARGES, OXIDATION_STATES
 
-_FAR = 1e3  # a step in neutrality counts more than any difference of tolerance factors
-_NO_STATE = 99  # fills the table where an element has fewer states than others
+_FAR = 1e3  # so that neutrality outweighs any difference of tolerance factors
+_NO_STATE = 99  # padding for elements with fewer states than others
 _NUMERALS = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII", "", "XIV")
-_LOW_SPIN = {("Co", 3, 6), ("Ni", 3, 6)}  # in oxides; elsewhere the high-spin radius is taken
+_LOW_SPIN = {("Co", 3, 6), ("Ni", 3, 6)}  # in oxides; otherwise the high-spin radius is used
 
 
 @dataclass(frozen=True, eq=False)
 class SiteCharges:
-    """What is known of the ions of each candidate; nan where no radius is tabulated."""
+    """Charges and radii of the ions of each candidate; nan where no radius is tabulated."""
 
     a: Int64[np.ndarray, "n_crystals"]  # charges in e
     b: Int64[np.ndarray, "n_crystals"]
@@ -31,7 +31,7 @@ class SiteCharges:
 
 
 class Cations:
-    """The states of a list of elements, each with the radius on a site of some coordination."""
+    """The states of a list of elements, each with its radius at a given coordination."""
 
     def __init__(self, elements: Sequence[str], coordination: int) -> None:
         positive = [[q for q in OXIDATION_STATES[element] if q > 0] for element in elements]
@@ -46,11 +46,11 @@ class Cations:
 
 
 def ionic_radius(element: str, charge: int, coordination: int) -> float:
-    """Return Shannon's effective ionic radius in Å, or nan where none is tabulated.
+    """Return Shannon's effective ionic radius in Å, or nan if none is tabulated.
 
-    R. D. Shannon, Acta Cryst. A32, 751 (1976), where O²⁻ with six neighbours measures 1.40 Å. A
-    charge or coordination that is not tabulated takes the radius of the nearest one that is: the
-    lower of two charges, the larger of two coordinations.
+    R. D. Shannon, Acta Cryst. A32, 751 (1976), where O²⁻ with six neighbours has 1.40 Å. For a
+    charge or coordination that is not tabulated, the radius of the nearest one is used: the lower
+    of two charges, the larger of two coordinations.
 
     >>> ionic_radius("Sr", 2, 12), ionic_radius("Sn", 2, 6), ionic_radius("He", 1, 12)
     (1.44, 0.69, nan)
@@ -69,12 +69,12 @@ def shannon_radii(element: str) -> Mapping[int, Mapping[int, float]]:
 
     Square-planar and pyramidal sites are left out.
     """
-    from pymatgen.core.periodic_table import Element  # it takes most of a second to import
+    from pymatgen.core.periodic_table import Element  # importing takes most of a second
 
     radii: dict[int, dict[int, float]] = {}
     for charge, sites in (Element(element).data.get("Shannon radii") or {}).items():
         for name, spins in sites.items():
-            if charge and name in _NUMERALS:  # one entry of Eu has lost its charge
+            if charge and name in _NUMERALS:  # one entry of Eu has no charge
                 key = element, int(charge), _NUMERALS.index(name) + 1
                 choose = min if key in _LOW_SPIN else max
                 radius = choose(spin["ionic_radius"] for spin in spins.values())
@@ -90,12 +90,12 @@ def choose_charges(
     anion_charge: Int64[np.ndarray, "n_crystals"],
     anion_radius: Float64[np.ndarray, "n_crystals"],
 ) -> SiteCharges:
-    """Choose for each candidate the states of A and B that come nearest to a neutral cell.
+    """Choose for each candidate the states of A and B that are closest to a neutral cell.
 
-    Of several pairs that are equally near, the one whose tolerance factor is nearest to 1. The
-    tolerance factor is (r_A + r_X) / √2 (r_B + r_X), A with twelve neighbours and B with six, the
-    octahedral factor r_B / r_X; `anion_charge` is the sum over the three anions, `anion_radius` (Å)
-    their mean.
+    Of several pairs that are equally close, the one whose tolerance factor is closest to 1 is
+    chosen. The tolerance factor is (r_A + r_X) / √2 (r_B + r_X), A with twelve neighbours and B
+    with six, the octahedral factor r_B / r_X; `anion_charge` is the sum over the three anions,
+    `anion_radius` (Å) their mean.
     """
     charge_a, charge_b = a.charges[rows_a][:, :, None], b.charges[rows_b][:, None, :]
     radius_a, radius_b = a.radii[rows_a][:, :, None], b.radii[rows_b][:, None, :]

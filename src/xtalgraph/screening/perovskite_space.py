@@ -1,4 +1,4 @@
-"""All perovskites ABX₃ over chosen elements, as cubic cells of five atoms, by their number."""
+"""All perovskites ABX₃ of chosen elements, as cubic cells of five atoms, by number."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _CASTELLI = (
     "Cd In Sn Sb Te Cs Ba La Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi"
 )
 CASTELLI_METALS = tuple(_CASTELLI.split())
-"""The 52 elements that Castelli et al. (2012) put on A and on B."""
+"""The 52 elements that Castelli et al. (2012) use on A and on B."""
 CASTELLI_ANIONS = ("O3", "O2N", "ON2", "N3", "O2S", "O2F", "OFN")
-"""The anions of the same set: 52 × 52 × 7 = 18,928 perovskites."""
+"""The anions of that set: 52 × 52 × 7 = 18,928 perovskites."""
 
 ELEMENT_SETS = {"castelli": CASTELLI_METALS, "metals": METALS}
-"""Names that may stand for a list of elements."""
+"""Names of lists of elements."""
 
 _POSITIONS = np.array([[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
 _TERM = re.compile(r"([A-Z][a-z]?)(\d?)")
@@ -45,12 +45,19 @@ _TARGETS = {"lattice_constant": Target("lattice_constant", "Å")}
 
 @dataclass(frozen=True)
 class PerovskiteSpace:
-    """A on the corner, B in the centre, three X on the faces of a cube.
+    """Cubic perovskites: A on the corner, B in the centre, three X on the faces of a cube.
 
-    Candidate number n has A and B by n within the block of its anions. With `charge_balance` only
-    those with common oxidation states that add up to zero are made; `tolerance` and `octahedral`
-    are windows of Goldschmidt's and of the octahedral factor, in which a candidate without
-    tabulated radii never lies. Equal elements on A and B are allowed.
+    Candidates are numbered by their anions, then by A and B. Equal elements on A and B are allowed.
+
+    Attributes:
+        a_elements: Elements on A.
+        b_elements: Elements on B.
+        anions: Combinations of three anions, such as `O3` and `O2N`.
+        cells: The rule for lattice constants.
+        charge_balance: Build only candidates with common oxidation states that add up to zero.
+        tolerance: Range of Goldschmidt's tolerance factor; candidates without tabulated radii are
+            outside any range.
+        octahedral: Range of the octahedral factor r_B / r_X, likewise.
 
     >>> space = PerovskiteSpace(("Ca", "Sr"), ("Ti",), ("O3", "O2N"))
     >>> len(space), [crystal.id for crystal in space.make(0, 4).crystals]
@@ -80,18 +87,18 @@ class PerovskiteSpace:
                 raise BadConfig(f"{name}: {', '.join(values)}. Name at least one, and each once.")
         for window in (self.tolerance, self.octahedral):
             if window is not None and not window[0] < window[1]:
-                raise BadConfig(f"a window from {window[0]} to {window[1]} holds nothing.")
+                raise BadConfig(f"the range from {window[0]} to {window[1]} is empty.")
 
     def __len__(self) -> int:
         return len(self.anions) * len(self.a_elements) * len(self.b_elements)
 
     @property
     def n_candidates(self) -> int:
-        """All combinations, before any filter."""
+        """Number of combinations, before any filter."""
         return len(self)
 
     def describe(self) -> dict[str, Any]:
-        """Return the settings as JSON knows them."""
+        """Return the settings as JSON values."""
         return {
             "kind": "perovskites",
             "A": list(self.a_elements),
@@ -139,7 +146,7 @@ class PerovskiteSpace:
         return Candidates(store, columns, _TARGETS, left_out, rejected)
 
     def _filter(self, charges: SiteCharges) -> tuple[dict[str, int], np.ndarray]:
-        """Return how many each filter leaves out, the first that does, and what is kept."""
+        """Return how many each filter leaves out (the first that does), and which are kept."""
         kept = np.ones(len(charges.a), dtype=bool)
         left_out = {}
         for name, wanted, passes in (
@@ -182,7 +189,7 @@ class PerovskiteSpace:
 
 @dataclass(frozen=True, eq=False)
 class _Tables:
-    """What the elements and anions of a space look up to, made once a process."""
+    """Lookup tables for the elements and anions of a space, made once per process."""
 
     a: Cations
     b: Cations
@@ -194,16 +201,30 @@ class _Tables:
 
 
 def list_elements(words: Sequence[str]) -> tuple[str, ...]:
-    """Return the elements that symbols and names of sets (`castelli`, `metals`) stand for."""
+    """Return elements in the order given, with names of lists expanded.
+
+    Args:
+        words: Symbols of elements, `castelli` or `metals`.
+
+    Returns:
+        Symbols, each once.
+    """
     found = [symbol for word in words for symbol in ELEMENT_SETS.get(word, (word,))]
     return tuple(dict.fromkeys(found))
 
 
 def list_anions(words: Sequence[str]) -> tuple[str, ...]:
-    """Return the combinations of three anions that words stand for.
+    """Return combinations of three anions.
 
-    A formula of three atoms is one combination; single elements among the words stand together for
-    all threes of them.
+    Args:
+        words: Formulas of three atoms, each one combination, and single elements, which together
+            stand for all combinations of three of them.
+
+    Returns:
+        Formulas of three atoms, each once.
+
+    Raises:
+        BadConfig: A word is neither a formula of three atoms nor an element.
 
     >>> list_anions(["O2N", "O", "F"])
     ('O2N', 'O3', 'O2F', 'OF2', 'F3')
@@ -228,7 +249,7 @@ def read_anions(text: str) -> tuple[str, ...]:
     symbols = [symbol for symbol, count in terms for _ in range(int(count or 1))]
     whole = "".join(symbol + count for symbol, count in terms) == text
     if not whole or len(symbols) != 3:
-        raise BadConfig(f"anions {text!r}: write three atoms, as in O3, O2N or OFN.")
+        raise BadConfig(f"anions {text!r}: write three atoms, such as O3, O2N or OFN.")
     for symbol in symbols:
         if symbol not in ANION_CHARGES:
             raise UnknownName("anion", symbol, ANION_CHARGES)

@@ -1,4 +1,4 @@
-"""All crystals that a prototype gives when other elements take the places of some of its sites."""
+"""All crystals that result from substituting elements on some sites of a prototype."""
 
 from __future__ import annotations
 
@@ -23,26 +23,36 @@ from xtalgraph.structures.formats import FORMATS
 
 @dataclass(frozen=True)
 class Substitution:
-    """Sites of a prototype that change together, and what may stand on them."""
+    """Sites of a prototype that are substituted together, and the elements for them.
 
-    name: str  # an element or a site's label, as it was asked for
-    sites: tuple[int, ...]  # atoms of the cell, counted from 0
+    Attributes:
+        name: An element or the label of a site, as given by the user.
+        sites: Atoms of the cell, counted from 0.
+        elements: Symbols.
+    """
+
+    name: str
+    sites: tuple[int, ...]
     elements: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class PrototypeSpace:
-    """Every combination of the substitutions, the cell scaled with the size of the atoms.
+    """Every combination of the substitutions, with the cell scaled by the size of the atoms.
 
-    The lengths of the cell are multiplied by the sum of the covalent radii of the new atoms over
-    that of the old ones; fractional positions stay. An id is that of the prototype and the elements
-    in the order of the substitutions: `SrTiO3-Ba-Zr`.
+    The cell lengths are multiplied by the sum of the covalent radii of the new atoms divided by
+    that of the old ones; fractional positions are kept. An id consists of that of the prototype and
+    the elements in the order of the substitutions: `SrTiO3-Ba-Zr`.
+
+    Attributes:
+        crystal: The prototype.
+        substitutions: The sites to substitute.
     """
 
     crystal: Crystal
     substitutions: tuple[Substitution, ...]
 
-    may_repeat = True  # elements on two equivalent sites may change places
+    may_repeat = True  # elements on two equivalent sites can be exchanged
 
     def __post_init__(self) -> None:
         taken = [site for one in self.substitutions for site in one.sites]
@@ -58,7 +68,7 @@ class PrototypeSpace:
 
     @property
     def n_candidates(self) -> int:
-        """All combinations."""
+        """Number of combinations."""
         return len(self)
 
     @property
@@ -67,7 +77,7 @@ class PrototypeSpace:
         return f"{self.crystal.id} with other elements"
 
     def describe(self) -> dict[str, Any]:
-        """Return the prototype and its substitutions as JSON knows them."""
+        """Return the prototype and its substitutions as JSON values."""
         return {
             "kind": "prototype",
             "id": self.crystal.id,
@@ -119,12 +129,23 @@ class PrototypeSpace:
 
 
 def read_prototype(path: str | Path, assignments: Sequence[str]) -> PrototypeSpace:
-    """Read a prototype from a structure file, and its substitutions, each as `SITES=ELEMENTS`.
+    """Read a prototype from a structure file and parse its substitutions.
 
-    SITES is an element of the prototype, and means all its sites (`Ti`), or a label of a CIF's
-    `_atom_site_label`, and means the sites that this row stands for (`O2`). A word that is both is
-    an element. ELEMENTS are symbols, `castelli` or `metals`, parted by commas; the element that
-    stands there is not among them unless it is named.
+    Args:
+        path: The structure file.
+        assignments: Substitutions as `SITES=ELEMENTS`. SITES is an element of the prototype, which
+            means all its sites (`Ti`), or a label from a CIF's `_atom_site_label`, which means the
+            sites of that row (`O2`); a word that could be both is an element. ELEMENTS are
+            comma-separated symbols, `castelli` or `metals`; the original element is not among them
+            unless it is named.
+
+    Returns:
+        All combinations.
+
+    Raises:
+        BadCrystal: The file cannot be read.
+        BadConfig: An assignment has another form.
+        UnknownName: The prototype has no such site, or there is no such element.
     """
     crystal = read_crystal(path)
     if not crystal.id:
@@ -134,7 +155,7 @@ def read_prototype(path: str | Path, assignments: Sequence[str]) -> PrototypeSpa
         name, sign, words = text.partition("=")
         elements = list_elements([word for word in words.split(",") if word])
         if not sign or not elements:
-            raise BadConfig(f"--substitute {text!r}: write SITES=ELEMENTS, as in Ti=Ti,Zr,Hf.")
+            raise BadConfig(f"--substitute {text!r}: write SITES=ELEMENTS, such as Ti=Ti,Zr,Hf.")
         for symbol in elements:
             if symbol not in SYMBOLS[1:]:
                 raise UnknownName("element", symbol, SYMBOLS[1:])
@@ -157,10 +178,10 @@ def _read_labels(path: Path) -> list[str]:
 
 
 def _find_label(crystal: Crystal, path: Path, row: int) -> tuple[int, ...]:
-    """Return the atoms that a row of a CIF's table of sites stands for.
+    """Return the atoms generated by a row of a CIF's table of sites.
 
-    The row is given an element that the crystal does not have, and the file is read again: so the
-    symmetry is applied in the one way that there is.
+    The row is changed to an element that the crystal does not contain, and the file is read again,
+    so that the symmetry is applied by the same code.
     """
     marker = next(symbol for symbol in SYMBOLS[2:] if symbol not in crystal.symbols)
     document = gemmi.cif.read(str(path))
@@ -179,7 +200,7 @@ def _find_label(crystal: Crystal, path: Path, row: int) -> tuple[int, ...]:
     sites = tuple(np.flatnonzero(marked.atomic_numbers == atomic_number(marker)).tolist())
     if marked.n_atoms != crystal.n_atoms or not sites:
         raise BadCrystal(
-            "its sites cannot be told apart by label",
+            "its sites cannot be distinguished by label",
             id=crystal.id,
             file=str(path),
             remedy="Name elements instead, or write the file without symmetry.",
@@ -191,4 +212,4 @@ def _explain(crystal: Crystal, numbers: np.ndarray, radii: np.ndarray) -> str:
     unknown = sorted({SYMBOLS[n] for n in numbers if not np.isfinite(radii[n])})
     if unknown:
         return f"no covalent radius of {', '.join(unknown)} is known. Leave it out."
-    return f"no covalent radius of an element of {crystal.id} is known. Take another prototype."
+    return f"no covalent radius of an element of {crystal.id} is known. Use another prototype."

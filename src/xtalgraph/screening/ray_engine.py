@@ -1,8 +1,8 @@
-"""Chunks on a Ray cluster, as a stream of Ray Data: one task reads, a pool screens.
+"""Chunks on a Ray cluster, as a Ray Data stream: one task reads, a pool of workers screens.
 
-What crosses between processes is one row a chunk, pickled: number and chunk there, number and
-result back. Ray Data holds the reader back while the workers are behind, so memory does not grow
-with the number of chunks; it begins a worker that died again, and gives it its chunks once more.
+Processes exchange one pickled row per chunk: its number and the chunk, then its number and the
+result. Ray Data slows the reader down while the workers are behind, so memory does not grow with
+the number of chunks; it restarts a worker that died and gives it its chunks again.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from xtalgraph.compiling import limit_threads
 from xtalgraph.errors import BadConfig, LostWorkers, MissingExtra, XtalgraphError
 from xtalgraph.screening.candidates import Chunk, Source
 from xtalgraph.screening.screener import ChunkResult, Screener, ScreenSpec
+from xtalgraph.threads import limit_threads
 from xtalgraph.workers import AHEAD, MOST_LOSSES
 
 ITEM = "item"  # the one column
@@ -37,11 +37,11 @@ class RayWorker:
 
     @cached_property
     def screen(self) -> Callable[[Chunk], ChunkResult]:
-        """The models, loaded with the first chunk: what is wrong with them is its error."""
+        """The models, loaded with the first chunk, which reports what is wrong with them."""
         return Screener(self.spec).screen
 
     def __call__(self, items: pa.Table) -> pa.Table:
-        """Screener one chunk; an error of ours is given back, or Ray would wrap it in its own."""
+        """Screen one chunk; our own errors are returned, since Ray would wrap them in its own."""
         item = _unpack(items)
         if isinstance(item, XtalgraphError):
             return items
@@ -59,12 +59,12 @@ def screen_with_ray(
     n_workers: int | None,
     address: str | None,
 ) -> Iterator[tuple[int, ChunkResult]]:
-    """Screener the chunks of a source that are not done, and give each as it is finished.
+    """Screen the chunks of a source that are not done, and yield each result.
 
-    `address` is that of a cluster (`auto`, or `host:6379`); without one Ray is begun on this
-    machine. A worker takes one core, or one GPU where the device is `cuda`; without `n_workers`
-    there are as many as the cluster has. What is read by name (models, tables, files) must lie
-    where the workers can read it.
+    `address` is that of a cluster (`auto`, or `host:6379`); without one, Ray is started on this
+    machine. A worker uses one core, or one GPU if the device is `cuda`; without `n_workers` there
+    are as many as the cluster has. Models, tables and files must be under paths that the workers
+    can read.
     """
     ray = _connect(address)
     results = _plan(ray, spec, source, done, n_workers)
@@ -78,8 +78,8 @@ def screen_with_ray(
             yield item
     except ray.exceptions.RayActorError as error:
         raise LostWorkers(
-            f"workers died {MOST_LOSSES + 1} times on one chunk: killed for lack of memory, "
-            "perhaps. What is finished is kept: rerun with fewer (--workers). Ray says: "
+            f"workers died {MOST_LOSSES + 1} times on one chunk, possibly for lack of memory. "
+            "Finished chunks are kept: rerun with fewer workers (--workers). Ray reports: "
             f"{error}"
         ) from error
 
@@ -87,14 +87,14 @@ def screen_with_ray(
 def _plan(
     ray: Any, spec: ScreenSpec, source: Source, done: Container[int], n_workers: int | None
 ) -> Any:
-    """Return the data set of results, none of which is there before it is asked for."""
+    """Return the lazy Ray data set of results."""
     device = "GPU" if spec.device.startswith("cuda") else "CPU"
     n_workers = n_workers or max(1, int(ray.cluster_resources().get(device, 1)))
     here = os.getcwd()
     chunks = ray.data.from_items([0]).map_batches(
         _read_chunks, fn_args=(source, done, here), batch_format="pyarrow", num_cpus=0
     )
-    with warnings.catch_warnings():  # `max_task_retries` has another name from Ray 2.64 on
+    with warnings.catch_warnings():  # `max_task_retries` was renamed in Ray 2.64
         warnings.simplefilter("ignore", DeprecationWarning)
         results = chunks.map_batches(
             RayWorker,
@@ -105,7 +105,7 @@ def _plan(
             num_gpus=1 if device == "GPU" else 0,
             max_task_retries=MOST_LOSSES,
         )
-    results.context.target_max_block_size = 1  # byte: a chunk crosses as soon as it is there
+    results.context.target_max_block_size = 1  # byte: a chunk is sent as soon as it is ready
     results.context.enable_progress_bars = False
     return results
 
@@ -131,13 +131,13 @@ def _unpack(items: pa.Table) -> Any:
 
 
 def _go_to(folder: str) -> None:
-    """Let paths mean in a worker what they mean in the command, where there is such a folder."""
+    """Resolve relative paths in a worker as in the command, if there is such a folder."""
     if os.path.isdir(folder):
         os.chdir(folder)
 
 
 def _connect(address: str | None) -> Any:
-    """Return Ray, begun on this machine or connected to a cluster."""
+    """Return Ray, started on this machine or connected to a cluster."""
     try:
         import ray
         import ray.data
@@ -146,7 +146,7 @@ def _connect(address: str | None) -> Any:
     logging.getLogger("ray.data").setLevel(logging.WARNING)
     if (address or "").startswith("ray://"):
         raise BadConfig(
-            f"--address {address}: Ray Data does not work through Ray's client. Give the command "
+            f"--address {address}: Ray Data does not work through Ray's client. Run the command "
             "on a machine of the cluster, with --address auto or HOST:6379."
         )
     if not ray.is_initialized():
@@ -159,7 +159,7 @@ def _connect(address: str | None) -> Any:
 
 
 def _refuse_dead_address(address: str | None) -> None:
-    """Refuse an address at which nobody answers: Ray itself would try for some minutes."""
+    """Refuse an address that does not respond: Ray itself would retry for minutes."""
     host, _, port = (address or "").rpartition(":")
     if not port.isdigit():
         return

@@ -1,4 +1,4 @@
-"""Candidates that are read: the parts of a source, each read by whoever works on it."""
+"""Candidates that are read: the parts of a source, each read by the worker that screens it."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ class ReadCandidates:
 
     @property
     def n_candidates(self) -> int | None:
-        """All rows, with those that cannot be read, where the source knows their number."""
+        """Number of rows, including unreadable ones, if the source knows it."""
         return self.source.n_crystals
 
     def describe(self) -> dict[str, Any]:
-        """Return what tells this source from another."""
+        """Return what identifies this source."""
         return self.source.identity()
 
     def chunks(self, done: Container[int]) -> Iterator[tuple[int, Chunk]]:
-        """Yield the parts that are not done; these are read by whoever works on them."""
+        """Yield the parts that are not done; they are read by the worker that screens them."""
         for number, part in enumerate(self.source.parts()):
             if number not in done:
                 yield number, PartChunk(number, part, self._first)
 
     @cached_property
     def _first(self) -> Cells | None:
-        """Cells of the first piece that has columns: all chunks have the columns of these."""
+        """Cells of the first piece with columns, which all chunks have in common."""
         if not self.source.has_columns:
             return None
         return next(
@@ -65,14 +65,14 @@ class DatasetCandidates(ReadCandidates):
 
 @dataclass(frozen=True)
 class PartChunk:
-    """A part of a source that is not read yet."""
+    """A part of a source that has not been read."""
 
     number: int
     part: Part
     first: Cells | None  # of the source, whose columns all chunks have
 
     def make(self) -> Candidates:
-        """Read it; what is no crystal is listed, and ids that repeat in it are told apart."""
+        """Read the part; invalid crystals are listed, and repeated ids are made unique."""
         crystals, rejected, cells = self.part.read()
         piece = Piece(self.number, crystals, tuple(rejected), cells, self.first)
         columns, targets = _choose_columns(piece)
@@ -81,14 +81,14 @@ class PartChunk:
 
 
 def _choose_columns(piece: Piece) -> tuple[pd.DataFrame, dict[str, Target]]:
-    """Return the columns of numbers, texts and true or false, under names for expressions."""
+    """Return the numeric, text and boolean columns, under names for expressions."""
     if piece.like is None:
         return piece.columns, {}
     schema = piece.like.schema
     names = {
         name: plain_name(name)
         for header, name in schema.names.items()
-        if schema.kinds[name] != "other" or piece.like.frame[header].map(_is_text).all()
+        if schema.kinds[name] != "other" or all(map(_is_text, piece.like.content[header]))
     }
     rows = pd.DataFrame(index=pd.RangeIndex(len(piece.crystals)))
     own = piece.columns if piece.cells is not None else rows
@@ -108,11 +108,13 @@ def _is_text(cell: object) -> bool:
 def read_candidates(source: str | Path) -> Source:
     """Return the candidates of a structure file, a folder, a glob, a table or a packed folder.
 
-    Whatever `open_source` opens is screened, with the ids, columns and rejections that
-    `read_dataset` gives; expressions know the columns.
+    Ids, columns and rejections are those of `read_dataset`; the columns can be used in expressions.
 
     Args:
-        source: What `open_source` takes.
+        source: A path or glob, as for `open_source`.
+
+    Returns:
+        The candidates, which are read chunk by chunk.
 
     Raises:
         BadDataset: There is no such file, or none of the files is a structure or a table.

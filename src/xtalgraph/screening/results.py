@@ -1,10 +1,10 @@
-"""The folder of a screen: two files a finished chunk, then duplicates dropped and the best found.
+"""The folder of a screen: two files per finished chunk, then the results without duplicates.
 
-A part is whole or not there; which chunks are done is read off the parts themselves, and nothing
-can disagree with them. The predictions of all candidates of a chunk lie beside its part, and are
-written before it. At the end parts are read one after another. What is kept in memory at a time is
-one part, the lists of the best, and, where one structure may come twice, formula and volume of each
-passed candidate (about 60 bytes).
+A part is complete or absent; which chunks are done is determined from the parts alone. The
+predictions of all candidates of a chunk are written next to its part, and before it. At the end,
+parts are read one after another. Only one part is in memory at a time, with the lists of the best
+and, if structures can occur more than once, formula and volume of each passed candidate (about 60
+bytes).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ STRUCTURES = ("lattice", "species", "frac")
 
 
 class PartFolder:
-    """The parts of one screen; a folder that holds another screen, or anything else, is refused."""
+    """The parts of one screen; a folder with another screen, or anything else, is refused."""
 
     def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
         self.folder = folder
@@ -51,14 +51,14 @@ class PartFolder:
         others = [path for path in folder.iterdir() if not path.name.startswith(".lock")]
         if others and read_manifest(folder) is None:
             raise BadConfig(
-                f"{folder} is not empty, and holds no screen. Choose another folder (--out)."
+                f"{folder} is not empty and contains no screen. Choose another folder (--out)."
             )
         begin_or_resume(folder, WORK, identity)
         for parts in (self.parts, self.predicted):
             parts.mkdir(exist_ok=True)
 
     def done(self) -> dict[int, Path]:
-        """Return the parts by the number of their chunk, in order."""
+        """Return the finished parts by chunk number, in order."""
         return {
             int(path.stem): path
             for path in sorted(self.parts.glob("*.parquet"))
@@ -66,7 +66,7 @@ class PartFolder:
         }
 
     def write(self, number: int, result: ChunkResult) -> None:
-        """Write the result of a chunk to disk; when this returns it is safe."""
+        """Write the result of a chunk to disk, durably."""
         name = f"{number:08d}.parquet"
         _write_tables(self.predicted / name, [result.predicted])
         _write_tables(self.parts / name, [result.as_part()])
@@ -83,9 +83,9 @@ def read_rejected(path: Path) -> list[Rejected]:
 
 
 def _write_tables(path: Path, tables: Iterable[pa.Table]) -> None:
-    """Write tables of one schema after another into one parquet file, whole or not at all.
+    """Write tables of the same schema into one parquet file, atomically.
 
-    Tables without rows do not know the types of their columns, and are left out if they can be.
+    Tables without rows do not know the types of their columns, and are left out if possible.
     """
     writer: pq.ParquetWriter | None = None
     empty: pa.Table | None = None
@@ -104,12 +104,19 @@ def _write_tables(path: Path, tables: Iterable[pa.Table]) -> None:
 
 @dataclass(frozen=True, eq=False)
 class ScreenResult:
-    """A finished screen: its folder, the counts at each filter, and the best candidates."""
+    """A finished screen.
+
+    Attributes:
+        folder: The output folder.
+        funnel: Number of candidates, then how many each filter left out, …, then how many passed.
+        top: The best candidates by `score`, smallest first.
+        top_cautious: The best by `score_bound`, if a model states its uncertainty.
+    """
 
     folder: Path
-    funnel: Mapping[str, int]  # candidates, then what each filter left out, …, passed
-    top: pd.DataFrame  # by `score`, the smallest first
-    top_cautious: pd.DataFrame | None  # by `score_bound`, where the model knows its uncertainty
+    funnel: Mapping[str, int]
+    top: pd.DataFrame
+    top_cautious: pd.DataFrame | None
 
 
 def finish(
@@ -117,9 +124,9 @@ def finish(
 ) -> ScreenResult:
     """Write the results of finished parts into the folder; the same parts give the same files.
 
-    `passed.parquet` has all that passed, with structures; `top.csv`, `top.parquet` and the CIFs in
-    `top/` the best by score, `top_cautious…` the best by the bound; `rejected.csv` what could not
-    be judged, `duplicates.csv` what was there before, `funnel.json` the counts.
+    `passed.parquet` has everything that passed, with structures; `top.csv`, `top.parquet` and the
+    CIFs in `top/` the best by score, `top_cautious…` the best by the bound; `rejected.csv` what
+    could not be screened, `duplicates.csv` repeated structures, `funnel.json` the counts.
     """
     paths = [parts[number] for number in sorted(parts)]
     dropped = _find_repeats(paths) if may_repeat else {}
@@ -147,7 +154,7 @@ def finish(
 
 
 def _keep_best(best: pa.Table | None, table: pa.Table, column: str, n_top: int) -> pa.Table:
-    """Return the `n_top` smallest of what was best and a new part; of equals, the earlier."""
+    """Return the `n_top` smallest rows of the previous best and a new part; ties keep order."""
     if not len(table):
         return best if best is not None else table
     both = table if best is None or not len(best) else pa.concat_tables([best, table])
@@ -157,7 +164,7 @@ def _keep_best(best: pa.Table | None, table: pa.Table, column: str, n_top: int) 
 
 
 def _find_repeats(paths: list[Path]) -> dict[int, dict[int, str]]:
-    """Return for each part the rows that are the structure of an earlier row, and that one's id."""
+    """Return for each part the rows that repeat an earlier structure, and the id of that one."""
     formulas, volumes, part, row = _read_keys(paths)
     suspects = _find_suspects(formulas, volumes)
     if not len(suspects):
@@ -177,7 +184,7 @@ def _find_repeats(paths: list[Path]) -> dict[int, dict[int, str]]:
 
 
 def _read_keys(paths: list[Path]) -> tuple[np.ndarray, ...]:
-    """Return formula, volume an atom, part and row of everything that passed, in order."""
+    """Return formula, volume per atom, part and row of everything that passed, in order."""
     formulas, volumes, counts = [], [], []
     for path in paths:
         table = pq.read_table(path, columns=["formula", "volume_per_atom"])
@@ -191,7 +198,7 @@ def _read_keys(paths: list[Path]) -> tuple[np.ndarray, ...]:
 
 
 def _find_suspects(formulas: np.ndarray, volumes: np.ndarray) -> np.ndarray:
-    """Return what shares its formula and nearly its volume with another, in order."""
+    """Return the rows that share formula and approximate volume with another, in order."""
     _, keys = np.unique(formulas, return_inverse=True)
     order = np.lexsort((volumes, keys))
     same = keys[order][1:] == keys[order][:-1]

@@ -1,4 +1,4 @@
-"""A screen: candidates through filters and models, the best of them kept, resumable."""
+"""A screen: run candidates through filters and models, and keep the best; resumable."""
 
 from __future__ import annotations
 
@@ -24,16 +24,23 @@ ENGINES = ("local", "ray")
 
 @dataclass(frozen=True)
 class ScreenProgress:
-    """How far a screen is, told after each chunk."""
+    """The progress of a screen, reported after each chunk.
 
-    n_candidates: int  # done, with those of earlier calls
-    n_all: int | None  # None where the source does not know
+    Attributes:
+        n_candidates: Number of candidates done, including those of earlier calls.
+        n_all: Number of all candidates; None if the source does not know.
+        n_passed: Number of candidates that passed.
+        candidates_per_second: Rate of this call.
+    """
+
+    n_candidates: int
+    n_all: int | None
     n_passed: int
-    candidates_per_second: float  # of this call
+    candidates_per_second: float
 
     @property
     def seconds_remaining(self) -> float | None:
-        """Time left at the rate of this call, where the number of candidates is known."""
+        """Remaining time at the rate of this call, if the number of candidates is known."""
         if self.n_all is None or not self.candidates_per_second:
             return None
         return (self.n_all - self.n_candidates) / self.candidates_per_second
@@ -51,36 +58,39 @@ def screen(
     command: str = "",
     on_progress: Callable[[ScreenProgress], None] | None = None,
 ) -> ScreenResult:
-    """Screen every candidate of a source, and write what passes and the best into a folder.
+    """Screen every candidate of a source and write the results to a folder.
 
     If interrupted or killed, call it again with the same folder to resume; the result is the same
     as without the interruption. Memory does not grow with the number of candidates.
 
     Args:
-        source: where candidates come from: a space, or what `read_candidates` gives.
-        spec: the models, the condition, the rank and the filters.
-        out: the folder, new or that of the same screen; `report.html` in it shows the result.
-        n_top: how many of the best are listed, with their CIFs.
+        source: The candidates: a space, or the result of `read_candidates`.
+        spec: The models, the condition, the ranking and the filters.
+        out: The output folder, new or of the same screen; it gets a page `report.html`.
+        n_top: Number of the best candidates to list, with their CIFs.
         engine: `local`, or `ray` for a cluster (extra `scale`).
-        n_workers: processes; by default one a core, or one where a GPU does the work.
-        address: of a Ray cluster, `auto` or `host:6379`.
-        command: shown on the page as the command that repeats the screen.
-        on_progress: called after each chunk.
+        n_workers: Number of processes; by default one per core, or one if a GPU is used.
+        address: Address of a Ray cluster, `auto` or `host:6379`.
+        command: The command that reproduces the screen, shown on the page.
+        on_progress: Called after each chunk.
+
+    Returns:
+        The counts and the best candidates.
 
     Raises:
-        FolderInUse: another process is at work in `out`.
-        BadConfig: `out` holds another screen, or an option is not legal.
-        LostWorkers: worker processes died again and again; what is finished is kept.
+        FolderInUse: Another process is using `out`.
+        BadConfig: `out` contains another screen, or an option is invalid.
+        LostWorkers: Worker processes died repeatedly; finished chunks are kept.
     """
     if engine not in ENGINES:
         raise UnknownName("engine", engine, ENGINES)
     if n_top < 1 or (n_workers is not None and n_workers < 1):
-        raise BadConfig("the number of the best and of workers must be 1 or more.")
+        raise BadConfig("the number of top candidates and of workers must be 1 or more.")
     first = next(source.chunks(()), None)
     if first is None:
         raise BadDataset("there are no candidates.")
     screener = Screener(spec)
-    screener.prepare(first[1].make())  # a mistake in an expression is told before any work
+    screener.prepare(first[1].make())  # report mistakes in an expression before any work
     identity = describe(source, spec)
     with lock_folder(out, WORK):
         parts = PartFolder(Path(out), identity)
@@ -99,7 +109,7 @@ def screen(
 
 
 def describe(source: Source, spec: ScreenSpec) -> dict[str, Any]:
-    """Return what decides the result, as JSON knows it: a screen goes on only under the same."""
+    """Return what determines the result, as JSON values; only the same screen can be resumed."""
     return {
         "candidates": source.describe(),
         "models": {name: checksum_model(name) for name in spec.models},
@@ -112,7 +122,7 @@ def describe(source: Source, spec: ScreenSpec) -> dict[str, Any]:
 
 
 def checksum_model(name: str) -> str:
-    """Return the SHA-256 of a model's weights, all networks of an ensemble together."""
+    """Return the SHA-256 of a model's weights, over all networks of an ensemble."""
     total = hashlib.sha256()
     for file in find_weights(resolve_model(name)):
         total.update(file.read_bytes())
@@ -136,7 +146,7 @@ def _start(
 def screen_here(
     spec: ScreenSpec, chunks: Iterator[tuple[int, Chunk]], n_workers: int
 ) -> Iterator[tuple[int, ChunkResult]]:
-    """Screen chunks in this process, or in several of this machine; give each as it is finished.
+    """Screen chunks in this process, or in several on this machine; yield each result.
 
     If a worker dies, its chunks are given to a new one.
     """
@@ -154,7 +164,7 @@ def _load(spec: ScreenSpec) -> Callable[[tuple[int, Chunk]], ChunkResult]:
 
 
 class _Counter:
-    """Counts what is done, and reports it."""
+    """Counts and reports the progress."""
 
     def __init__(
         self, n_all: int | None, on_progress: Callable[[ScreenProgress], None] | None
@@ -170,13 +180,13 @@ class _Counter:
 
     @property
     def rate_in_words(self) -> str:
-        """For the page how fast it was."""
+        """Return the speed as a sentence for the page."""
         seconds = time.monotonic() - self.begin
         if not self.n_now:
             return ""
         before = self.n_done - self.n_now
         return (
-            f"{self.n_now:,} candidates took {seconds:,.0f} s, {self.n_now / seconds:,.0f} a second"
+            f"{self.n_now:,} candidates took {seconds:,.0f} s, {self.n_now / seconds:,.0f} per s"
             + (f"; {before:,} had been screened before." if before else ".")
         )
 

@@ -1,4 +1,4 @@
-"""What happens to a chunk: filters, prediction, the condition, and a table of those that pass."""
+"""Screening of a chunk: filters, prediction, the condition, and a table of those that pass."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from xtalgraph.units import Target, read_target_header
 SCORE, BOUND = "score", "score_bound"
 SITES, PASSED = ("A", "B", "X"), "passed"
 UNCERTAINTY, DOMAIN, REASON = "_uncertainty", "domain", "domain_reason"
-_LEVELS = ("in", "edge", "out")  # of a prediction's domain, the best first
+_LEVELS = ("in", "edge", "out")  # of a prediction's domain, best first
 _COMPUTED = {"formula", "n_atoms", "volume_per_atom", "known", SCORE, BOUND, PASSED}
 _COMPUTED |= {DOMAIN, REASON}
 COUNTS, REJECTED_ROWS = b"xtalgraph.counts", b"xtalgraph.rejected"  # metadata of a part
@@ -34,12 +34,22 @@ COUNTS, REJECTED_ROWS = b"xtalgraph.counts", b"xtalgraph.rejected"  # metadata o
 
 @dataclass(frozen=True, eq=False)
 class ScreenSpec:
-    """What is asked of every candidate; it can be sent to other processes."""
+    """The settings of a screen; they can be sent to other processes.
 
-    models: tuple[str, ...]  # as `load_model` takes them
-    where: str = ""  # an expression; empty: all pass
-    rank_by: str = ""  # an expression, the smallest first; empty: the first predicted number
-    exclude: tuple[str, ...] = ()  # elements
+    Attributes:
+        models: Paths or names, as for `load_model`.
+        where: An expression that candidates must satisfy; if empty, all pass.
+        rank_by: An expression, smallest first; if empty, the first predicted number.
+        exclude: Elements.
+        charge_balance: Keep only candidates that common oxidation states make neutral.
+        known: Crystals to compare with, if any.
+        device: The device that predicts.
+    """
+
+    models: tuple[str, ...]
+    where: str = ""
+    rank_by: str = ""
+    exclude: tuple[str, ...] = ()
     charge_balance: bool = False
     device: str = "cpu"
     known: KnownCrystals | None = field(default=None, repr=False)
@@ -49,13 +59,13 @@ class ScreenSpec:
 class ChunkResult:
     """The result of a chunk: what passed, the counts at each filter, and what was rejected."""
 
-    table: pa.Table  # structures as `write_parquet` has them, then columns
-    predicted: pa.Table  # of all that was predicted: quantities, sites of a perovskite, `passed`
+    table: pa.Table  # structures in the format of `write_parquet`, then columns
+    predicted: pa.Table  # everything predicted: quantities, sites of a perovskite, `passed`
     counts: Mapping[str, int]  # in the order of the filters, `passed` last
     rejected: tuple[Rejected, ...]
 
     def as_part(self) -> pa.Table:
-        """Return all of it as one table, counts and rejected rows in its metadata."""
+        """Return the result as one table, with counts and rejected rows in its metadata."""
         rejected = [[row.id, row.reason] for row in self.rejected]
         return self.table.replace_schema_metadata(
             {COUNTS: json.dumps(dict(self.counts)), REJECTED_ROWS: json.dumps(rejected)}
@@ -64,7 +74,7 @@ class ChunkResult:
 
 @dataclass(frozen=True, eq=False)
 class _Described:
-    """Crystals with all their columns, under plain names, and what could not be predicted."""
+    """Crystals with all their columns, and those that could not be predicted."""
 
     frame: pd.DataFrame
     crystals: CrystalStore
@@ -85,7 +95,7 @@ class Screener:
         self.rank_by: Expression | None = None
 
     def prepare(self, candidates: Candidates) -> None:
-        """Compile both expressions against the columns that such candidates have."""
+        """Compile both expressions for the columns of such candidates."""
         nothing = self._set_aside(_take(candidates, np.empty(0, np.int64)))
         columns = list(self._describe(nothing).frame.columns)
         if self.spec.where:
@@ -93,7 +103,7 @@ class Screener:
         self.rank_by = compile_expression(self.spec.rank_by or self._first_number(), columns)
 
     def screen(self, chunk: Chunk) -> ChunkResult:
-        """Make the candidates of a chunk, filter them, predict them, and keep those that pass."""
+        """Build the candidates of a chunk, filter and predict them, and keep those that pass."""
         candidates = self._set_aside(chunk.make())
         if self.rank_by is None:
             self.prepare(candidates)
@@ -120,7 +130,7 @@ class Screener:
         )
 
     def _list_predicted(self, arrays: Mapping[str, np.ndarray], passes: np.ndarray) -> pa.Table:
-        """Return all predictions of a chunk in some bytes each: for distributions and maps."""
+        """Return all predictions of a chunk, a few bytes each, for distributions and maps."""
         columns = {name: pa.array(arrays[name].astype(np.float32)) for name in self.quantities}
         if set(SITES) <= set(arrays):
             columns |= {
@@ -129,7 +139,7 @@ class Screener:
         return pa.table(columns | {PASSED: pa.array(passes)})
 
     def _set_aside(self, candidates: Candidates) -> Candidates:
-        """Rename the candidates' own columns that have the name of one that is computed."""
+        """Rename the candidates' own columns whose names clash with computed ones."""
         taken = _COMPUTED | {*self.targets, *self.quantities}
         names = {
             name: f"{name}_in_table"
@@ -146,7 +156,7 @@ class Screener:
         return replace(candidates, columns=columns, targets=targets)
 
     def _filter(self, candidates: Candidates, counts: dict[str, int]) -> Candidates:
-        """Leave out excluded elements, and what no common states make neutral."""
+        """Leave out excluded elements, and candidates that cannot be neutral."""
         kept = np.ones(len(candidates.crystals), dtype=bool)
         if self.spec.exclude:
             for symbol in self.spec.exclude:
@@ -159,7 +169,7 @@ class Screener:
         return candidates if kept.all() else _take(candidates, np.flatnonzero(kept))
 
     def _describe(self, candidates: Candidates) -> _Described:
-        """Predict the candidates, and give all columns of those that every model can take."""
+        """Return all columns of the candidates that every model can predict."""
         store = candidates.crystals
         bad: dict[str, Rejected] = {}
         tables = []
@@ -191,9 +201,9 @@ class Screener:
         return f"-{self.quantities[len(self.predictors[0].task.classes) - 1]}"
 
     def _score(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Return the number to rank by, and the worst that it may be within the uncertainties.
+        """Return the score to rank by, and its worst value within the uncertainties.
 
-        That is the largest value over the corners of prediction ± uncertainty of the columns used.
+        The worst is the largest value at the corners of prediction ± uncertainty of its columns.
         """
         rank_by = self.rank_by
         if rank_by is None:
@@ -213,7 +223,7 @@ class Screener:
 
 
 def plain_name(header: str) -> str:
-    """Return the name of a column in expressions: without unit, blanks and signs as `_`.
+    """Return the name of a column in expressions: no unit, with `_` for spaces and symbols.
 
     >>> plain_name("energy_above_hull uncertainty [eV/atom]"), plain_name("log10(K_VRH)")
     ('energy_above_hull_uncertainty', 'log10_K_VRH')
@@ -223,7 +233,7 @@ def plain_name(header: str) -> str:
 
 
 def _read_targets(predictors: list[Predictor]) -> dict[str, Target]:
-    """Return the unit of each predicted column by its plain name; two of one name are refused."""
+    """Return the units of predicted columns by name in expressions; duplicates are refused."""
     found: dict[str, Target] = {}
     for predictor in predictors:
         empty = predictor.predict(CrystalStore.from_crystals([])).to_frame()
@@ -231,7 +241,7 @@ def _read_targets(predictors: list[Predictor]) -> dict[str, Target]:
             name = plain_name(header)
             if name in found and name not in (DOMAIN, REASON):
                 raise BadConfig(
-                    f"two models predict {name}. Give one of them, or make one ensemble of both."
+                    f"two models predict {name}. Use one of them, or an ensemble of both."
                 )
             target = read_target_header(header)
             found[name] = Target(name, target.unit, target.per)
@@ -239,7 +249,7 @@ def _read_targets(predictors: list[Predictor]) -> dict[str, Target]:
 
 
 def _list_quantities(predictors: list[Predictor]) -> tuple[str, ...]:
-    """Return the plain names of the predicted numbers: targets, or probabilities of classes."""
+    """Return the names of the predicted numbers: targets, or probabilities of classes."""
     found: list[str] = []
     for predictor in predictors:
         task = predictor.task
@@ -251,7 +261,7 @@ def _list_quantities(predictors: list[Predictor]) -> tuple[str, ...]:
 
 
 def _add_predictions(frame: pd.DataFrame, table: pd.DataFrame) -> None:
-    """Add the columns of one model; of two domains the worse one counts."""
+    """Add the columns of one model; of two domains, the worse one is kept."""
     for header in table.columns.drop("id"):
         name, values = plain_name(header), table[header]
         if name not in (DOMAIN, REASON) or name not in frame:

@@ -9,10 +9,10 @@ from pathlib import Path
 from xtalgraph.data import Dataset, Split
 from xtalgraph.data.splits import DEFAULT_SPLIT
 from xtalgraph.errors import BadConfig, UnknownName
-from xtalgraph.studies.comparison_page import write_comparison_page
-from xtalgraph.studies.results import Comparison
-from xtalgraph.studies.tables import (
+from xtalgraph.studies.pages import write_comparison_page
+from xtalgraph.studies.results import (
     SEED,
+    Comparison,
     list_baselines,
     summarise_seeds,
     tabulate_baselines,

@@ -19,7 +19,6 @@ from xtalgraph.evaluation.baselines import (
 from xtalgraph.evaluation.distance_table import DistanceTable, Labelled
 from xtalgraph.evaluation.labels import choose_task, keep_common_classes, read_labels
 from xtalgraph.nn import NETWORKS, Task
-from xtalgraph.studies.cross_validation_page import write_cross_validation_page
 from xtalgraph.studies.folds import (
     Fold,
     cut_validation,
@@ -27,6 +26,7 @@ from xtalgraph.studies.folds import (
     matbench_folds,
     refuse_leaks,
 )
+from xtalgraph.studies.pages import write_cross_validation_page
 from xtalgraph.studies.results import CrossValidation
 from xtalgraph.studies.trials import OnTrial, Study, Trial, run_trials
 from xtalgraph.training import RunConfig, preset

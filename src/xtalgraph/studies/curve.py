@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int64
 
 from xtalgraph.data import Dataset, Split
 from xtalgraph.data.splits import DEFAULT_SPLIT
 from xtalgraph.errors import BadConfig
-from xtalgraph.studies.learning_curve_page import write_learning_curve_page
-from xtalgraph.studies.results import LearningCurve
-from xtalgraph.studies.tables import (
+from xtalgraph.nn import Rows
+from xtalgraph.studies.pages import write_learning_curve_page
+from xtalgraph.studies.results import (
     MAIN_METRIC,
     SEED,
+    LearningCurve,
     as_errors,
     summarise_seeds,
     tabulate_results,
@@ -149,7 +149,7 @@ def _refuse_sizes(problem: Problem, sizes: Sequence[int], seeds: Sequence[int]) 
         )
 
 
-def order_rows(problem: Problem, seed: int) -> Int64[np.ndarray, "n_rows"]:
+def order_rows(problem: Problem, seed: int) -> Rows:
     """Return the labelled training rows in the random order of a seed.
 
     To classify, the first crystal of each class comes before all others, so that the smallest part

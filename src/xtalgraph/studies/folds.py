@@ -10,7 +10,7 @@ from xtalgraph.errors import BadConfig, BadDataset
 from xtalgraph.evaluation.baselines import need_structures
 from xtalgraph.evaluation.distance_table import Labelled
 from xtalgraph.evaluation.labels import labelled_rows, read_labels
-from xtalgraph.nn import Task
+from xtalgraph.nn import Rows, Task
 
 MATBENCH_SEED = 18012019
 """The seed of matbench v0.1's published folds."""
@@ -22,7 +22,7 @@ VALIDATION_SHARE = 0.1  # of a fold's training rows, for models that choose thei
 class Fold:
     """Rows of the data set to train on, and rows to test on."""
 
-    train: Int64[np.ndarray, "n_rows"]
+    train: Rows
     test: Int64[np.ndarray, "n_kept"]
 
 
@@ -63,7 +63,7 @@ def cut_validation(
     seed: int = 0,
     groups: Int64[np.ndarray, "n_crystals"] | None = None,
     classes: Int64[np.ndarray, "n_crystals"] | None = None,
-) -> tuple[Int64[np.ndarray, "n_kept"], Int64[np.ndarray, "n_rows"]]:
+) -> tuple[Int64[np.ndarray, "n_kept"], Rows]:
     """Return the training rows of a fold without, and the rows of, a validation part of a tenth.
 
     It is cut from the training rows alone: group by group where there are groups, or else a tenth
@@ -86,7 +86,7 @@ def cut_validation(
 
 def _cut_each_class(
     rows: np.ndarray, classes: np.ndarray, random: np.random.Generator
-) -> tuple[Int64[np.ndarray, "n_kept"], Int64[np.ndarray, "n_rows"]]:
+) -> tuple[Int64[np.ndarray, "n_kept"], Rows]:
     """Cut a tenth of each class, at least one crystal in all and never the last of a class."""
     order = random.permutation(len(rows))
     chosen = np.zeros(len(rows), dtype=bool)
@@ -124,7 +124,7 @@ def refuse_leaks(folds: list[Fold], groups: Int64[np.ndarray, "n_crystals"] | No
 
 def _number_folds(
     n_rows: int, classes: np.ndarray | None, groups: np.ndarray | None, n_folds: int, seed: int
-) -> Int64[np.ndarray, "n_rows"]:
+) -> Rows:
     from sklearn import model_selection
 
     if groups is not None and classes is None:
@@ -141,7 +141,7 @@ def _number_folds(
     return number
 
 
-def _deal_groups(groups: np.ndarray, n_folds: int, seed: int) -> Int64[np.ndarray, "n_rows"]:
+def _deal_groups(groups: np.ndarray, n_folds: int, seed: int) -> Rows:
     """Assign each group to the smallest fold so far: large groups first, ties in any order."""
     names, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if len(names) < n_folds:

@@ -18,7 +18,8 @@ from xtalgraph.data import Dataset, Split
 from xtalgraph.data.splits import DEFAULT_SPLIT
 from xtalgraph.errors import BadConfig, MissingExtra
 from xtalgraph.files import write_text
-from xtalgraph.studies.results import BEST, Tuning
+from xtalgraph.studies.pages import write_tuning_page
+from xtalgraph.studies.results import BEST, Tuning, list_baselines, tabulate_baselines
 from xtalgraph.studies.search_space import (
     DEFAULT_SPACE,
     Space,
@@ -26,7 +27,6 @@ from xtalgraph.studies.search_space import (
     refuse_impossible,
     set_values,
 )
-from xtalgraph.studies.tables import list_baselines, tabulate_baselines
 from xtalgraph.studies.trials import (
     RUNS,
     Study,
@@ -36,7 +36,6 @@ from xtalgraph.studies.trials import (
     run_trials,
     split_parts,
 )
-from xtalgraph.studies.tuning_page import write_tuning_page
 from xtalgraph.training import Progress, RunConfig, format_config, preset
 from xtalgraph.training.config import config_tables
 from xtalgraph.training.problem import Problem, pose_problem

@@ -23,16 +23,28 @@ _SECONDS_BETWEEN = 0.5  # reading the loss from an accelerator waits for it, so 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is. Epochs count from 1; `step` counts batches of the whole run."""
+    """The progress of a run.
+
+    Attributes:
+        epoch: The current epoch, from 1.
+        n_epochs: Number of epochs of the run.
+        step: Number of batches so far in the whole run.
+        n_steps: Number of batches of the whole run.
+        crystals_per_second: Of all processes together, including validation.
+        seconds_remaining: Without early stopping.
+        train_loss: Mean of this epoch so far, on standardized targets.
+        validation: Scores of the last epoch, as in history.csv.
+        is_epoch_end: Whether the epoch is complete.
+    """
 
     epoch: int
     n_epochs: int
     step: int
     n_steps: int
-    crystals_per_second: float  # all processes together, validation counted as time
-    seconds_remaining: float  # if no early stopping comes
-    train_loss: float  # mean of this epoch so far, of standardized targets
-    validation: Mapping[str, float] = field(default_factory=dict)  # last epoch, as in history.csv
+    crystals_per_second: float
+    seconds_remaining: float
+    train_loss: float
+    validation: Mapping[str, float] = field(default_factory=dict)
     is_epoch_end: bool = False
 
 
@@ -41,8 +53,8 @@ def fit(
 ) -> None:
     """Train to the end. The first process writes and reports after each epoch.
 
-    `history.csv` and the checkpoint are replaced whole, so that whenever the run is killed the
-    folder holds one whole epoch's end. An epoch after which `on_progress` raises is in it.
+    `history.csv` and the checkpoint are replaced atomically, so that the folder always contains the
+    state after a complete epoch, even if the run is killed, or if `on_progress` raises.
     """
     reporter = _Reporter(loop, on_progress if loop.place.is_first else None)
     writer = _open_tensorboard(loop, folder)
@@ -75,7 +87,7 @@ def fit(
 
 
 def read_checkpoint(folder: Path) -> dict[str, Any] | None:
-    """Return the state that a run is resumed from, or None where no epoch was finished.
+    """Return the state that a run is resumed from, or None if no epoch was finished.
 
     Only tensors and plain values are read, never a pickled object.
     """
@@ -87,7 +99,7 @@ def read_checkpoint(folder: Path) -> dict[str, Any] | None:
     except (RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
         raise BadCheckpoint(
             f"{file} cannot be read ({type(error).__name__}). Remove it: the run then starts "
-            "again with the same settings, and ends in the same result."
+            "again with the same settings, and gives the same result."
         ) from error
     if not isinstance(state, dict) or state.get("format") != _FORMAT:
         raise BadCheckpoint(
@@ -109,7 +121,7 @@ class _Reporter:
         self._validation: Mapping[str, float] = {}
 
     def after_step(self) -> None:
-        """Report now and then; stop a run whose loss is no number."""
+        """Report from time to time; stop a run whose loss is not finite."""
         if time.monotonic() - self._last < _SECONDS_BETWEEN:
             return
         self._last = time.monotonic()
@@ -146,10 +158,10 @@ class _Reporter:
 
 
 def _open_tensorboard(loop: TrainingLoop, folder: Path) -> Any:
-    """Return the writer of TensorBoard's logs, if they are asked for."""
+    """Return the writer of TensorBoard logs, if enabled."""
     if not (loop.settings.tensorboard and loop.place.is_first):
         return None
     from torch.utils.tensorboard import SummaryWriter
 
-    # epochs after the one that was resumed from are hidden: they are trained again
+    # epochs after the one resumed from are hidden, since they are trained again
     return SummaryWriter(str(folder / TENSORBOARD), purge_step=loop.epoch + 1)

@@ -139,7 +139,7 @@ def _receive(
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    """An opener for http and https alone: a redirect must not lead to a local file."""
+    """Return an opener for http and https alone: a redirect must not lead to a local file."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),

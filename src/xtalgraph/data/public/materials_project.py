@@ -128,7 +128,7 @@ def _read_field(document: Any, name: str) -> Any:
 
 
 def _read_number(document: Any, name: str, key: str) -> float:
-    """A number of a document, nan where it has none."""
+    """Return a number of a document, nan where it has none."""
     value = _read_field(document, name)
     if key and value is not None:
         value = _read_field(value, key)

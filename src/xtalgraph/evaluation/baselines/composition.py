@@ -3,14 +3,14 @@
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64
 
 from xtalgraph.errors import BadCheckpoint
 from xtalgraph.evaluation.baselines.registry import need_structures
 from xtalgraph.evaluation.distance_table import Labelled
 from xtalgraph.evaluation.labels import read_labels, refuse_unlabelled_targets
 from xtalgraph.metrics import MISSING_CLASS
-from xtalgraph.nn import Task, element_table
+from xtalgraph.nn import Outputs, Rows, Task, element_table
 from xtalgraph.structures.crystal import CrystalStore
 from xtalgraph.structures.elements import SYMBOLS
 
@@ -103,15 +103,13 @@ class CompositionModel:
         """The arguments that it was made with."""
         return {"seed": self.seed}
 
-    def fit(self, dataset: Labelled, rows: Int64[np.ndarray, "n_rows"], task: Task) -> None:
+    def fit(self, dataset: Labelled, rows: Rows, task: Task) -> None:
         """Grow the trees on the labelled rows of each target."""
         labels = read_labels(dataset, task, rows)
         crystals = need_structures(dataset).crystals.take(rows)
         self._fit(composition_features(crystals)[0], labels, task)
 
-    def predict(
-        self, dataset: Labelled, rows: Int64[np.ndarray, "n_rows"]
-    ) -> Float64[np.ndarray, "n_rows n_outputs"]:
+    def predict(self, dataset: Labelled, rows: Rows) -> Outputs:
         """Return the targets in their units, or a probability of each class."""
         return self._predict(composition_features(need_structures(dataset).crystals.take(rows))[0])
 
@@ -148,7 +146,7 @@ class CompositionModel:
             estimator = _make_estimator(self.learner, task.kind, self.seed, self.n_jobs)
             self.estimators.append(estimator.fit(features[known], column[known]))
 
-    def _predict(self, features: np.ndarray) -> Float64[np.ndarray, "n_rows n_outputs"]:
+    def _predict(self, features: np.ndarray) -> Outputs:
         if self.task.kind == "regression":
             return np.column_stack([estimator.predict(features) for estimator in self.estimators])
         probabilities = np.zeros((len(features), len(self.task.classes)))

@@ -15,7 +15,7 @@ from xtalgraph.evaluation.distance_table import (
     shortest_distances,
 )
 from xtalgraph.evaluation.labels import labelled_rows, read_labels, refuse_unlabelled_targets
-from xtalgraph.nn import Task
+from xtalgraph.nn import Labels, Outputs, Rows, Task
 
 
 class DistanceNetwork(nn.Module):
@@ -43,11 +43,7 @@ class DistanceNetwork(nn.Module):
         self.register_buffer("target_mean", torch.zeros(n_outputs))
         self.register_buffer("target_deviation", torch.ones(n_outputs))
 
-    def measure(
-        self,
-        distances: Float64[np.ndarray, "n_rows width"],
-        labels: Float64[np.ndarray, "n_rows n_targets"] | Int64[np.ndarray, "n_rows"],
-    ) -> None:
+    def measure(self, distances: Float64[np.ndarray, "n_rows width"], labels: Labels) -> None:
         """Take the scales from the training rows."""
         self.distance_mean.copy_(torch.from_numpy(distances.mean(axis=0)))
         # A place in the list that never varies says nothing: its scale must only not be 0.
@@ -142,16 +138,13 @@ class DistanceMlp:
             "learning_rate": self.learning_rate,
         }
 
-    def fit(self, dataset: Labelled, rows: Int64[np.ndarray, "n_rows"], task: Task) -> None:
+    def fit(self, dataset: Labelled, rows: Rows, task: Task) -> None:
         """Train on the labelled rows."""
         labels = read_labels(dataset, task, rows)
         self.fit_distances(self._find_distances(dataset, rows), labels, task)
 
     def fit_distances(
-        self,
-        distances: Float64[np.ndarray, "n_rows width"],
-        labels: Float64[np.ndarray, "n_rows n_targets"] | Int64[np.ndarray, "n_rows"],
-        task: Task,
+        self, distances: Float64[np.ndarray, "n_rows width"], labels: Labels, task: Task
     ) -> None:
         """Train on lists of distances that are there already."""
         known = labelled_rows(labels)
@@ -169,15 +162,11 @@ class DistanceMlp:
             seed=self.seed,
         )
 
-    def predict(
-        self, dataset: Labelled, rows: Int64[np.ndarray, "n_rows"]
-    ) -> Float64[np.ndarray, "n_rows n_outputs"]:
+    def predict(self, dataset: Labelled, rows: Rows) -> Outputs:
         """Return the targets in their units, or a probability of each class."""
         return self.predict_distances(self._find_distances(dataset, rows))
 
-    def predict_distances(
-        self, distances: Float64[np.ndarray, "n_rows width"]
-    ) -> Float64[np.ndarray, "n_rows n_outputs"]:
+    def predict_distances(self, distances: Float64[np.ndarray, "n_rows width"]) -> Outputs:
         """Predict from lists of distances of the length that the network was trained with."""
         if distances.shape[1] != self.network.distance_mean.shape[0]:
             raise BadDataset(
@@ -197,9 +186,7 @@ class DistanceMlp:
         self.network = self._new_network(len(state["distance_mean"]), task)
         self.network.load_state_dict({name: torch.tensor(a) for name, a in state.items()})
 
-    def _find_distances(
-        self, dataset: Labelled, rows: Int64[np.ndarray, "n_rows"]
-    ) -> Float64[np.ndarray, "n_rows width"]:
+    def _find_distances(self, dataset: Labelled, rows: Rows) -> Float64[np.ndarray, "n_rows width"]:
         """Return the lists of a table of distances, or those of the structures."""
         if isinstance(dataset, DistanceTable):
             near = [distances[distances <= self.cutoff] for distances in dataset.take_lists(rows)]

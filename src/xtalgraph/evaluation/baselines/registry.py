@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float64, Int64
 
 from xtalgraph.errors import BadCheckpoint, BadConfig, BadDataset
 from xtalgraph.files import write_json
@@ -24,7 +23,7 @@ from xtalgraph.units import Target
 if TYPE_CHECKING:
     from xtalgraph.data import Dataset
     from xtalgraph.evaluation.distance_table import Labelled
-    from xtalgraph.nn import Task
+    from xtalgraph.nn import Outputs, Rows, Task
 
 FORMAT = 1
 Settings = Mapping[str, int | float | str]
@@ -39,12 +38,10 @@ class Baseline(Protocol):
     def settings(self) -> dict[str, int | float | str]:
         """The arguments that it was made with."""
 
-    def fit(self, dataset: Labelled, rows: Int64[np.ndarray, "n_rows"], task: Task) -> None:
+    def fit(self, dataset: Labelled, rows: Rows, task: Task) -> None:
         """Learn from these rows of the data set, and from no other."""
 
-    def predict(
-        self, dataset: Labelled, rows: Int64[np.ndarray, "n_rows"]
-    ) -> Float64[np.ndarray, "n_rows n_outputs"]:
+    def predict(self, dataset: Labelled, rows: Rows) -> Outputs:
         """Return the targets in their units, or a probability of each class."""
 
     def state(self) -> dict[str, np.ndarray]:

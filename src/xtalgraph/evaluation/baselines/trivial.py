@@ -1,12 +1,11 @@
 """Baselines that ignore the crystal."""
 
 import numpy as np
-from jaxtyping import Float64, Int64
 
 from xtalgraph.evaluation.distance_table import Labelled
 from xtalgraph.evaluation.labels import read_labels, refuse_unlabelled_targets
 from xtalgraph.metrics import MISSING_CLASS
-from xtalgraph.nn import Task
+from xtalgraph.nn import Outputs, Rows, Task
 
 
 class ConstantBaseline:
@@ -23,16 +22,14 @@ class ConstantBaseline:
         """The arguments that it was made with."""
         return {"seed": self.seed}
 
-    def fit(self, dataset: Labelled, rows: Int64[np.ndarray, "n_rows"], task: Task) -> None:
+    def fit(self, dataset: Labelled, rows: Rows, task: Task) -> None:
         """Take the statistic of each target over its labelled rows."""
         labels = read_labels(dataset, task, rows)
         refuse_unlabelled_targets(labels, task)
         take = np.nanmedian if self.statistic == "median" else np.nanmean
         self.values = np.asarray(take(labels, axis=0))
 
-    def predict(
-        self, dataset: Labelled, rows: Int64[np.ndarray, "n_rows"]
-    ) -> Float64[np.ndarray, "n_rows n_outputs"]:
+    def predict(self, dataset: Labelled, rows: Rows) -> Outputs:
         """Return the same values for each row."""
         return np.tile(self.values, (len(rows), 1))
 
@@ -61,16 +58,14 @@ class FrequencyBaseline:
         """The arguments that it was made with."""
         return {"seed": self.seed}
 
-    def fit(self, dataset: Labelled, rows: Int64[np.ndarray, "n_rows"], task: Task) -> None:
+    def fit(self, dataset: Labelled, rows: Rows, task: Task) -> None:
         """Count the classes."""
         labels = read_labels(dataset, task, rows)
         refuse_unlabelled_targets(labels, task)
         counts = np.bincount(labels[labels != MISSING_CLASS], minlength=len(task.classes))
         self.frequencies = counts / counts.sum()
 
-    def predict(
-        self, dataset: Labelled, rows: Int64[np.ndarray, "n_rows"]
-    ) -> Float64[np.ndarray, "n_rows n_outputs"]:
+    def predict(self, dataset: Labelled, rows: Rows) -> Outputs:
         """Return a probability of each class."""
         if self.choice == "most_common":
             return np.tile(self.frequencies, (len(rows), 1))
