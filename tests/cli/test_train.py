@@ -153,7 +153,7 @@ def test_bad_crystals_are_refused_or_left_out_and_listed(
         ("--target ,", "no target is named"),
         ("--task regresion", "Did you mean 'regression'?"),
         ("--task classification", "which is no class"),
-        ("--task classification --target kind,is_metal", "classification is by one target"),
+        ("--task classification --target kind,is_metal", "classification needs one target"),
         ("--preset pape", "Did you mean 'paper'?"),
         ("--set model.poling=max", "Did you mean 'pooling'?"),
         ("--set modle.pooling=max", "Did you mean 'model'?"),
