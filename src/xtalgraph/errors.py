@@ -53,6 +53,10 @@ def _rebuild_bad_crystal(
     return BadCrystal(problem, id=id, file=file, site=site, remedy=remedy)
 
 
+class CrystalWarning(UserWarning):
+    """What was guessed in a crystal that is read, or what in its file does not fit together."""
+
+
 class BadDataset(XtalgraphError):
     """A table, a folder or a split that cannot be used as it is."""
 

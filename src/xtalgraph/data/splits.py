@@ -44,7 +44,7 @@ class Split:
         for part in ("train", "validation"):
             if len(getattr(self, part)) == 0:
                 raise BadDataset(
-                    f"the {part} part of the split is empty. "
+                    f"the {part} set of the split is empty. "
                     "Give it a larger share; the best epoch is chosen on the validation set."
                 )
         rows = np.concatenate([self.train, self.validation, self.test])

@@ -45,7 +45,7 @@ class Threshold:
     f1: float  # of the second class
 
     def describe(self, positive: str) -> str:
-        """Say in a sentence what it is."""
+        """Return a sentence that describes the threshold."""
         return (
             f"With {positive} said from a probability of {self.value:.3f}, the best threshold for "
             f"{self.criterion} on the validation set: accuracy {self.accuracy:.4f}, balanced "
@@ -266,12 +266,12 @@ def _choose_rows(dataset: Dataset, part: str, rows: np.ndarray | None, split: Sp
         return np.arange(len(dataset), dtype=np.int64)
     if split is None:
         raise BadDataset(
-            f"which crystals are the {part} part is not known for a loaded model. Give a split, "
+            f"which crystals are the {part} set is not known for a loaded model. Give a split, "
             "or the run folder instead of the model, or score all."
         )
     chosen = split.part(part)
     if len(chosen) == 0:
-        raise BadDataset(f"the {part} part of the split is empty. Score another part.")
+        raise BadDataset(f"the {part} set of the split is empty. Score another part.")
     return chosen
 
 
