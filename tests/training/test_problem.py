@@ -8,12 +8,13 @@ import pytest
 
 from tests.training.tiny import make_tiny
 from xtalgraph.data import Dataset, order_classes
+from xtalgraph.data.question import read_target_names
 from xtalgraph.data.splits import Split
 from xtalgraph.errors import BadConfig, BadCrystal, BadDataset, UnknownName
 from xtalgraph.evaluation.labels import choose_task
 from xtalgraph.graphs import GraphConfig
 from xtalgraph.structures import Crystal, CrystalStore
-from xtalgraph.training.problem import pose_problem, read_target_names, refuse_bad_crystals
+from xtalgraph.training.problem import pose_problem, refuse_bad_crystals
 
 TINY = make_tiny()
 ALL = list(range(1, 119))

@@ -71,7 +71,7 @@ def train(
     /,
     *,
     target: Annotated[Target | None, default("none: needed unless a run is resumed")] = None,
-    task: Annotated[Task, default("regression")] = None,
+    task: Task = None,
     split: Split = None,
     start_from: Annotated[str | None, Parameter(name="--from"), default("random weights")] = None,
     out: Annotated[Path | None, default("runs/DATA-TARGET")] = None,
@@ -116,7 +116,6 @@ def train(
     dataset = read_dataset(data, rejected=rejected)
     out = out or Path("runs") / f"{dataset.name}-{target.replace(',', '+')}"
     report_rejected(rejected or [], out)
-    task = task or "regression"
     with training_bar() as show, told_how_to_resume(out):
         run = train_network(
             dataset, target, task=task, config=config, split=split, out=out, on_progress=show

@@ -207,14 +207,18 @@ def describe_texts(
 
 def find_odd_cells(column: np.ndarray, decimal: str = ".") -> list[int]:
     """Return the rows that keep a column of mostly numbers from being one; none of others."""
-    present = np.flatnonzero(find_present(column)).tolist()
-    odd = [row for row in present if not _is_numeric(column[row], decimal)]
+    present = [row for row in np.flatnonzero(find_present(column)) if not _is_blank(column[row])]
+    odd = [int(row) for row in present if not _is_numeric(column[row], decimal)]
     return odd if len(odd) < len(present) / 2 else []
+
+
+def _is_blank(cell: object) -> bool:
+    return isinstance(cell, str) and is_blank_number(cell)
 
 
 def _is_numeric(cell: object, decimal: str) -> bool:
     if isinstance(cell, str):
-        return is_blank_number(cell) or read_number(cell, decimal) is not None
+        return read_number(cell, decimal) is not None
     return isinstance(cell, (int, float, np.number)) and not isinstance(cell, (bool, np.bool_))
 
 

@@ -71,7 +71,8 @@ class Dataset:
     `table` has the same as arrays, and either makes a data set. `targets` has the unit of each
     numeric column. Columns of texts and of true/false may be class labels.
     `checksum` is the SHA-256 of the files the data came from. `source` names them in messages;
-    `paths` is what `read_dataset` takes to read them again, and empty for data made in memory.
+    `paths` is what `read_dataset` takes to read them again, and empty for data made in memory;
+    `remarks` is what was passed over on the way, in sentences for a person.
 
     >>> from xtalgraph.structures import Crystal
     >>> iron = Crystal(2.87 * np.eye(3), [[0, 0, 0], [0.5, 0.5, 0.5]], [26, 26], id="Fe")
@@ -89,6 +90,7 @@ class Dataset:
     source: str
     checksum: str
     paths: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         given = self.__dict__["given"]
@@ -326,6 +328,7 @@ def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
         ", ".join(dataset.source for dataset in datasets),
         checksum_texts(dataset.checksum for dataset in datasets),
         tuple(path for dataset in datasets for path in dataset.paths),
+        tuple(remark for dataset in datasets for remark in dataset.remarks),
     )
 
 

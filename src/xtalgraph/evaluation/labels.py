@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from xtalgraph.data import order_classes
+from xtalgraph.data import Dataset, order_classes, question
 from xtalgraph.errors import BadConfig, BadDataset
 from xtalgraph.evaluation.distance_table import Labelled
 from xtalgraph.metrics import MISSING_CLASS, class_indices
@@ -67,9 +67,9 @@ def guess_task(dataset: Labelled, names: list[str]) -> str:
 
     A column of whole numbers that stand for classes is taken for numbers; say so with `task`.
     """
-    if len(names) == 1 and names[0] not in dataset.targets:
-        return "classification"
-    return "regression"
+    if isinstance(dataset, Dataset):
+        return question.guess_task(dataset, names)
+    return "classification"
 
 
 def keep_common_classes(
