@@ -133,7 +133,7 @@ def changed(**columns: list) -> Dataset:
         ({"y": [1.0] * 60}, "y", "target 'y' is 1 for all 36 labels of the training part"),
         ({"y": [np.nan] * 60}, "y", "target 'y' has no label among"),
         ({"y": [1.0, np.inf] * 30}, "y", "column 'y' is infinite for 30 crystals, first 'x1'"),
-        ({"kind": ["a"] * 60}, "kind", "all of the training part is 'a'"),
+        ({"kind": ["a"] * 60}, "kind", "all of the training set is 'a'"),
         (
             {"y": [1.0, np.nan, np.nan] + [np.nan] * 57},
             "y",

@@ -39,7 +39,7 @@ class Overrides:
     Parameters
     ----------
     epochs: int
-        Number of passes over the training part.
+        Number of passes over the training set.
     seed: int
         Random seed of the initial weights, the batches and dropout (train.split_seed is that of
         the split).
@@ -164,7 +164,7 @@ def told_how_to_resume(folder: Path) -> Iterator[None]:
 
 
 def finish(run: TrainedRun, dataset: Dataset | None) -> int:
-    """Draw the figures of a finished run and print how good it is beside the baselines."""
+    """Draw the figures of a finished run and print how good it is next to the baselines."""
     if run.rank:
         return 0
     if run.was_finished and (run.folder / "report.html").exists():
