@@ -67,5 +67,5 @@ $(STAMP): pyproject.toml constraints.txt native/CMakeLists.txt $(wildcard native
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt "torch==2.13.0"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[train,screen]" --group dev
 	touch $(STAMP)

@@ -17,8 +17,10 @@ from .evaluation import (
 )
 from .graphs import (
     CrystalGraph as CrystalGraph,
+    GraphArrays as GraphArrays,
     GraphConfig as GraphConfig,
     GraphLoader as GraphLoader,
+    build_arrays as build_arrays,
     build_graphs as build_graphs,
 )
 from .nn import (

@@ -7,9 +7,7 @@ wrong, where (file, id, site), and what to do.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 
 class XtalgraphError(Exception):
@@ -40,7 +38,7 @@ class BadCrystal(XtalgraphError):
 
     @property
     def reason(self) -> str:
-        """What is wrong without the id and the file, which stand beside it in a list."""
+        """What is wrong without the id and the file, which stand next to it in a list."""
         where = f"site {self.site}: " if self.site is not None else ""
         return f"{where}{self.problem}." + (f" {self.remedy}" if self.remedy else "")
 
@@ -53,6 +51,10 @@ def _rebuild_bad_crystal(
     problem: str, id: str | None, file: str | None, site: int | None, remedy: str
 ) -> BadCrystal:
     return BadCrystal(problem, id=id, file=file, site=site, remedy=remedy)
+
+
+class CrystalWarning(UserWarning):
+    """What was guessed in a crystal that is read, or what in its file does not fit together."""
 
 
 class BadDataset(XtalgraphError):
@@ -96,28 +98,6 @@ class MissingExtra(XtalgraphError):
     def __reduce__(self) -> tuple:
         """Make it anew from its own words when it crosses to another process."""
         return MissingExtra, (self.feature, self.extra)
-
-
-def import_extra(module: str, feature: str, extra: str) -> Any:
-    """Import a module of an optional dependency.
-
-    Args:
-        module: Its name, such as `pyarrow.parquet`.
-        feature: What needs it, for the message: a noun in the plural or a gerund.
-        extra: The extra of xtalgraph that installs it.
-
-    Returns:
-        The module.
-
-    Raises:
-        MissingExtra: It is not installed. An error within the module itself is not hidden.
-    """
-    try:
-        return import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name is None or module.split(".")[0] != error.name.split(".")[0]:
-            raise
-        raise MissingExtra(feature, extra) from None
 
 
 class UnknownName(XtalgraphError):

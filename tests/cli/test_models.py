@@ -153,7 +153,7 @@ def test_without_any_model_the_list_is_empty(
     [
         ("ensemble --out packed", 2, "no run is named"),
         ("ensemble run --out packed --coverage 1", 2, "Must be < 1"),
-        ("ensemble nowhere --out packed", 1, "no finished run, metrics.json is not there"),
+        ("ensemble nowhere --out packed", 1, "no finished run, metrics.json is missing"),
         ("publish nowhere --to me/mine", 1, "is no packed ensemble with a card"),
         ("predict hf:nowhere file.cif", 1, "Write hf:OWNER/NAME"),
     ],

@@ -122,7 +122,7 @@ def test_an_override_sets_one_field(assignment: str, section: str, key: str, val
         ("train.precision=32", UnknownName, "Did you mean '32-true'"),
         ("train.epochs=2.5", BadConfig, "train.epochs = 2.5: expected a whole number"),
         ("train.epochs=true", BadConfig, "train.epochs = True: expected a whole number"),
-        ("train.loss=1", BadConfig, "train.loss = 1: expected a text"),
+        ("train.loss=1", BadConfig, "train.loss = 1: expected a string"),
         ("train.learning_rate=fast", BadConfig, "learning_rate = 'fast': expected a number"),
         ("train.tensorboard=1", BadConfig, "train.tensorboard = 1: expected true or false"),
         ("train.step_epochs=3", BadConfig, r"expected a list such as \[1, 2\]"),

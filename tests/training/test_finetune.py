@@ -264,7 +264,7 @@ def test_elements_that_the_source_cannot_know_are_refused(
     config = small_config("model.element_vectors=learned")
     learned = train(TINY, "energy", out=tmp_path / "learned", config=config).folder
     frozen = tune_config(learned, freeze="convolutions")
-    with pytest.raises(BadConfig, match="has learned nothing of Ds"):
+    with pytest.raises(BadConfig, match="was not trained on Ds"):
         train(with_element(110), "gap", out=tmp_path / "a", config=frozen)
     train(with_element(110), "gap", out=tmp_path / "b", config=tune_config(learned))
 

@@ -18,7 +18,7 @@ target: str
 task: str
     regression or classification.
 split: str
-    How the data are split into training, validation and test part: 0.6,0.2,0.2 (ratios) |
+    How the data are split into training, validation and test set: 0.6,0.2,0.2 (ratios) |
     500,100,100 (sizes) | column:NAME[:train=A+B,test=C] | file:PATH | group:formula[:ratios] |
     group:crystal_system[:ratios] | element:Sr.
 skip_bad: bool
@@ -42,6 +42,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
@@ -221,6 +222,8 @@ def choose_device(name: str) -> str:
     """Return the device as torch names it."""
     if name != "auto":
         return {"gpu": "cuda"}.get(name, name)
+    if find_spec("torch") is None:
+        return "cpu"
     import torch
 
     if torch.cuda.is_available():

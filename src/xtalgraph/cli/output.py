@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 from rich.console import Console
 
 from xtalgraph.errors import BadConfig, Rejected, summarise
+from xtalgraph.extras import import_extra
 from xtalgraph.files import format_json, plain, publish, temporary_name
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from xtalgraph.prediction import PredictionGroup, Predictions
 
 TABLE_FORMATS = (".csv", ".parquet", ".json")
+_PARQUET = "a table as parquet"
 _SHOWN = 10  # reasons that are told; the others are in the list
 
 
@@ -70,6 +72,8 @@ def refuse_table(path: Path | None) -> None:
         return
     if path.suffix.lower() not in TABLE_FORMATS:
         raise BadConfig(f"--out {path}: write the table as {', '.join(TABLE_FORMATS)}.")
+    if path.suffix.lower() == ".parquet":
+        import_extra("pyarrow", _PARQUET)
     if path.is_dir():
         raise BadConfig(f"--out {path}: it is a folder. Give the name of a file.")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +82,7 @@ def refuse_table(path: Path | None) -> None:
 
 
 def rejected_path(out: Path) -> Path:
-    """Return the place of the list of what was left out, beside the result."""
+    """Return the place of the list of what was left out, next to the result."""
     return out.with_name(out.name + ".rejected.csv")
 
 
@@ -120,12 +124,10 @@ class TableStream:
         self.n_rows += n_rows
 
     def _write_parquet(self, columns: Mapping[str, np.ndarray]) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        table = pa.table(dict(columns))
+        table = import_extra("pyarrow", _PARQUET).table(dict(columns))
         if self.file is None:
-            self.file = pq.ParquetWriter(self.part, table.schema)
+            parquet = import_extra("pyarrow.parquet", _PARQUET)
+            self.file = parquet.ParquetWriter(self.part, table.schema)
         self.file.write_table(table)
 
     def __exit__(
@@ -143,7 +145,7 @@ class TableStream:
 
 
 class RejectedStream:
-    """What was left out: its number, the first reasons, and the whole list beside the result."""
+    """What was left out: its number, the first reasons, and the whole list next to the result."""
 
     def __init__(self, out: Path | None) -> None:
         self.table = TableStream(None if out is None else rejected_path(out))

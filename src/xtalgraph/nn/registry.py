@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, runtime_ch
 import numpy as np
 
 from xtalgraph.errors import BadCheckpoint, BadConfig, UnknownName
+from xtalgraph.extras import explain_missing, import_extra
 from xtalgraph.registry import Registry
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def load_form(form: Any) -> Any:
     try:
         return getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise BadConfig(
+        raise explain_missing(error, f"the network part {form}") or BadConfig(
             f"the form {form!r} of a part of the network cannot be loaded ({error}). Correct its "
             "entry, or reinstall the package that it is from."
         ) from error
@@ -347,9 +348,7 @@ class Network(Protocol):
 class NumpyNetwork(Protocol):
     """A trained network in numpy: the same numbers to the rounding of float32, for predicting.
 
-    Attributes:
-        trunk: From the graph to one vector an atom (a node of a deduplicated graph). Networks that
-            have the same object here share what it computes.
+    `trunk` computes one vector an atom; networks that have the same object share its results.
     """
 
     trunk: Callable[[GraphArrays], Float32[np.ndarray, "n_atoms atom_width"]]
@@ -446,8 +445,7 @@ class NetworkKind:
         Raises:
             BadCheckpoint: the weights are not those of a network with these settings.
         """
-        import torch
-
+        torch = import_extra("torch", "a network in torch")
         tensors = {name: torch.from_numpy(np.array(value)) for name, value in state.items()}
         network = self.build(config, n_outputs, tensors.get("element_vectors.vectors"))
         expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from xtalgraph.errors import Rejected, import_extra
+from xtalgraph.errors import Rejected
+from xtalgraph.extras import import_extra
 from xtalgraph.nn.task import Task
 from xtalgraph.units import Target
 
@@ -223,7 +224,7 @@ class PredictionGroup(Mapping[str, Predictions]):
         return make_frame(self.to_columns(model_version=model_version, long=long))
 
     def to_columns(self, *, model_version: bool = False, long: bool = False) -> Columns:
-        """Return a row a crystal, or with `long` a row for each crystal and property.
+        """Return one row per crystal, or with `long` a row for each crystal and property.
 
         The columns of the wide table are `id`, and of each model `<target> [unit]`, `<target>
         uncertainty [unit]` (half the width of the interval; of a quantity that is learned as a
@@ -265,8 +266,7 @@ class PredictionGroup(Mapping[str, Predictions]):
 
 def make_frame(columns: Columns) -> pandas.DataFrame:
     """Return a table of pandas, which not every installation has."""
-    pandas = import_extra("pandas", "tables of pandas", "tables")
-    return pandas.DataFrame(columns)
+    return import_extra("pandas", "a table as a data frame").DataFrame(columns)
 
 
 def _interleave(n_crystals: int, n_parts: int) -> np.ndarray:

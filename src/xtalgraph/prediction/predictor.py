@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64, Int64
 
 from xtalgraph.errors import BadConfig, BadCrystal, Rejected, summarise
+from xtalgraph.extras import import_extra
 from xtalgraph.graphs import GraphArrays, GraphConfig, build_arrays
 from xtalgraph.nn.registry import NumpyNetwork
 from xtalgraph.nn.saved_model import SavedModel
@@ -376,6 +377,7 @@ def _find_networks(members: Sequence[SavedModel], device: str) -> Networks:
         networks = [network for network in found if network is not None]
         if len(networks) == len(members):
             return NetworksInNumpy(networks)
+    import_extra("torch", f"predicting on {device} with this model")
     from xtalgraph.prediction.in_torch import NetworksInTorch
 
     return NetworksInTorch(members, device)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xtalgraph.errors import BadConfig, BadCrystal, Rejected
+from xtalgraph.errors import BadConfig, BadCrystal, CrystalWarning, Rejected
 from xtalgraph.structures.crystal import (
     FLATTEST_CELL,
     LARGEST_FRACTION,
@@ -106,6 +107,26 @@ def _search(
         if distance < min_distance and row not in overlaps:
             overlaps[row] = min(atom, partner) - begin, max(atom, partner) - begin, distance
     return overlaps
+
+
+def note(id: str, text: str) -> None:
+    """Warn of what was guessed or does not fit together in a crystal that is read nevertheless."""
+    warnings.warn(CrystalWarning(f"crystal {id!r}: {text}"), stacklevel=2)
+
+
+def note_periodicity(periodic: Sequence[bool], id: str) -> None:
+    """Warn of a sheet or a wire, which is read as if it were repeated; refuse what never repeats.
+
+    Raises:
+        BadCrystal: No direction is periodic.
+    """
+    said = " ".join("T" if flag else "F" for flag in periodic)
+    if not any(periodic):
+        problem = f"it is not periodic in any direction (pbc {said})"
+        remedy = "Set pbc to true if the cell repeats; give a molecule a box first."
+        raise BadCrystal(problem, id=id, remedy=remedy)
+    if not all(periodic):
+        note(id, f"it is not periodic in three directions (pbc {said}), and read as if it were")
 
 
 def _refuse_extreme(lattices: np.ndarray, positions: np.ndarray, offsets: np.ndarray) -> None:
