@@ -38,7 +38,7 @@ class BadCrystal(XtalgraphError):
 
     @property
     def reason(self) -> str:
-        """What is wrong without the id and the file, which stand beside it in a list."""
+        """What is wrong without the id and the file, which stand next to it in a list."""
         where = f"site {self.site}: " if self.site is not None else ""
         return f"{where}{self.problem}." + (f" {self.remedy}" if self.remedy else "")
 

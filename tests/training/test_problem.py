@@ -121,11 +121,11 @@ def test_training_and_report_have_one_order_of_classes() -> None:
 
 def test_classes_that_cannot_be_learned_are_refused() -> None:
     one = with_column("flag", ["a"] * 40)
-    with pytest.raises(BadDataset, match="all of the training part is 'a'"):
+    with pytest.raises(BadDataset, match="all of the training set is 'a'"):
         pose_problem(one, "flag", task="classification")
     late = with_column("flag", ["a", "b"] * 19 + ["a", "c"])
     split = rows(range(20), range(20, 30), range(30, 40))
-    with pytest.raises(BadDataset, match="test part has the class 'c', which the training part"):
+    with pytest.raises(BadDataset, match="test set has the class 'c', which the training set"):
         pose_problem(late, "flag", task="classification", split=split)
     unused = rows(range(20), range(20, 30), range(30, 38))
     assert pose_problem(late, "flag", task="classification", split=unused).task.classes == (

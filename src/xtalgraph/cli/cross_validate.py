@@ -52,7 +52,7 @@ def cross_validate(
     min_class_size: int
         Leave out classes with fewer crystals.
     seed: int
-        Random seed of the folds, the validation parts and the baselines.
+        Random seed of the folds, the validation sets and the baselines.
 
     Examples
     --------

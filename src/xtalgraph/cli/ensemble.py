@@ -27,8 +27,8 @@ def ensemble(
     """Pack finished runs into one calibrated model with its card.
 
     The runs share data, split and task, and differ in their seeds or settings; a single one will
-    do. Uncertainty and domain are calibrated on the validation part of that split and tested once
-    on its test part. The folder holds the networks, ensemble.json, card.md and its figure, and is
+    do. Uncertainty and domain are calibrated on the validation set of that split and tested once
+    on its test set. The folder holds the networks, ensemble.json, card.md and its figure, and is
     used by `predict` like a run folder.
 
     Parameters

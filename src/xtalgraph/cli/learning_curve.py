@@ -41,7 +41,7 @@ def learning_curve(
     ----------
     sizes: str
         Comma-separated numbers of training crystals, as in 100,300,1000,3000. Smaller training
-        sets are subsets of larger ones; validation and test part are the same for all.
+        sets are subsets of larger ones; validation and test set are the same for all.
     seeds: str
         Comma-separated random seeds, of the choice of training crystals and of the weights.
     convolutions: str

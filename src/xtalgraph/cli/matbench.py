@@ -39,7 +39,7 @@ def matbench(
     model: str
         A network or a baseline.
     seed: int
-        Random seed of the validation parts and of baselines.
+        Random seed of the validation sets and of baselines.
     folder: Path
         Where the task is downloaded to.
 

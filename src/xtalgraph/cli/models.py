@@ -21,8 +21,8 @@ def models(
     Parameters
     ----------
     name: str
-        Show the card of this model: data, licence, split, errors beside baselines, elements, how it
-        was trained.
+        Show the card of this model: data, licence, split, errors next to baselines, elements, and
+        how it was trained.
 
     Examples
     --------

@@ -40,7 +40,7 @@ class Overrides:
     Parameters
     ----------
     epochs: int
-        Number of passes over the training part.
+        Number of passes over the training set.
     seed: int
         Random seed of the initial weights, the batches and dropout (train.split_seed is that of
         the split).
@@ -167,7 +167,7 @@ def told_how_to_resume(folder: Path) -> Iterator[None]:
 
 
 def finish(run: TrainedRun, dataset: Dataset | None) -> int:
-    """Draw the figures of a finished run and print how good it is beside the baselines."""
+    """Draw the figures of a finished run and print how good it is next to the baselines."""
     if run.rank:
         return 0
     if run.was_finished and (run.folder / "report.html").exists():
@@ -178,7 +178,7 @@ def finish(run: TrainedRun, dataset: Dataset | None) -> int:
 
     dataset = dataset if dataset is not None else read_run_dataset(run.folder)
     part = "test" if (run.folder / "test_predictions.csv").exists() else "validation"
-    print_lines([f"{part} part:"])
+    print_lines([f"{part} set:"])
     evaluation = evaluate(run.folder, dataset, part=part)
     print_table(evaluation.table())
     page = report_run(run.folder, dataset, evaluation=evaluation)

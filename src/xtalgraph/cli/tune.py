@@ -31,9 +31,9 @@ def tune(
     study: Study,
     settings: Settings = Settings(),
 ) -> int:
-    """Search for better settings on the validation part, and write best.toml for `train`.
+    """Search for better settings on the validation set, and write best.toml for `train`.
 
-    Needs the extra `tune` (Optuna). The test part is never used. If interrupted, rerun the command
+    Needs the extra `tune` (Optuna). The test set is never used. If interrupted, rerun the command
     to resume.
 
     Parameters

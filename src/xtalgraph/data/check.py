@@ -210,7 +210,7 @@ def _check_crystals(
 
 
 def _warn_of_labels(report: CheckReport, summary: TargetSummary) -> None:
-    """Say what is odd about the labels of a target, though it can be learned."""
+    """Report what is unusual about the labels of a target that can be learned."""
     name = summary.column
     if 0 < summary.n_labels < _FEW:
         report.warnings.append(f"{name} has {summary.n_labels} labels; expect little below {_FEW}")
@@ -263,7 +263,7 @@ def _check_distances(
         report.warnings.append(
             f"in {report.n_ties} crystals the neighbours {n_neighbours} and {n_neighbours + 1} are "
             "equally far: the rule 'nearest' cuts between them, so that what it gives, as with the "
-            "code of 2018, depends on the order of atoms; 'shell' does not: "
+            "2018 code, depends on the order of atoms; 'shell' does not: "
             f"{shorten(report.ties)} (--json lists all)"
         )
     return fingerprints

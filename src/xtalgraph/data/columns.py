@@ -46,7 +46,7 @@ def list_id_columns(cells: Mapping[str, Column]) -> Iterator[tuple[str, bool]]:
 
 
 def are_different_texts(cells: Column) -> bool:
-    """Tell whether every cell is a text that is not blank, and no two are the same."""
+    """Return whether every cell is a text that is not blank, and no two are the same."""
     is_text = all(isinstance(cell, str) and cell.strip() for cell in cells)
     return is_text and len(set(cells)) == len(cells)
 
@@ -185,7 +185,7 @@ class Schema:
 def describe_texts(
     column: np.ndarray, ids: np.ndarray, decimal: str = ".", *, has_rows: bool = True
 ) -> str:
-    """Say which cells keep a column of texts from being numbers, or nothing if most do.
+    """Return which cells keep a column of texts from being numbers, or nothing if most do.
 
     They are named by row (counted from 0 among the crystals that were read), id and text; without
     the row where these are the rows of a piece.
@@ -244,7 +244,7 @@ def _write_id(cell: object) -> str:
 
 
 def counts_rows(column: Column) -> bool:
-    """Tell whether a column has the row numbers 0, 1, 2, …, as pandas writes them."""
+    """Return whether a column has the row numbers 0, 1, 2, …, as pandas writes them."""
     try:
         return all(float(cell) == row for row, cell in enumerate(column))
     except (TypeError, ValueError, OverflowError):

@@ -172,14 +172,14 @@ class Dataset:
         return np.array(texts, dtype=object)
 
     def is_computed(self, name: str) -> bool:
-        """Tell whether labels of this name are found from the structures, being no column."""
+        """Return whether labels of this name are found from the structures, being no column."""
         return name in SYMMETRY_LABELS and name not in self.table
 
     @cached_property
     def symmetry(self) -> SymmetryLabels:
         """Space group and crystal system of each crystal, within 0.01 Å, and what has none.
 
-        Found once, when it is first asked for: about 0.3 ms a crystal.
+        Found once, when it is first asked for: about 0.3 ms per crystal.
         """
         return find_symmetry_labels(self.crystals)
 
@@ -249,7 +249,7 @@ Dataset.columns = _Columns()
 def find_symmetry_labels(crystals: CrystalStore, tolerance: float = SYMMETRY) -> SymmetryLabels:
     """Find the space group (number as text) and the crystal system of each crystal, by moyo.
 
-    About 0.3 ms a crystal. A crystal whose symmetry cannot be found has no label and is reported.
+    About 0.3 ms per crystal. A crystal whose symmetry cannot be found has no label and is reported.
 
     >>> from xtalgraph.structures import Crystal
     >>> salt = Crystal(2.8 * np.eye(3), [[0, 0, 0], [0.5, 0.5, 0.5]], [55, 17], id="CsCl")

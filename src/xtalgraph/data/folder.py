@@ -34,7 +34,7 @@ _SHOWN = 5  # files that are named
 
 @dataclass(frozen=True, eq=False)
 class FolderIndex:
-    """A table of ids and targets, as texts, and the files beside it by their names."""
+    """A table of ids and targets, as texts, and the files next to it by their names."""
 
     names: tuple[str, ...]  # of the columns
     rows: list[list[str]]  # without the header
@@ -51,7 +51,7 @@ class FolderIndex:
 
 
 class FolderSource(Source):
-    """A table like `id_prop.csv`, whose structures are files beside it.
+    """A table like `id_prop.csv`, whose structures are files next to it.
 
     Every column that is not the id is a target or a class. An id without file, and a file that
     cannot be read, have no crystal.

@@ -84,7 +84,7 @@ def pose_question(
         BadConfig: No target, or several for a classification.
         BadDataset: Labels that are no numbers, infinite or too large, or that look like
             placeholders; parts without labels; a target or a class that does not vary in the
-            training part; a class that the training part lacks; a split that is not possible.
+            training set; a class that the training set lacks; a split that is not possible.
     """
     names = read_target_names(targets)
     kind = guess_task(dataset, names) if task is None else task
@@ -132,7 +132,7 @@ def guess_task(dataset: Dataset, names: Sequence[str]) -> str:
 
 
 def refuse_unlearnable(name: str, values: Float64[np.ndarray, "n_rows"]) -> None:
-    """Raise `BadDataset` where the labels of a training part cannot be standardised.
+    """Raise `BadDataset` where the labels of a training set cannot be standardised.
 
     Args:
         name: Of the target, for the message.
@@ -143,9 +143,9 @@ def refuse_unlearnable(name: str, values: Float64[np.ndarray, "n_rows"]) -> None
     """
     labels = values[~np.isnan(values)].astype(np.float64)
     if len(labels) == 0:
-        raise BadDataset(f"target {name!r} has no label in the training part.")
+        raise BadDataset(f"target {name!r} has no label in the training set.")
     if not np.isfinite(labels).all():
-        raise BadDataset(f"target {name!r} has an infinite label in the training part.")
+        raise BadDataset(f"target {name!r} has an infinite label in the training set.")
     largest = float(np.abs(labels).max())
     if largest > LARGEST:
         raise BadDataset(
@@ -155,7 +155,7 @@ def refuse_unlearnable(name: str, values: Float64[np.ndarray, "n_rows"]) -> None
     if labels.max() == labels.min():
         raise BadDataset(
             f"target {name!r} is {labels[0]:g} for all {len(labels)} labels of the "
-            "training part. There is nothing to learn; leave it out, or split otherwise."
+            "training set. There is nothing to learn; leave it out, or split otherwise."
         )
 
 
@@ -202,7 +202,7 @@ def _ask_for_class(name: str, labels: np.ndarray, parts: Split) -> Question:
     classes = order_classes(found["train"])
     if len(classes) < 2:
         raise BadDataset(
-            f"classification by {name!r}: all of the training part is {classes[0]!r}. There is "
+            f"classification by {name!r}: all of the training set is {classes[0]!r}. There is "
             "nothing to learn; split otherwise, or choose another target."
         )
     for part in PARTS[1:]:
@@ -211,8 +211,8 @@ def _ask_for_class(name: str, labels: np.ndarray, parts: Split) -> Question:
             n_labels, n_classes = int(labelled.sum()), len(set.union(*found.values()))
             are_names = n_classes > n_labels / 2
             raise BadDataset(
-                f"classification by {name!r}: the {part} part has the class {_show(new[:1])}, "
-                f"which the training part lacks (it has {_show(classes)}). "
+                f"classification by {name!r}: the {part} set has the class {_show(new[:1])}, "
+                f"which the training set lacks (it has {_show(classes)}). "
                 + (
                     f"With {n_classes} classes for {n_labels} crystals it is a column of names; "
                     "choose another target."
@@ -235,7 +235,7 @@ def _show(classes: Sequence[str]) -> str:
 def _refuse_unlabelled(name: str, part: str, labelled: np.ndarray) -> None:
     if not labelled.any():
         raise BadDataset(
-            f"target {name!r} has no label among the {len(labelled)} crystals of the {part} part. "
+            f"target {name!r} has no label among the {len(labelled)} crystals of the {part} set. "
             "Split otherwise, or choose another target."
         )
 

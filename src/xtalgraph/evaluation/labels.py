@@ -65,7 +65,7 @@ def choose_task(dataset: Labelled, names: list[str], kind: str = "regression") -
 def guess_task(dataset: Labelled, names: list[str]) -> str:
     """Return the kind of task that columns are for: regression for numbers, else classification.
 
-    A column of whole numbers that stand for classes is taken for numbers; say so with `task`.
+    A column of whole numbers that stand for classes is treated as numbers; set `task` for classes.
     """
     if isinstance(dataset, Dataset):
         return question.guess_task(dataset, names)

@@ -42,7 +42,7 @@ def make_report(
 ) -> Report:
     """Return the report: what was explained, crystals, and of 20 or more also elements and maps.
 
-    `sites` has a row a site with its role, `crystals` a row a crystal.
+    `sites` has one row per site with its role, `crystals` one row per crystal.
     """
     sections = [_describe(result, roles, crystals, left_out)]
     if n_pictures:

@@ -104,7 +104,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Normaliser:
-    """z = (y - mean) / std for each target, fitted on the training part alone.
+    """z = (y - mean) / std for each target, fitted on the training set alone.
 
     >>> normaliser = Normaliser.fit(np.array([[1.0], [3.0], [np.nan]]), ["band_gap"])
     >>> normaliser
@@ -122,7 +122,7 @@ class Normaliser:
 
     @classmethod
     def fit(cls, values: Float[np.ndarray, "n_rows n_targets"], names: Sequence[str]) -> Normaliser:
-        """Take mean and standard deviation of each column of the training part.
+        """Take mean and standard deviation of each column of the training set.
 
         Args:
             values: Labels in the units of the targets; NaN is a missing label.

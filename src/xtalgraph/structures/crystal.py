@@ -309,7 +309,7 @@ def _write_formula(composition: dict[str, int]) -> str:
 
 @dataclass(frozen=True, eq=False)
 class CrystalStore(Sequence[Crystal]):
-    """A sequence of crystals held as flat arrays, at most 64 bytes an atom for cells of 5 atoms.
+    """A sequence of crystals held as flat arrays, at most 64 bytes per atom for cells of 5 atoms.
 
     The atoms of crystal `i` are `offsets[i]:offsets[i + 1]`. Indexing with a number gives a
     `Crystal`; `take` gives a smaller store. `ids` is an array of strings.

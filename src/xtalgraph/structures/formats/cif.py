@@ -175,7 +175,7 @@ def _read_plain(block: cif.Block, id: str) -> Crystal | None:
 
 
 def _is_borne_out(block: cif.Block, numbers: bytes, volume: float) -> bool:
-    """Tell whether what a block says of formula and volume is what its atoms and cell make."""
+    """Return whether what a block says of formula and volume is what its atoms and cell make."""
     find = block.find_value
     formula, said = find(FORMULA), find(VOLUME)
     return (
@@ -186,7 +186,7 @@ def _is_borne_out(block: cif.Block, numbers: bytes, volume: float) -> bool:
 
 
 def _lists_only_identity(block: cif.Block) -> bool:
-    """Tell whether the one listed operation is the identity, and no name contradicts it."""
+    """Return whether the one listed operation is the identity, and no name contradicts it."""
     for tag in LISTED:
         operations = block.find_loop(tag)
         if operations:

@@ -48,11 +48,11 @@ class Formula:
     n_units: int | None
 
     def has_elements(self, crystal: Crystal) -> bool:
-        """Tell whether no atom of the crystal is of an element that the formula lacks."""
+        """Return whether no atom of the crystal is of an element that the formula lacks."""
         return set(crystal.atomic_numbers.tolist()) <= set(self.counts)
 
     def has_ratio(self, crystal: Crystal) -> bool:
-        """Tell whether the crystal has the elements of the formula in its proportions."""
+        """Return whether the crystal has the elements of the formula in its proportions."""
         numbers, counts = np.unique(crystal.atomic_numbers, return_counts=True)
         if set(numbers.tolist()) != set(self.counts):
             return False
@@ -60,7 +60,7 @@ class Formula:
         return bool(np.ptp(factors) <= _RATIO_TOLERANCE * factors.max())
 
     def has_count(self, crystal: Crystal) -> bool:
-        """Tell whether the crystal has as many atoms as the formula units of the cell have.
+        """Return whether the crystal has as many atoms as the formula units of the cell have.
 
         Z counts the formulas as they are written, or those reduced to the smallest whole numbers
         where the formula is that of the whole cell, as pymatgen writes it.
@@ -129,7 +129,7 @@ def _word(values: Mapping[str, list[str]], tag: str) -> str:
 
 
 def agrees(text: str, units: str | None, numbers: bytes) -> bool:
-    """Tell quickly whether a formula and its units are those of the atoms; False where in doubt."""
+    """Return quickly whether formula and units match the atoms; False if in doubt."""
     ratio, n_left = 0.0, len(numbers)
     for number, amount in map(_part_of, text.strip("'\"").split()):
         count = numbers.count(number)

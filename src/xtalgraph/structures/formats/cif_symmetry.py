@@ -391,7 +391,7 @@ def expand_site(
 
 
 def keeps_metric(operations: Operations, lattice: np.ndarray) -> bool:
-    """Tell whether every rotation keeps lengths and angles of the cell, as a symmetry must."""
+    """Return whether every rotation keeps lengths and angles of the cell, as a symmetry must."""
     metric = lattice @ lattice.T
     rotated = operations.rotations.transpose(0, 2, 1) @ (metric @ operations.rotations)
     lengths = np.sqrt(np.diag(metric))
