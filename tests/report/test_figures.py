@@ -18,8 +18,7 @@ from xtalgraph import metrics
 from xtalgraph.errors import BadDataset
 from xtalgraph.report import figures
 from xtalgraph.report.figures import style
-from xtalgraph.report.figures.errors_by import LARGEST_NUMBER, table_position
-from xtalgraph.report.figures.parity import count_near
+from xtalgraph.report.figures.parity import LARGEST_NUMBER, count_near, table_position
 from xtalgraph.report.figures.style import new_figure
 from xtalgraph.structures.crystal import Crystal, CrystalStore
 
