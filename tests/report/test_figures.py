@@ -236,7 +236,7 @@ def test_saving_writes_both_kinds_and_the_same_bytes_twice(tmp_path, drawn) -> N
 
 def save_with_matplotlib(figure: Figure, kind: str, dots: int) -> bytes:
     buffer = io.BytesIO()
-    with matplotlib.rc_context(style.SETTINGS):
+    with matplotlib.rc_context(style.read_settings()):
         figure.savefig(buffer, format=kind, dpi=dots)
     return buffer.getvalue()
 

@@ -57,14 +57,15 @@ def styled(draw: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     def draw_styled(*args: Parameters.args, **keywords: Parameters.kwargs) -> Result:
         from matplotlib import rc_context
 
-        with rc_context(_read_settings()):
+        with rc_context(read_settings()):
             return draw(*args, **keywords)
 
     return draw_styled
 
 
 @functools.cache
-def _read_settings() -> Any:
+def read_settings() -> Any:
+    """Return the settings of matplotlib for figures of this package."""
     from matplotlib import rc_params_from_file
 
     with as_file(files(__package__).joinpath("xtalgraph.mplstyle")) as path:
