@@ -63,9 +63,9 @@ course: $(STAMP) ## the homework of course/, with solution, written part and aut
 clean:
 	rm -rf .venv build dist runs .pytest_cache .mypy_cache .ruff_cache
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt native/CMakeLists.txt $(wildcard native/src/*)
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt "torch==2.13.0"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[train,screen]" --group dev
 	touch $(STAMP)

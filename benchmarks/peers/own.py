@@ -26,7 +26,7 @@ from xtalgraph.nn.gated_sum.triton_form import PlacedBonds
 from xtalgraph.structures import read_crystal, read_crystals
 
 RULE = GraphConfig("nearest", 12)
-FORMS = {PlacedBonds: "Triton", NearGaussians: "numba", torch.Tensor: "plain torch"}
+FORMS = {PlacedBonds: "Triton", NearGaussians: "compiled loops", torch.Tensor: "plain torch"}
 WITHOUT_NORMALISATION = replace(
     NETWORK_OF_2018, normalisation="none", activate_residual=False
 )  # as the layer of PyG
@@ -111,4 +111,4 @@ if __name__ == "__main__":
         tasks[name] = task
         losses = name.replace("step", "losses")
         tasks[losses] = lambda options, task=task: make_losses(task(options))
-    serve(tasks, ("xtalgraph", "torch", "numba"))
+    serve(tasks, ("xtalgraph", "torch"))

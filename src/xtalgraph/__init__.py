@@ -7,7 +7,7 @@ The public names, each loaded when it is first used, so that `import xtalgraph` 
 True
 """
 
-import lazy_loader
+from xtalgraph.extras import attach_names
 
 __version__ = "0.1.0"
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach_names(__name__, __file__)

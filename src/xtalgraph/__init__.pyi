@@ -17,8 +17,10 @@ from .evaluation import (
 )
 from .graphs import (
     CrystalGraph as CrystalGraph,
+    GraphArrays as GraphArrays,
     GraphConfig as GraphConfig,
     GraphLoader as GraphLoader,
+    build_arrays as build_arrays,
     build_graphs as build_graphs,
 )
 from .nn import (
@@ -29,8 +31,10 @@ from .nn import (
     save_model as save_model,
 )
 from .prediction import (
+    PredictionGroup as PredictionGroup,
     Predictions as Predictions,
     Predictor as Predictor,
+    PredictorGroup as PredictorGroup,
     load_model as load_model,
 )
 from .structures import (

@@ -20,8 +20,8 @@ from multiprocessing.context import SpawnProcess
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
-from xtalgraph.compiling import limit_threads
 from xtalgraph.errors import LostWorkers
+from xtalgraph.threads import limit_threads
 
 AHEAD = 2  # items a worker has and has not finished, so that it need not wait for the next
 MOST_LOSSES = 3  # deaths in a row, without a result in between, that end the work

@@ -75,7 +75,7 @@ def test_a_run_is_resumed_on_the_folder_of_then_alone(
     pack_dataset(write_parquet(draw(sample, 25), tmp_path / "b.parquet"), packed)
     other = call("train", "--resume", run)
     assert other.status == 1
-    assert "Give back the data of then, or train anew" in other.err
+    assert "Restore the original data, or start a new run" in other.err
     (packed / "lattices.bin").write_bytes(b"")
     broken = call("train", "--resume", run)
     assert broken.status == 1

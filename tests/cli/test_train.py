@@ -153,7 +153,7 @@ def test_bad_crystals_are_refused_or_left_out_and_listed(
         ("--target ,", "no target is named"),
         ("--task regresion", "Did you mean 'regression'?"),
         ("--task classification", "which is no class"),
-        ("--task classification --target kind,is_metal", "classification is by one target"),
+        ("--task classification --target kind,is_metal", "classification needs one target"),
         ("--preset pape", "Did you mean 'paper'?"),
         ("--set model.poling=max", "Did you mean 'pooling'?"),
         ("--set modle.pooling=max", "Did you mean 'model'?"),
@@ -287,7 +287,7 @@ def test_a_place_that_cannot_be_written_is_told(call: Call, tiny: Path, tmp_path
     assert f"error: {tmp_path / 'file' / 'run'}: Not a directory" in outcome.err
     resumed = call("train", "--resume", tmp_path)
     assert resumed.status == 1
-    assert "no run was begun here" in resumed.err
+    assert "no run was started here" in resumed.err
 
 
 def test_a_run_can_start_from_another(

@@ -217,7 +217,7 @@ def test_what_is_wrong_is_said(dataset: Dataset, tmp_path) -> None:
         make_baseline("meen")
     with pytest.raises(BadConfig, match=r"'mean' cannot do classification\. Use .*: most_common"):
         make_baseline("mean", kind="classification")
-    with pytest.raises(BadConfig, match="classification is by one target"):
+    with pytest.raises(BadConfig, match="classification needs one target"):
         choose_task(dataset, ["kind", "gap"], "classification")
     with pytest.raises(BadDataset, match="column 'kind' holds no numbers"):
         choose_task(dataset, ["kind"])

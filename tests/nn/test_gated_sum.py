@@ -9,11 +9,12 @@ import torch
 
 from tests.nn.gated_sum_cases import BASIS, GRAPHS, Case, find_near_gaussians, relative_error
 from tests.zoo import ZOO
+from xtalgraph import _native
 from xtalgraph.errors import BadConfig
 from xtalgraph.graphs import GraphConfig, build_graphs
 from xtalgraph.nn import Cgcnn, CgcnnConfig, ResidualConfig, ResidualNetwork
 from xtalgraph.nn.gated_sum import Backend, gated_sum, operator
-from xtalgraph.nn.gated_sum.kernel import N_NEAR, NearGaussians, expand_near
+from xtalgraph.nn.gated_sum.kernel import N_NEAR, NearGaussians
 from xtalgraph.nn.gated_sum.triton_form import place_bonds
 from xtalgraph.structures import Crystal
 
@@ -148,7 +149,7 @@ def test_near_gaussians_are_the_gaussians_that_are_not_zero():
     first = np.empty(len(distance), np.int32)
     values = np.empty((len(distance), N_NEAR), np.float32)
     start, step, n_gaussians = 1.0, 0.2, 36
-    expand_near(distance, start, step, n_gaussians, first, values)
+    _native.expand_near(distance, start, step, n_gaussians, first, values)
     place = (distance[:, None] - start) / step - np.arange(n_gaussians)
     found = np.zeros(place.shape)
     np.put_along_axis(found, first[:, None] + np.arange(N_NEAR), values, axis=1)
@@ -171,7 +172,7 @@ def test_no_edge_is_stored_unless_normalised_over_a_batch(normalisation):
     """Memory of arrays, forward and back; with a batch it is two rows of each edge, at least."""
     graph = build_graphs([ZOO["SrTiO3"]] * 40)
     network, _ = make_pair({"normalisation": normalisation})
-    network(graph).sum().backward()  # numba loads what it compiled
+    network(graph).sum().backward()  # torch loads what it needs
     tracemalloc.start()
     network(graph).sum().backward()
     peak = tracemalloc.get_traced_memory()[1]

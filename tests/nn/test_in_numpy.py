@@ -55,6 +55,11 @@ PARTS: dict[str, Registry] = {
 }
 SETTINGS = [(kind, settings) for kind in NETWORKS for settings in settings_of(kind)]
 SETTINGS += [("cgcnn", {"gaussian_start": 0.5, "activate_residual": True})]
+SETTINGS += [
+    ("cgcnn", {"distance_degeneracy": True, "activation": activation, "normalisation": how})
+    for activation in ("silu", "softplus")
+    for how in NORMALISATIONS
+]
 
 
 def make_network(kind: str, settings: dict[str, Any]) -> tuple[Any, torch.nn.Module]:
@@ -127,7 +132,6 @@ def test_no_crystals_are_no_rows(kind: str) -> None:
     "settings",
     [
         {"convolution": "shared"},
-        {"distance_degeneracy": True},
         {"activation": "gelu"},
         {"n_gaussians": 5},
     ],

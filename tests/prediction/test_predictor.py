@@ -74,10 +74,10 @@ def test_batches_are_limited_by_atoms_and_by_edges_and_do_not_change_the_result(
     seen: list[tuple[int, int, int]] = []
     run = Predictor._run
 
-    def watched(self, graphs):
+    def watched(self, graphs, memo):
         (graph,) = graphs.values()
         seen.append((graph.n_crystals, len(graph.atomic_numbers), len(graph.centre)))
-        return run(self, graphs)
+        return run(self, graphs, memo)
 
     monkeypatch.setattr(Predictor, "_run", watched)
     for name, limit, column in (("ATOMS_PER_BATCH", 100, 1), ("EDGES_PER_BATCH", 1500, 2)):

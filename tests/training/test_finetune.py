@@ -215,7 +215,7 @@ def test_a_run_is_not_resumed_from_other_weights(
     other = adapt_network(source.model, source.model.task, None)
     nn.init.zeros_(other.output[-1].bias)
     save_model(replace(source.model, weights=other), place)
-    with pytest.raises(BadCheckpoint, match="other weights than when the run was begun"):
+    with pytest.raises(BadCheckpoint, match="other weights than when the run was started"):
         resume_run(tmp_path / "run", dataset=TINY)
     moved = replace(config, train=replace(config.train, start_from=str(tmp_path / "moved")))
     run = train(TINY, "gap", out=tmp_path / "run", config=moved, resume=True)
@@ -243,7 +243,7 @@ def test_what_cannot_be_started_from_is_refused(source: TrainedRun, tmp_path: Pa
         start_from(tmp_path / "nowhere")
     with pytest.raises(UnknownName, match="unknown path or shipped model 'formation-enrgy'"):
         start_from("formation-enrgy")
-    with pytest.raises(BadConfig, match="needs trained weights to keep"):
+    with pytest.raises(BadConfig, match="needs trained weights to freeze"):
         small_config("train.freeze=convolutions")
     with pytest.raises(UnknownName, match="Did you mean 'convolutions'"):
         start_from(source.folder, freeze="convolution")
@@ -264,7 +264,7 @@ def test_elements_that_the_source_cannot_know_are_refused(
     config = small_config("model.element_vectors=learned")
     learned = train(TINY, "energy", out=tmp_path / "learned", config=config).folder
     frozen = tune_config(learned, freeze="convolutions")
-    with pytest.raises(BadConfig, match="has learned nothing of Ds"):
+    with pytest.raises(BadConfig, match="was not trained on Ds"):
         train(with_element(110), "gap", out=tmp_path / "a", config=frozen)
     train(with_element(110), "gap", out=tmp_path / "b", config=tune_config(learned))
 

@@ -77,7 +77,7 @@ def test_elements_are_those_of_the_training_part() -> None:
         ("kind", "regression", BadDataset, "holds no numbers"),
         ("energy", "regresion", UnknownName, "Did you mean 'regression'"),
         ("energy", "classification", BadDataset, "is no class"),
-        ("kind,trio", "classification", BadConfig, "classification is by one target"),
+        ("kind,trio", "classification", BadConfig, "classification needs one target"),
         ("energy,energy", "regression", BadConfig, "each once"),
         ("constant", "regression", BadDataset, "There is nothing to learn"),
         ("", "regression", BadConfig, "no target is named"),
@@ -134,7 +134,7 @@ def test_classes_that_cannot_be_learned_are_refused() -> None:
 
 
 def test_a_split_of_another_data_set_is_refused() -> None:
-    with pytest.raises(BadDataset, match="rows 0 to 40, and the data set 40 crystals"):
+    with pytest.raises(BadDataset, match="rows 0 to 40, but the data set has 40 crystals"):
         pose_problem(TINY, "energy", split=rows(range(20), range(20, 30), range(30, 41)))
 
 

@@ -170,7 +170,7 @@ def test_a_process_that_dies_ends_the_others_and_is_named(tmp_path: Path) -> Non
     )
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 1
-    found = r"LostWorkers: process 1 \(of 0 to 1, process id \d+\) of this training has ended: "
+    found = r"LostWorkers: process 1 \(of 0 to 1, process id \d+\) of this training has exited: "
     assert re.search(found + "killed by signal 9", errors)
     assert "resume the run" in errors
     resumed = launch("-m", "tests.training.run_tiny", str(tmp_path / "run"), *SETTINGS, RESUME="1")
@@ -192,15 +192,15 @@ def test_the_others_end_with_the_first_process(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("variables", "settings", "message"),
     [
-        ({"RANK": "0", "WORLD_SIZE": "2"}, (), "torchrun started 2 processes, and .* = 1"),
+        ({"RANK": "0", "WORLD_SIZE": "2"}, (), "torchrun started 2 processes, but .* = 1"),
         (
             {"SLURM_PROCID": "0", "SLURM_NTASKS": "3"},
             ("train.devices=2",),
-            "srun started 3 processes, and .* = 2",
+            "srun started 3 processes, but .* = 2",
         ),
         ({}, ("train.num_nodes=2",), "several machines need torchrun or SLURM"),
         ({}, ("train.devices=0",), "write a number of processes"),
-        ({}, ("train.devices=100000",), "100000 processes, and this machine has"),
+        ({}, ("train.devices=100000",), "100000 processes, but this machine has"),
         ({}, ("train.precision=16-mixed",), "needs a GPU; on a CPU use bf16-mixed"),
         ({}, ("train.accelerator=mps",), "torch finds none on this machine"),
     ],

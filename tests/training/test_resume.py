@@ -216,15 +216,15 @@ def test_a_changed_run_is_not_resumed(tmp_path: Path, monkeypatch) -> None:
         train(TINY, ["energy", "gap"], out=folder, split="0.5,0.3,0.2", resume=True)
     with pytest.raises(BadDataset, match="no such file or folder"):
         resume_run(folder)  # the tiny data set has no source to be read from
-    with pytest.raises(BadConfig, match=r"holds a run already \(unfinished\)"):
+    with pytest.raises(BadConfig, match=r"already contains a run \(unfinished\)"):
         train(TINY, "energy", out=folder, config=small_config())
 
 
 def test_where_nothing_was_begun_nothing_is_resumed(tmp_path: Path) -> None:
-    with pytest.raises(BadConfig, match=r"no run was begun here, config\.toml is not there"):
+    with pytest.raises(BadConfig, match=r"no run was started here, config\.toml is missing"):
         resume_run(tmp_path)
     (tmp_path / "config.toml").write_text("[train]\nepochs = 3\n")
-    with pytest.raises(BadConfig, match=r"\[data\] is missing or not whole"):
+    with pytest.raises(BadConfig, match=r"\[data\] is missing or incomplete"):
         resume_run(tmp_path)
 
 
@@ -260,7 +260,7 @@ def test_a_run_is_resumed_from_its_source(tmp_path: Path, monkeypatch) -> None:
     assert json.loads((tmp_path / "a" / "metrics.json").read_text()) == run.metrics
     assert read_run(tmp_path / "a").was_finished
     (folder / "c0.cif").unlink()
-    with pytest.raises(BadDataset, match=r"(?s)42 crystals .* was begun with 43 .*Left out.*c0"):
+    with pytest.raises(BadDataset, match=r"(?s)42 crystals .* was started with 43 .*Left out.*c0"):
         read_run_dataset(tmp_path / "a")
 
 

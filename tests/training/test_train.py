@@ -266,7 +266,7 @@ def test_a_diverging_run_says_what_to_do(loss: str, tmp_path) -> None:
 
 def test_a_folder_with_a_run_is_not_overwritten(run) -> None:
     before = json.loads((run.folder / "metrics.json").read_text())
-    with pytest.raises(BadConfig, match=r"holds a run already \(finished\). Choose another folder"):
+    with pytest.raises(BadConfig, match=r"already contains a run \(finished\)."):
         train(TINY, "gap", out=run.folder, config=small_config())
     assert json.loads((run.folder / "metrics.json").read_text()) == before
 
@@ -295,7 +295,7 @@ def test_double_precision_trains(tmp_path) -> None:
     assert next(result.model.network.parameters()).dtype == torch.float64
 
 
-@pytest.mark.parametrize("compiled", [True, False], ids=["numba", "plain torch"])
+@pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "plain torch"])
 def test_bfloat16_learns_what_float32_learns_and_predicts_in_float32(compiled, tmp_path) -> None:
     activation = "silu" if compiled else "gelu"  # which no compiled form has
     runs = {}
@@ -314,5 +314,5 @@ def test_bfloat16_learns_what_float32_learns_and_predicts_in_float32(compiled, t
 
 
 def test_reading_an_unfinished_run_is_refused(tmp_path) -> None:
-    with pytest.raises(BadConfig, match=r"no finished run, metrics\.json is not there"):
+    with pytest.raises(BadConfig, match=r"no finished run, metrics\.json is missing"):
         read_run(tmp_path)

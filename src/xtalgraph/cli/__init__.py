@@ -7,12 +7,15 @@ Results go to stdout, progress and remarks to stderr. Exit status: 0 done, 1 an 
 import atexit
 import gc
 
+from xtalgraph.threads import begin_with_one
+
 _OBJECTS_BETWEEN = 50_000  # between garbage collections; Python's 700 are few
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the program and leave with its exit status."""
     _collect_seldom()
+    begin_with_one()
     from xtalgraph.cli.app import main as run_and_leave
 
     run_and_leave(arguments)

@@ -13,6 +13,7 @@ from rich.console import Console
 from xtalgraph import __version__
 from xtalgraph.cli.options import UsageError
 from xtalgraph.errors import XtalgraphError
+from xtalgraph.extras import explain_missing
 
 DONE, BAD_INPUT, WRONG_USE, INTERNAL_ERROR = 0, 1, 2, 3
 HELP = ("--help", "-h")
@@ -103,6 +104,10 @@ def run(arguments: list[str]) -> int:
             return BAD_INPUT
         if _is_out_of_memory(error):
             errors.print(f"error: {_TOO_LARGE} ({error})", style="red", markup=False)
+            return BAD_INPUT
+        missing = explain_missing(error, f"xtalgraph {arguments[0]}" if arguments else "")
+        if missing is not None:
+            errors.print(f"error: {missing}", style="red", markup=False)
             return BAD_INPUT
         errors.print(traceback.format_exc(), markup=False)
         errors.print("internal error: please report it with the lines above.")

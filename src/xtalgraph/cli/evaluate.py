@@ -113,8 +113,9 @@ def explain(
     from xtalgraph.data import read_dataset
     from xtalgraph.interpretation import explain as work
     from xtalgraph.prediction import load_model
+    from xtalgraph.threads import count_cores
 
-    torch.set_num_threads(compute.threads)
+    torch.set_num_threads(compute.threads or count_cores())
     predictor = load_model(model, device=choose_device(compute.device))
     rejected: list[Rejected] = []
     dataset = read_dataset(list(inputs) if len(inputs) > 1 else inputs[0], rejected=rejected)

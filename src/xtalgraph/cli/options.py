@@ -42,6 +42,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
@@ -210,17 +211,19 @@ class Compute:
     Parameters
     ----------
     threads: int
-        CPU threads.
+        CPU threads; the results do not depend on it.
     """
 
     device: Device = "cpu"
-    threads: Positive = 1
+    threads: Annotated[Positive | None, default("one for each core")] = None
 
 
 def choose_device(name: str) -> str:
     """Return the device as torch names it."""
     if name != "auto":
         return {"gpu": "cuda"}.get(name, name)
+    if find_spec("torch") is None:
+        return "cpu"
     import torch
 
     if torch.cuda.is_available():

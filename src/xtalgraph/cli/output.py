@@ -14,13 +14,17 @@ from typing import IO, TYPE_CHECKING, Any
 from rich.console import Console
 
 from xtalgraph.errors import BadConfig, Rejected, summarise
+from xtalgraph.extras import import_extra
 from xtalgraph.files import format_json, plain, publish, temporary_name
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas
 
+    from xtalgraph.prediction import PredictionGroup, Predictions
+
 TABLE_FORMATS = (".csv", ".parquet", ".json")
+_PARQUET = "a table as parquet"
 _SHOWN = 10  # reasons that are told; the others are in the list
 
 
@@ -68,6 +72,8 @@ def refuse_table(path: Path | None) -> None:
         return
     if path.suffix.lower() not in TABLE_FORMATS:
         raise BadConfig(f"--out {path}: write the table as {', '.join(TABLE_FORMATS)}.")
+    if path.suffix.lower() == ".parquet":
+        import_extra("pyarrow", _PARQUET)
     if path.is_dir():
         raise BadConfig(f"--out {path}: it is a folder. Give the name of a file.")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -118,12 +124,10 @@ class TableStream:
         self.n_rows += n_rows
 
     def _write_parquet(self, columns: Mapping[str, np.ndarray]) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        table = pa.table(dict(columns))
+        table = import_extra("pyarrow", _PARQUET).table(dict(columns))
         if self.file is None:
-            self.file = pq.ParquetWriter(self.part, table.schema)
+            parquet = import_extra("pyarrow.parquet", _PARQUET)
+            self.file = parquet.ParquetWriter(self.part, table.schema)
         self.file.write_table(table)
 
     def __exit__(
@@ -190,24 +194,34 @@ def report_rejected(rejected: Sequence[Rejected], out: Path | None) -> None:
 
 
 class DomainWarning:
-    """Which crystals are nothing like those that the model has learned from."""
+    """Which crystals are nothing like those that a model has learned from."""
 
     def __init__(self) -> None:
-        self.n_out = 0
+        self.n_crystals, self.is_group = 0, False
+        self.n_out: dict[str, int] = {}  # by model
         self.first: list[Rejected] = []
 
-    def add(self, ids: Sequence[str], levels: Sequence[str], reasons: Sequence[str]) -> None:
-        """Count those that are out of the domain."""
-        rows = zip(ids, levels, reasons, strict=False)
-        out = [Rejected(id, reason) for id, level, reason in rows if level == "out"]
-        self.n_out += len(out)
-        self.first = (self.first + out)[:_SHOWN]
+    def add(self, result: Predictions | PredictionGroup) -> None:
+        """Count the crystals of a result, and those out of the domain."""
+        self.n_crystals += len(result.ids)
+        self.is_group = isinstance(result, Mapping)
+        parts = result if isinstance(result, Mapping) else {"": result}
+        for name, part in parts.items():
+            rows = zip(part.ids, part.domain or (), part.domain_reason, strict=False)
+            out = [Rejected(id, reason) for id, level, reason in rows if level == "out"]
+            if out:
+                self.n_out[name] = self.n_out.get(name, 0) + len(out)
+                self.first = (self.first + out)[:_SHOWN]
 
-    def tell(self, n_crystals: int) -> None:
-        """Report how many there are, and the first of them."""
-        if self.n_out:
-            say(f"warning: {self.n_out} of {n_crystals} out of the model's domain:")
-            say(_summarise(self.first, self.n_out))
+    def tell(self) -> None:
+        """Report how many they are, and of one model the first of them."""
+        if self.is_group and self.n_out:
+            say(f"warning: out of the domain of these models, of {self.n_crystals} crystals:")
+            say(*(f"  {name}: {n_out}" for name, n_out in self.n_out.items()))
+        elif self.n_out:
+            (n_out,) = self.n_out.values()
+            say(f"warning: {n_out} of {self.n_crystals} out of the model's domain:")
+            say(_summarise(self.first, n_out))
 
 
 def _summarise(first: Sequence[Rejected], n_rows: int) -> str:

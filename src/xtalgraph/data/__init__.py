@@ -3,6 +3,6 @@
 Each name is loaded when it is first used, so that what needs no table does not wait for pandas.
 """
 
-import lazy_loader
+from xtalgraph.extras import attach_names
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach_names(__name__, __file__)

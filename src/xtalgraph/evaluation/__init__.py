@@ -4,6 +4,6 @@ No result stands alone: `evaluate` fits the trivial baselines on the training pa
 and scores them on the same crystals. The figures are in `figures`, the baselines in `baselines`.
 """
 
-import lazy_loader
+from xtalgraph.extras import attach_names
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach_names(__name__, __file__, "train")

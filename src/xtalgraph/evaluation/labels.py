@@ -57,7 +57,7 @@ def choose_task(dataset: Labelled, names: list[str], kind: str = "regression") -
             dataset.values(unknown)  # says what is wrong with them
         return Task(kind, tuple(dataset.targets[name] for name in names))
     if len(names) != 1:
-        raise BadConfig(f"classification is by one target, got {names}.")
+        raise BadConfig(f"classification needs one target, got {names}.")
     classes = order_classes(dataset.labels(names[0]).tolist())
     return Task(kind, (dataset.targets.get(names[0], Target(names[0])),), classes)
 

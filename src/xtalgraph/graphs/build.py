@@ -1,190 +1,24 @@
 """From crystals to graphs, in numpy."""
 
-# mypy: disable-error-code="no-untyped-def"
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float64, Int, Int64
 
-from xtalgraph.compiling import compiled, inlined
+from xtalgraph import _native
 from xtalgraph.errors import BadCrystal
 from xtalgraph.graphs.config import RULES, GraphConfig
 from xtalgraph.structures import Crystal, CrystalStore, pack
-from xtalgraph.structures.neighbours import NEAREST, RADIUS, SHELL, find_neighbours
-
-EQUAL = 1e-3  # Å; lengths in one step of this size are equal, as ties of the rule `shell` are
-EQUAL_WEIGHT = 1e-4  # likewise of the weights of edges
-PHASE = 0.3819660112501051  # where the steps begin, so that no round number lies between two
-
-U = np.uint64
-FIRST_FACTOR, SECOND_FACTOR = U(0xBF58476D1CE4E5B9), U(0x94D049BB133111EB)
-ATOM_SALT, LENGTH_SALT = U(0x9E3779B97F4A7C15), U(0xD1B54A32D192ED03)
-
-
-@inlined
-def scrambled(x):
-    """Return another 64-bit number, one to one (the end of splitmix64)."""
-    x = (x ^ (x >> U(30))) * FIRST_FACTOR
-    x = (x ^ (x >> U(27))) * SECOND_FACTOR
-    return x ^ (x >> U(31))
-
-
-@compiled
-def deduplicate(atomic_numbers, starts, neighbour, distance, weight, offsets):
-    """Find which atoms of each crystal are alike, and which of their edges.
-
-    The edges of atom i are `starts[i]:starts[i + 1]`, the atoms of crystal c `offsets[c]:
-    offsets[c + 1]`. Gives for the nodes: the first atom of each class, in order, and how many
-    there are; for the deduplicated edges, node by node: the node they point at, the first edge they
-    stand for, the mean length and the summed weight of an atom's; and the number of each node's
-    edges. Means are over the class, so that they do not depend on which of its atoms is the first.
-    """
-    n_atoms, n_edges = len(atomic_numbers), len(neighbour)
-    steps = np.empty(n_edges, np.int64)
-    for edge in range(n_edges):
-        steps[edge] = np.int64(np.floor(distance[edge] / EQUAL + PHASE))
-    colour = np.empty(n_atoms, np.uint64)
-    for atom in range(n_atoms):
-        total = 0  # atoms with the same edges may weigh them by different reaches
-        for edge in range(starts[atom], starts[atom + 1]):
-            total += np.int64(np.floor(weight[edge] / EQUAL_WEIGHT + PHASE))
-        colour[atom] = scrambled(U(atomic_numbers[atom]) + ATOM_SALT) ^ scrambled(U(total))
-    node_of = np.empty(n_atoms, np.int64)
-    firsts = np.empty(n_atoms, np.int64)
-    sizes = np.zeros(n_atoms, np.int64)
-    n_nodes = 0
-    for crystal in range(len(offsets) - 1):
-        begin, end = offsets[crystal], offsets[crystal + 1]
-        refine(colour, begin, end, starts, neighbour, steps)
-        n_nodes = number_classes(colour, begin, end, node_of, firsts, sizes, n_nodes)
-    edges = deduplicate_edges(
-        colour, node_of, firsts[:n_nodes], sizes, starts, neighbour, distance, weight, steps
-    )
-    return firsts[:n_nodes], sizes[:n_nodes], *edges
-
-
-@compiled
-def refine(colour, begin, end, starts, neighbour, steps):
-    """Return the atoms of a crystal the colours of their classes."""
-    fresh = np.empty(end - begin, np.uint64)
-    n_before = 0
-    while True:
-        n_classes = count_distinct(colour[begin:end])
-        if n_classes == n_before or n_classes == end - begin:
-            return
-        n_before = n_classes
-        for atom in range(begin, end):
-            around = U(0)
-            for edge in range(starts[atom], starts[atom + 1]):
-                length = scrambled(U(steps[edge]) + LENGTH_SALT)
-                around += scrambled(colour[neighbour[edge]] ^ length)
-            fresh[atom - begin] = scrambled(colour[atom] * U(3) + around)
-        colour[begin:end] = fresh
-
-
-@compiled
-def count_distinct(colours):
-    """Count the different numbers."""
-    ordered = np.sort(colours)
-    n_distinct = min(1, len(ordered))
-    for place in range(1, len(ordered)):
-        n_distinct += ordered[place] != ordered[place - 1]
-    return n_distinct
-
-
-@compiled
-def number_classes(colour, begin, end, node_of, firsts, sizes, n_nodes):
-    """Number the classes of a crystal by their first atoms; give the number of nodes so far."""
-    order = np.argsort(colour[begin:end])
-    first_of = np.empty(end - begin, np.int64)
-    low = 0
-    while low < len(order):
-        high, first = low, order[low]
-        while high < len(order) and colour[begin + order[high]] == colour[begin + order[low]]:
-            first = min(first, order[high])
-            high += 1
-        for place in range(low, high):
-            first_of[order[place]] = first
-        low = high
-    for atom in range(begin, end):
-        if first_of[atom - begin] == atom - begin:
-            firsts[n_nodes] = atom
-            node_of[atom] = n_nodes
-            n_nodes += 1
-        else:
-            node_of[atom] = node_of[begin + first_of[atom - begin]]
-        sizes[node_of[atom]] += 1
-    return n_nodes
-
-
-@compiled
-def deduplicate_edges(colour, node_of, firsts, sizes, starts, neighbour, distance, weight, steps):
-    """Return node, first edge, mean length and weight of the kept edges, and counts by node."""
-    n_nodes, n_edges = len(firsts), len(neighbour)
-    order = np.empty(n_edges, np.int64)
-    for atom in range(len(starts) - 1):
-        sort_edges(colour, starts[atom], starts[atom + 1], neighbour, steps, order)
-    # all atoms of a class have as many edges, which stand in one order: those that are alike meet
-    lengths, weights = np.zeros(n_edges), np.zeros(n_edges)
-    for atom in range(len(starts) - 1):
-        first = starts[firsts[node_of[atom]]]
-        for place in range(starts[atom + 1] - starts[atom]):
-            lengths[first + place] += distance[order[starts[atom] + place]]
-            weights[first + place] += weight[order[starts[atom] + place]]
-    counts = np.zeros(n_nodes, np.int64)
-    ends = np.empty(n_edges, np.int64)
-    sources = np.empty(n_edges, np.int64)
-    n_kept = 0
-    for node in range(n_nodes):
-        atom, size = firsts[node], sizes[node]
-        low, last = starts[atom], starts[atom + 1]
-        while low < last:
-            edge = order[low]
-            high, length, total = low, 0.0, 0.0
-            while (
-                high < last
-                and steps[order[high]] == steps[edge]
-                and colour[neighbour[order[high]]] == colour[neighbour[edge]]
-            ):
-                length += lengths[high]
-                total += weights[high]
-                high += 1
-            ends[n_kept], sources[n_kept] = node_of[neighbour[edge]], edge
-            lengths[n_kept] = length / (size * (high - low))
-            weights[n_kept] = total / size
-            counts[node] += 1
-            n_kept += 1
-            low = high
-    return ends[:n_kept], sources[:n_kept], lengths[:n_kept], weights[:n_kept], counts
-
-
-@inlined
-def comes_later(colour, neighbour, steps, edge, other):
-    """Return whether an edge is longer than another, or equally long with a greater end colour."""
-    if steps[edge] != steps[other]:
-        return steps[edge] > steps[other]
-    return colour[neighbour[edge]] > colour[neighbour[other]]
-
-
-@compiled
-def sort_edges(colour, first, last, neighbour, steps, order):
-    """Order the edges of an atom by length and colour; by length they nearly are already."""
-    for place in range(first, last):
-        hole = place
-        while hole > first and comes_later(colour, neighbour, steps, order[hole - 1], place):
-            order[hole] = order[hole - 1]
-            hole -= 1
-        order[hole] = place
-
+from xtalgraph.structures.neighbours import NEAREST, RADIUS, SHELL, Edges, find_neighbours
 
 _SEARCHES = {"nearest": NEAREST, "shell": SHELL, "radius": RADIUS}
 
-NEGLIGIBLE = 1e-6  # weight below which an edge of the rule `smooth` is left out
 SHORTEST_BOND = 0.5  # Å; atoms nearer than this are an error of the file, not a bond
 
 
@@ -249,7 +83,7 @@ def build_arrays(
         distance, weight = distance[kept], weight[kept]
     if deduplicated:
         starts = np.concatenate([[0], np.cumsum(counts)])
-        first, multiplicity, neighbour, source, distance, weight, counts = deduplicate(
+        first, multiplicity, counts, neighbour, source, distance, weight = deduplicate(
             numbers, starts, neighbour, distance, weight, store.offsets
         )
         numbers, crystal, image = numbers[first], crystal[first], image[source]
@@ -266,31 +100,66 @@ def build_arrays(
     )
 
 
-@compiled
-def weigh_smoothly(distance, counts, n_neighbours, cutoff):
+def weigh_smoothly(
+    distance: Float64[np.ndarray, "n_edges"],
+    counts: Int64[np.ndarray, "n_atoms"],
+    n_neighbours: int,
+    cutoff: float,
+) -> Float64[np.ndarray, "n_edges"]:
     """Return (1 - (r/d)⁶)² for the edges of each atom, where d is the distance of the next one.
 
     Expects `n_neighbours` + 1 edges an atom and their ties; where there are fewer, the next one is
-    beyond the cutoff, which then takes its place. Weights below 1e-6 are given as 0.
+    beyond the cutoff, which then takes its place. Weights below 1e-6 are returned as 0.
     """
     weight = np.empty(len(distance))
-    first = 0
-    for count in counts:
-        reach = distance[first + n_neighbours] if count > n_neighbours else cutoff
-        for edge in range(first, first + count):
-            value = max(0.0, 1.0 - (distance[edge] / reach) ** 6) ** 2
-            weight[edge] = value if value > NEGLIGIBLE else 0.0
-        first += count
+    _native.weigh_smoothly(distance, counts, n_neighbours, cutoff, weight)
     return weight
 
 
-def _search(
-    store: CrystalStore, config: GraphConfig, n_threads: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return neighbour, image, distance of the edges, and the number of edges of each atom."""
+class Deduplicated(NamedTuple):
+    """Nodes and edges that stand for all that are like them.
+
+    A node has the first atom of its class, in order, how many atoms there are, and the number of
+    its edges. An edge has the node it points at, the first edge it stands for, the mean length and
+    the summed weight of an atom's; means are over the class, so that they do not depend on which of
+    its atoms is the first.
+    """
+
+    atom: Int64[np.ndarray, "n_atoms"]
+    multiplicity: Int64[np.ndarray, "n_atoms"]
+    counts: Int64[np.ndarray, "n_atoms"]
+    neighbour: Int64[np.ndarray, "n_edges"]
+    source: Int64[np.ndarray, "n_edges"]
+    distance: Float64[np.ndarray, "n_edges"]
+    weight: Float64[np.ndarray, "n_edges"]
+
+
+def deduplicate(
+    atomic_numbers: Int64[np.ndarray, "n_atoms"],
+    starts: np.ndarray,
+    neighbour: Int64[np.ndarray, "n_edges"],
+    distance: Float64[np.ndarray, "n_edges"],
+    weight: Float64[np.ndarray, "n_edges"],
+    offsets: Int64[np.ndarray, "n_offsets"],
+) -> Deduplicated:
+    """Find which atoms of each crystal no network can tell apart, and which of their edges.
+
+    The edges of atom i are `starts[i]:starts[i + 1]`, the atoms of crystal c `offsets[c]:
+    offsets[c + 1]`. Lengths within 1e-3 Å and weights within 1e-4 are equal.
+    """
+    nodes = np.empty((3, len(atomic_numbers)), np.int64)
+    edges = np.empty((2, len(neighbour)), np.int64)
+    means = np.empty((2, len(neighbour)))
+    n_nodes, n_edges = _native.deduplicate(
+        atomic_numbers, starts, neighbour, distance, weight, offsets, nodes, edges, means
+    )
+    return Deduplicated(*nodes[:, :n_nodes], *edges[:, :n_edges], *means[:, :n_edges])
+
+
+def _search(store: CrystalStore, config: GraphConfig, n_threads: int) -> Edges:
     rule = RULES[config.rule]
 
-    def find(first: int, last: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def find(first: int, last: int) -> Edges:
         return find_neighbours(
             store.lattices,
             store.fractional_positions,
@@ -300,6 +169,7 @@ def _search(
             _SEARCHES[rule.search],
             config.n_neighbours + rule.weighs,
             config.cutoff,
+            store.ids,
         )
 
     n_parts = min(n_threads, len(store))
@@ -311,12 +181,9 @@ def _search(
     with ThreadPoolExecutor(n_parts) as pool:
         parts = list(pool.map(find, bounds[:-1], bounds[1:]))
     shifts = store.offsets[bounds[:-1]]
-    return (
-        np.concatenate([part[0] + shift for part, shift in zip(parts, shifts, strict=True)]),
-        np.concatenate([part[1] for part in parts]),
-        np.concatenate([part[2] for part in parts]),
-        np.concatenate([part[3] for part in parts]),
-    )
+    neighbours = [part.neighbour + shift for part, shift in zip(parts, shifts, strict=True)]
+    others = zip(*(part[1:] for part in parts), strict=True)
+    return Edges(np.concatenate(neighbours), *map(np.concatenate, others))
 
 
 def nearest_distances(

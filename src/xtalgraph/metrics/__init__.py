@@ -5,6 +5,6 @@ it is left out, and counted where several scores are returned together. A missin
 error: leaving it out would reward a model that makes no prediction for difficult cases.
 """
 
-import lazy_loader
+from xtalgraph.extras import attach_names
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach_names(__name__, __file__)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from xtalgraph.graphs import CrystalGraph
-from xtalgraph.nn.configs import CgcnnConfig
+from xtalgraph.nn.configs import EXCESSES, TIE_WIDTHS, USUAL_TIE, CgcnnConfig, bond_width
 from xtalgraph.nn.element_vectors import make_element_vectors
 from xtalgraph.nn.gated_sum import Backend, Bonds, gated_sum, sum_at_centres
 from xtalgraph.nn.registry import (
@@ -23,14 +23,6 @@ from xtalgraph.nn.registry import (
     load_form,
 )
 from xtalgraph.nn.torch_parts import make_activation, make_normalisation, make_radial_basis
-
-EXCESSES = (0.003, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
-"""Å: scales on which it is told how much longer a bond is than the shortest one of its atom."""
-
-TIE_WIDTHS = (0.003, 0.01, 0.03, 0.1, 0.3)
-"""Å: within which other bonds of the atom count as equally long."""
-
-USUAL_TIE = 6.0  # equal bonds of an octahedron: what a component of 1 stands for
 
 
 class Cgcnn(nn.Module):
@@ -223,11 +215,6 @@ class GatedConvolution(nn.Module):
         )
         atoms = atoms + self.normalise_sum(received)
         return self.activate(atoms) if self.activate_residual else atoms
-
-
-def bond_width(config: CgcnnConfig) -> int:
-    """Return the number of components of a bond vector."""
-    return config.n_gaussians + config.distance_degeneracy * (len(EXCESSES) + len(TIE_WIDTHS))
 
 
 def find_bond_ties(graph: CrystalGraph) -> Float[Tensor, "n_edges width"]:

@@ -15,6 +15,14 @@ from xtalgraph.nn.registry import (
 )
 from xtalgraph.settings import check_settings, explained, setting
 
+EXCESSES = (0.003, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
+"""Å: scales on which it is told how much longer a bond is than the shortest one of its atom."""
+
+TIE_WIDTHS = (0.003, 0.01, 0.03, 0.1, 0.3)
+"""Å: within which other bonds of the atom count as equally long."""
+
+USUAL_TIE = 6.0  # equal bonds of an octahedron: what a component of 1 stands for
+
 _ELEMENTS = 'Element vectors: "paper" (92 components), "learned", or a path of atom_init.json.'
 _BACKEND = (
     "How the gated sum is computed: auto is compiled loops on a CPU and plain torch on an "
@@ -95,6 +103,12 @@ NETWORK_OF_2018 = CgcnnConfig(
     n_convolutions=3, activation="softplus", normalisation="batch", activate_residual=True
 )
 """The network of the code of 2018, with that code's default sizes."""
+
+
+def bond_width(config: CgcnnConfig) -> int:
+    """Return the number of components of a bond vector."""
+    return config.n_gaussians + config.distance_degeneracy * (len(EXCESSES) + len(TIE_WIDTHS))
+
 
 SUFFIX_OF_2018 = ".pth.tar"
 """How the names of that code's checkpoints end."""

@@ -1,27 +1,47 @@
-"""Networks and their parts in numpy: predicting on a CPU, without the second that torch takes.
+"""Networks in numpy: predicting on a CPU, without the second that torch takes to load.
 
 They give the numbers of those in torch to the rounding of float32, which is tested for every
 network; the gated sum is the same compiled loop (`gated_sum/kernel.py`), and `cgcnn.py` and
 `residual.py` have the equations. They have no derivatives. Each network has this form only where
 all parts that its settings name have one (`can_compute`); `registry.py` has them by name.
+
+Half of the time are products of matrices, which numpy's library computes near the peak of the
+processor. So little else may be done beside them: arrays are filled in place, biases and what
+follows a normalisation are part of the weights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 
-from xtalgraph.compiling import compiled_for_sums
 from xtalgraph.graphs import GraphArrays
-from xtalgraph.nn.configs import CgcnnConfig, ResidualConfig
-from xtalgraph.nn.gated_sum import kernel
+from xtalgraph.nn.configs import CgcnnConfig, ResidualConfig, bond_width
 from xtalgraph.nn.gated_sum.kernel import SILU, NearGaussians, Scaling
+from xtalgraph.nn.numpy_parts import (
+    EPSILON,
+    GatedSum,
+    Linear,
+    Rows,
+    Step,
+    TiedBonds,
+    activate,
+    find_bond_ties,
+    find_kind,
+    layer_scaling,
+    scale_rows,
+    take_element_vectors,
+    take_linear,
+    take_pooling,
+    take_scaling,
+)
 from xtalgraph.nn.registry import (
     ACTIVATIONS,
     CONVOLUTIONS,
-    LEARNED,
     NORMALISATIONS,
     POOLINGS,
     RADIAL_BASES,
@@ -29,172 +49,52 @@ from xtalgraph.nn.registry import (
     has_near_form,
     load_form,
 )
-from xtalgraph.structures.elements import SYMBOLS
-
-EPSILON = 1e-5  # of the normalisations: torch's
-ZERO, ONE = np.float32(0.0), np.float32(1.0)
-
-Rows = Float32[np.ndarray, "n_rows width"]
-Step = Callable[[Rows], Rows]
 
 
-def take_linear(
-    reader: StateReader, name: str, n_in: int, n_out: int, *, bias: bool = True
-) -> Step:
-    """Return x W + b."""
-    weight = np.ascontiguousarray(reader.take(f"{name}.weight", n_out, n_in).T)
-    if not bias:
-        return lambda rows: rows @ weight
-    offset = reader.take(f"{name}.bias", n_out)
-    return lambda rows: rows @ weight + offset
+class Trunk:
+    """What a network computes before pooling; networks of other outputs may share it.
 
-
-def batch_scaling(reader: StateReader, name: str, width: int) -> Scaling:
-    """Return the scale and shift of a batch normalisation by its running statistics."""
-    gain, offset = reader.take(f"{name}.weight", width), reader.take(f"{name}.bias", width)
-    mean = reader.take(f"{name}.running_mean", width).astype(np.float64)
-    variance = reader.take(f"{name}.running_var", width).astype(np.float64)
-    reader.take(f"{name}.num_batches_tracked")
-    scale = gain / np.sqrt(variance + EPSILON)
-    return Scaling(scale.astype(np.float32), (offset - mean * scale).astype(np.float32))
-
-
-def layer_scaling(reader: StateReader, name: str, width: int) -> Scaling:
-    """Return the scale and shift of a layer normalisation, after each row's own."""
-    gain, offset = reader.take(f"{name}.weight", width), reader.take(f"{name}.bias", width)
-    return Scaling(gain, offset, np.float32(EPSILON))
-
-
-def no_scaling(reader: StateReader, name: str, width: int) -> Scaling:
-    """Return no scaling."""
-    return Scaling()
-
-
-def take_scaling(reader: StateReader, kind: str, name: str, width: int) -> Scaling:
-    """Return the scaling of the normalisation of that kind."""
-    return load_form(NORMALISATIONS[kind].in_numpy)(reader, name, width)
-
-
-def scale_rows(scaling: Scaling) -> Step:
-    """Return what a scaling does to rows."""
-    scale, shift, epsilon = scaling
-    if scale is None or shift is None:
-        return lambda rows: rows
-    if epsilon is None:
-        return lambda rows: rows * scale + shift
-
-    def normalise(rows: Rows) -> Rows:
-        centred = rows - rows.mean(axis=1, keepdims=True)
-        variance = np.mean(centred * centred, axis=1, keepdims=True)
-        return centred / np.sqrt(variance + epsilon) * scale + shift
-
-    return normalise
-
-
-def take_element_vectors(reader: StateReader, kind: str, atom_width: int) -> Rows:
-    """Return the first atom vector of each atomic number; NaN for an element without a vector."""
-    name, n_elements = "element_vectors", len(SYMBOLS)
-    if kind == LEARNED:
-        return reader.take(f"{name}.embedding.weight", n_elements, atom_width)
-    stored = reader.stored.get(f"{name}.vectors", np.zeros((n_elements, 0), np.float32))
-    vectors = reader.take(f"{name}.vectors", n_elements, stored.shape[-1])
-    refusal = reader.take(f"{name}.refusal", n_elements, 1)
-    embed = take_linear(reader, f"{name}.embedding", stored.shape[-1], atom_width)
-    return embed(vectors) + refusal
-
-
-def list_known(vectors: Rows) -> list[int]:
-    """Return the atomic numbers that have a vector."""
-    known = ~np.isnan(vectors).any(axis=1)
-    known[0] = False  # which no crystal holds
-    return np.flatnonzero(known).tolist()
-
-
-class GatedSum:
-    """Σ σ(gate) ⊙ g(message) over the edges of each atom, of the argument's three parts."""
+    Calling it returns one vector an atom (a node of a deduplicated graph).
+    """
 
     def __init__(
         self,
-        bond_weight: Float32[np.ndarray, "n_gaussians double_width"],
-        kind: int,
-        scaling: Scaling,
+        elements: Rows,
+        expand: Callable[[GraphArrays], Any],
+        layers: Sequence[Callable[[Rows, Any], Rows]],
     ) -> None:
-        self.bond_weight, self.kind = np.ascontiguousarray(bond_weight), kind
-        self.scaling = scaling
+        self.elements, self.expand, self.layers = elements, expand, layers
 
-    def __call__(
-        self,
-        from_centre: Float32[np.ndarray, "n_atoms double_width"],
-        from_neighbour: Float32[np.ndarray, "n_atoms double_width"],
-        near: NearGaussians,
-    ) -> Float32[np.ndarray, "n_atoms width"]:
-        """Return what each atom receives."""
-        return kernel.sum_gated(
-            self.kind, from_centre, from_neighbour, self.bond_weight, near, self.scaling
-        )
+    def __call__(self, graph: GraphArrays) -> Float32[np.ndarray, "n_atoms width"]:
+        bonds = self.expand(graph)
+        atoms = self.elements[graph.atomic_numbers]
+        for layer in self.layers:
+            atoms = layer(atoms, bonds)
+        return atoms
 
-
-def find_kind(activation: str) -> int:
-    """Return the number by which the compiled loops know an activation."""
-    return kernel.require_kind(load_form(ACTIVATIONS[activation].compiled))
+    @property
+    def known_elements(self) -> list[int]:
+        """Atomic numbers of the elements that have a vector."""
+        known = ~np.isnan(self.elements).any(axis=1)
+        known[0] = False  # which no crystal holds
+        return np.flatnonzero(known).tolist()
 
 
-@compiled_for_sums
-def activate(kind, rows):  # type: ignore[no-untyped-def]
-    """Return g of each component; `kind` is one of `find_kind`."""
-    result = np.empty_like(rows)
-    for row in range(rows.shape[0]):
-        source, target = rows[row], result[row]
-        if kind == kernel.RELU:
-            for c in range(rows.shape[1]):
-                target[c] = max(source[c], ZERO)
-        elif kind == kernel.SOFTPLUS:
-            for c in range(rows.shape[1]):
-                e = kernel.exp_of(-abs(source[c]))
-                target[c] = max(source[c], ZERO) + kernel.log_of_one_plus(e)
-        else:
-            for c in range(rows.shape[1]):
-                e = kernel.exp_of(-abs(source[c]))
-                sigmoid = (ONE if source[c] >= ZERO else e) / (ONE + e)
-                target[c] = source[c] * sigmoid
-    return result
+class Head:
+    """The layers after pooling."""
 
+    def __init__(self, steps: Sequence[Step], last: Linear) -> None:
+        self.steps, self.last = steps, last
 
-def take_pooling(name: str) -> Callable[[Rows, GraphArrays], Rows]:
-    """Return the pooling of that name, also for a batch without a crystal."""
-    form = load_form(POOLINGS[name].in_numpy)
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        """Return the outputs of pooled vectors."""
+        for step in self.steps:
+            rows = step(rows)
+        return self.last(rows)
 
-    def pool(
-        atoms: Float32[np.ndarray, "n_atoms width"], graph: GraphArrays
-    ) -> Float32[np.ndarray, "n_crystals width"]:
-        if not graph.n_crystals:
-            return np.empty((0, atoms.shape[1]), np.float32)
-        return form(atoms, graph)
-
-    return pool
-
-
-def pool_sum(
-    atoms: Float32[np.ndarray, "n_atoms width"], graph: GraphArrays
-) -> Float32[np.ndarray, "n_crystals width"]:
-    """Return the sum of the atom vectors of each crystal."""
-    weighed = atoms * graph.multiplicity.astype(np.float32)[:, None]
-    return np.add.reduceat(weighed, graph.crystal_starts)
-
-
-def pool_mean(
-    atoms: Float32[np.ndarray, "n_atoms width"], graph: GraphArrays
-) -> Float32[np.ndarray, "n_crystals width"]:
-    """Return the mean of the atom vectors of each crystal."""
-    n_atoms = np.add.reduceat(graph.multiplicity, graph.crystal_starts)
-    return pool_sum(atoms, graph) / n_atoms.astype(np.float32)[:, None]
-
-
-def pool_max(
-    atoms: Float32[np.ndarray, "n_atoms width"], graph: GraphArrays
-) -> Float32[np.ndarray, "n_crystals width"]:
-    """Return the largest value of each component among the atoms of each crystal."""
-    return np.maximum.reduceat(atoms, graph.crystal_starts)
+    def select(self, outputs: Sequence[int]) -> Head:
+        """Return the layers of some of the outputs."""
+        return Head(self.steps, self.last.select(outputs))
 
 
 class CgcnnInNumpy:
@@ -204,24 +104,29 @@ class CgcnnInNumpy:
         self, config: CgcnnConfig, n_outputs: int, stored: Mapping[str, np.ndarray]
     ) -> None:
         reader = StateReader(stored)
-        self.expand = load_form(RADIAL_BASES[config.radial_basis].in_numpy)
-        self.basis = config.gaussian_start, config.gaussian_stop, config.n_gaussians
-        self.pool = take_pooling(config.pooling)
-        self.elements = take_element_vectors(reader, config.element_vectors, config.atom_width)
+        expand = load_form(RADIAL_BASES[config.radial_basis].in_numpy)
+        basis = config.gaussian_start, config.gaussian_stop, config.n_gaussians
+        self.pool_atoms = take_pooling(config.pooling)
+        elements = take_element_vectors(reader, config.element_vectors, config.atom_width)
         convolution = load_form(CONVOLUTIONS[config.convolution].in_numpy)
-        self.convolutions = [
+        convolutions = [
             convolution(reader, f"convolutions.{place}", config)
             for place in range(config.n_convolutions)
         ]
-        self.output_steps = _take_cgcnn_output(reader, config, n_outputs)
+
+        def describe(graph: GraphArrays) -> NearGaussians | TiedBonds:
+            near = expand(graph, *basis)
+            return TiedBonds(near, find_bond_ties(graph)) if config.distance_degeneracy else near
+
+        self.trunk = Trunk(elements, describe, convolutions)
+        self.head = _take_cgcnn_head(reader, config, n_outputs)
         reader.finish()
 
     @staticmethod
     def can_compute(config: CgcnnConfig) -> bool:
-        """Return whether a network of these settings has a form in numpy."""
+        """Say whether a network of these settings has a form in numpy."""
         return (
-            not config.distance_degeneracy
-            and CONVOLUTIONS[config.convolution].in_numpy is not None
+            CONVOLUTIONS[config.convolution].in_numpy is not None
             and ACTIVATIONS[config.activation].compiled is not None
             and NORMALISATIONS[config.normalisation].in_numpy is not None
             and POOLINGS[config.pooling].in_numpy is not None
@@ -231,33 +136,37 @@ class CgcnnInNumpy:
     @property
     def known_elements(self) -> list[int]:
         """Atomic numbers of the elements that the network has vectors for."""
-        return list_known(self.elements)
+        return self.trunk.known_elements
+
+    def pool(
+        self, atoms: Float32[np.ndarray, "n_atoms width"], graph: GraphArrays
+    ) -> Float32[np.ndarray, "n_crystals width"]:
+        """Return one vector a crystal: the pooled atom vectors of the trunk."""
+        return self.pool_atoms(atoms, graph)
 
     def fingerprint(self, graph: GraphArrays) -> Float32[np.ndarray, "n_crystals width"]:
         """Return one vector a crystal: the pooled atom vectors."""
-        near = self.expand(graph, *self.basis)
-        atoms = self.elements[graph.atomic_numbers]
-        for convolve in self.convolutions:
-            atoms = convolve(atoms, near)
-        return self.pool(atoms, graph)
+        return self.pool(self.trunk(graph), graph)
 
     def output(
         self, pooled: Float32[np.ndarray, "n_crystals width"]
     ) -> Float32[np.ndarray, "n_crystals n_outputs"]:
-        """Return the standardised targets or the logits of each crystal."""
-        rows = pooled
-        for step in self.output_steps:
-            rows = step(rows)
-        return rows
+        """Return the standardized targets or the logits of each crystal."""
+        return self.head(pooled)
+
+    def select(self, outputs: Sequence[int]) -> CgcnnInNumpy:
+        """Return the network of some of the outputs, which shares the trunk with this one."""
+        chosen = copy(self)
+        chosen.head = self.head.select(outputs)
+        return chosen
 
 
 class GatedConvolutionInNumpy:
     """One gated convolution."""
 
     def __init__(self, reader: StateReader, name: str, config: CgcnnConfig) -> None:
-        width, n_gaussians = config.atom_width, config.n_gaussians
-        whole = f"{name}.gate_and_message"
-        weight = reader.take(f"{whole}.weight", 2 * width, 2 * width + n_gaussians)
+        width, whole = config.atom_width, f"{name}.gate_and_message"
+        weight = reader.take(f"{whole}.weight", 2 * width, 2 * width + bond_width(config))
         self.offset = reader.take(f"{whole}.bias", 2 * width)
         centre, neighbour, bond = np.split(weight.T, [width, 2 * width])
         self.centre_weight = np.ascontiguousarray(centre)
@@ -271,17 +180,18 @@ class GatedConvolutionInNumpy:
         self.gated_sum = GatedSum(bond, self.kind, of_edges)
         self.normalise_sum = scale_rows(of_sums)
 
-    def __call__(self, atoms: Rows, near: NearGaussians) -> Rows:
+    def __call__(self, atoms: Rows, bonds: NearGaussians | TiedBonds) -> Rows:
         """Return the new atom vectors."""
-        from_centre = atoms @ self.centre_weight + self.offset
-        received = self.gated_sum(from_centre, atoms @ self.neighbour_weight, near)
+        from_centre = atoms @ self.centre_weight
+        from_centre += self.offset
+        received = self.gated_sum(from_centre, atoms @ self.neighbour_weight, bonds)
         atoms = atoms + self.normalise_sum(received)
         return activate(self.kind, atoms) if self.activates_residual else atoms
 
 
-def _take_cgcnn_output(reader: StateReader, config: CgcnnConfig, n_outputs: int) -> list[Step]:
+def _take_cgcnn_head(reader: StateReader, config: CgcnnConfig, n_outputs: int) -> Head:
     if config.n_hidden == 0:
-        return [take_linear(reader, "output.0", config.atom_width, n_outputs)]
+        return Head([], take_linear(reader, "output.0", config.atom_width, n_outputs))
     kind = find_kind(config.activation)
 
     def activated(rows: Rows) -> Rows:
@@ -294,7 +204,7 @@ def _take_cgcnn_output(reader: StateReader, config: CgcnnConfig, n_outputs: int)
         has_dropout = layer == 0 and config.dropout > 0  # a layer of its own, without numbers
         place += 3 if has_dropout else 2
         width = config.hidden_width
-    return [*steps, take_linear(reader, f"output.{place}", width, n_outputs)]
+    return Head(steps, take_linear(reader, f"output.{place}", width, n_outputs))
 
 
 class ResidualInNumpy:
@@ -304,75 +214,137 @@ class ResidualInNumpy:
         self, config: ResidualConfig, n_outputs: int, stored: Mapping[str, np.ndarray]
     ) -> None:
         reader = StateReader(stored)
-        self.expand = load_form(RADIAL_BASES[config.radial_basis].in_numpy)
-        self.basis = 0.0, config.gaussian_stop, config.n_gaussians
-        self.pool, self.width = take_pooling(config.pooling), config.atom_width
-        self.elements = take_element_vectors(reader, config.element_vectors, config.atom_width)
-        self.blocks = [
+        self.pool_atoms, self.width = take_pooling(config.pooling), config.atom_width
+        elements = take_element_vectors(reader, config.element_vectors, config.atom_width)
+        blocks = [
             BlockInNumpy(reader, f"blocks.{place}", config) for place in range(config.n_blocks)
         ]
-        self.output_steps = _take_residual_output(reader, config, n_outputs)
-        self.composition = reader.take("composition.weight", len(self.elements), n_outputs)
+        expand = load_form(RADIAL_BASES[config.radial_basis].in_numpy)
+        basis = 0.0, config.gaussian_stop, config.n_gaussians
+
+        def prepare(graph: GraphArrays) -> tuple[NearGaussians, _BlockRoom]:
+            return expand(graph, *basis), _BlockRoom(graph.n_atoms, config.atom_width)
+
+        self.trunk = Trunk(elements, prepare, blocks)
+        self.head = _take_residual_head(reader, config, n_outputs)
+        self.composition = reader.take("composition.weight", len(elements), n_outputs)
         reader.finish()
 
     @staticmethod
     def can_compute(config: ResidualConfig) -> bool:
-        """Return whether a network of these settings has a form in numpy."""
+        """Say whether a network of these settings has a form in numpy."""
         has_pooling = POOLINGS[config.pooling].in_numpy is not None
         return has_pooling and has_near_form(config.radial_basis, config.n_gaussians)
 
     @property
     def known_elements(self) -> list[int]:
         """Atomic numbers of the elements that the network has vectors for."""
-        return list_known(self.elements)
+        return self.trunk.known_elements
+
+    def pool(
+        self, atoms: Float32[np.ndarray, "n_atoms atom_width"], graph: GraphArrays
+    ) -> Float32[np.ndarray, "n_crystals width"]:
+        """Return one vector a crystal: the pooled atom vectors, the composition's term at last."""
+        whole = np.concatenate([atoms, self.composition[graph.atomic_numbers]], axis=1)
+        return self.pool_atoms(whole, graph)
 
     def fingerprint(self, graph: GraphArrays) -> Float32[np.ndarray, "n_crystals width"]:
         """Return one vector a crystal: the pooled atom vectors, and the term of the composition."""
-        near = self.expand(graph, *self.basis)
-        atoms = self.elements[graph.atomic_numbers]
-        for block in self.blocks:
-            atoms = block(atoms, near)
-        atoms = np.concatenate([atoms, self.composition[graph.atomic_numbers]], axis=1)
-        return self.pool(atoms, graph)
+        return self.pool(self.trunk(graph), graph)
 
     def output(
         self, pooled: Float32[np.ndarray, "n_crystals width"]
     ) -> Float32[np.ndarray, "n_crystals n_outputs"]:
-        """Return the standardised targets or the logits of each crystal."""
-        rows = pooled[:, : self.width]
-        for step in self.output_steps:
-            rows = step(rows)
-        return rows + pooled[:, self.width :]
+        """Return the standardized targets or the logits of each crystal."""
+        return self.head(pooled[:, : self.width]) + pooled[:, self.width :]
+
+    def select(self, outputs: Sequence[int]) -> ResidualInNumpy:
+        """Return the network of some of the outputs, which shares the trunk with this one."""
+        chosen = copy(self)
+        chosen.head = self.head.select(outputs)
+        chosen.composition = self.composition[:, list(outputs)]
+        return chosen
+
+
+class _BlockRoom:
+    """Arrays that all blocks of a network fill in turn: making new ones costs as much as filling.
+
+    A column of ones in the input of a product adds the bias. What follows the sum over the edges
+    runs over `ROWS` atoms at a time, whose numbers stay in the cache.
+    """
+
+    ROWS = 256
+
+    def __init__(self, n_atoms: int, width: int) -> None:
+        self.inputs = np.empty((n_atoms, 2 * width + 1), np.float32)  # own vector, 1, received
+        self.inputs[:, width] = 1.0
+        self.from_centre = np.empty((n_atoms, 2 * width), np.float32)
+        self.from_neighbour = np.empty_like(self.from_centre)
+        n_rows = min(n_atoms, self.ROWS)
+        self.wide = np.empty((n_rows, 4 * width), np.float32)
+        self.hidden = np.empty((n_rows, 2 * width + 1), np.float32)  # and 1
+        self.hidden[:, -1] = 1.0
+        self.change = np.empty((n_rows, width), np.float32)
 
 
 class BlockInNumpy:
-    """One block: atoms take up their neighbours and change."""
+    """One block: atoms take up their neighbours and change.
+
+    The scale and shift of the normalisation are part of the weights that follow it.
+    """
 
     def __init__(self, reader: StateReader, name: str, config: ResidualConfig) -> None:
-        width = config.atom_width
-        self.normalise = scale_rows(layer_scaling(reader, f"{name}.normalise", width))
-        self.from_centre = take_linear(reader, f"{name}.from_centre", width, 2 * width)
-        self.from_neighbour = take_linear(
-            reader, f"{name}.from_neighbour", width, 2 * width, bias=False
+        width, n_gaussians = config.atom_width, config.n_gaussians
+
+        def take(part: str, n_in: int, n_out: int) -> Rows:
+            return reader.take(f"{name}.{part}.weight", n_out, n_in).T
+
+        scale, shift = (
+            reader.take(f"{name}.normalise.{part}", width) for part in ("weight", "bias")
         )
-        bond_weight = reader.take(f"{name}.from_bond.weight", 2 * width, config.n_gaussians).T
-        self.gated_sum = GatedSum(bond_weight, SILU, Scaling())
-        self.widen = take_linear(reader, f"{name}.widen", 2 * width, 4 * width)
-        self.narrow = take_linear(reader, f"{name}.narrow", 2 * width, width)
+        centre, neighbour = (
+            take(part, width, 2 * width) for part in ("from_centre", "from_neighbour")
+        )
+        bias = reader.take(f"{name}.from_centre.bias", 2 * width) + shift @ (centre + neighbour)
+        self.centre_weight = np.vstack([scale[:, None] * centre, bias])
+        self.neighbour_weight = np.ascontiguousarray(scale[:, None] * neighbour)
+        self.gated_sum = GatedSum(take("from_bond", n_gaussians, 2 * width), SILU, Scaling())
+        wide = take("widen", 2 * width, 4 * width)
+        bias = reader.take(f"{name}.widen.bias", 4 * width) + shift @ wide[:width]
+        self.wide_weight = np.vstack([scale[:, None] * wide[:width], bias, wide[width:]])
+        self.wide_weight[:, : 2 * width] *= np.float32(0.5)  # x σ(x) is (1 + tanh(x/2)) x/2
+        self.narrow_weight = np.vstack(
+            [take("narrow", 2 * width, width), reader.take(f"{name}.narrow.bias", width)]
+        )
 
-    def __call__(self, atoms: Rows, near: NearGaussians) -> Rows:
-        """Return the new atom vectors."""
-        own = self.normalise(atoms)
-        received = self.gated_sum(self.from_centre(own), self.from_neighbour(own), near)
-        gate, change = np.split(self.widen(np.concatenate([own, received], axis=1)), 2, axis=1)
-        return atoms + self.narrow(activate(SILU, gate) * change)
+    def __call__(self, atoms: Rows, bonds: tuple[NearGaussians, _BlockRoom]) -> Rows:
+        """Change the atom vectors in place."""
+        (near, room), width = bonds, atoms.shape[1]
+        own, received = room.inputs[:, :width], room.inputs[:, width + 1 :]
+        np.subtract(atoms, atoms.mean(axis=1, keepdims=True), out=own)
+        variance = np.einsum("ij,ij->i", own, own) / np.float32(width)
+        own /= np.sqrt(variance + np.float32(EPSILON))[:, None]
+        np.matmul(room.inputs[:, : width + 1], self.centre_weight, out=room.from_centre)
+        np.matmul(own, self.neighbour_weight, out=room.from_neighbour)
+        received[:] = self.gated_sum(room.from_centre, room.from_neighbour, near)
+        for first in range(0, len(atoms), room.ROWS):
+            inputs = room.inputs[first : first + room.ROWS]
+            n_rows = len(inputs)
+            wide, hidden, change = (rows[:n_rows] for rows in (room.wide, room.hidden, room.change))
+            np.matmul(inputs, self.wide_weight, out=wide)
+            gate, values, gated = wide[:, : 2 * width], wide[:, 2 * width :], hidden[:, :-1]
+            np.tanh(gate, out=gated)
+            gated += np.float32(1.0)
+            gated *= gate
+            gated *= values
+            np.matmul(hidden, self.narrow_weight, out=change)
+            atoms[first : first + n_rows] += change
+        return atoms
 
 
-def _take_residual_output(
-    reader: StateReader, config: ResidualConfig, n_outputs: int
-) -> list[Step]:
+def _take_residual_head(reader: StateReader, config: ResidualConfig, n_outputs: int) -> Head:
     if config.n_hidden == 0:
-        return [take_linear(reader, "output.0", config.atom_width, n_outputs)]
+        return Head([], take_linear(reader, "output.0", config.atom_width, n_outputs))
     steps: list[Step] = [scale_rows(layer_scaling(reader, "output.0", config.atom_width))]
     width = config.atom_width
     for layer in range(config.n_hidden):
@@ -380,4 +352,4 @@ def _take_residual_output(
         steps.append(lambda rows: activate(SILU, rows))
         width = config.hidden_width
     last = f"output.{2 * config.n_hidden + 1}"
-    return [*steps, take_linear(reader, last, width, n_outputs)]
+    return Head(steps, take_linear(reader, last, width, n_outputs))

@@ -17,7 +17,7 @@ From another package, name such an entry (`NAME = Pooling(...)`) as an entry poi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, runtime_checkable
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, runtime_ch
 import numpy as np
 
 from xtalgraph.errors import BadCheckpoint, BadConfig, UnknownName
+from xtalgraph.extras import explain_missing, import_extra
 from xtalgraph.registry import Registry
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def load_form(form: Any) -> Any:
     try:
         return getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise BadConfig(
+        raise explain_missing(error, f"the network part {form}") or BadConfig(
             f"the form {form!r} of a part of the network cannot be loaded ({error}). Correct its "
             "entry, or reinstall the package that it is from."
         ) from error
@@ -167,7 +168,8 @@ RADIAL_BASES: Registry[RadialBasis] = Registry(
 )
 CONVOLUTIONS: Registry[Convolution] = Registry("convolution", "xtalgraph.convolutions", Convolution)
 
-_TORCH, _NUMPY = "xtalgraph.nn.torch_parts", "xtalgraph.nn.numpy_networks"
+_TORCH, _NUMPY = "xtalgraph.nn.torch_parts", "xtalgraph.nn.numpy_parts"
+_NETWORKS = "xtalgraph.nn.numpy_networks"
 _KERNEL, _CGCNN = "xtalgraph.nn.gated_sum.kernel", "xtalgraph.nn.cgcnn"
 
 for _name, _is_linear, _is_extensive, _fractions in (
@@ -218,7 +220,7 @@ CONVOLUTIONS.add(
     "gated",  # its equation 5
     Convolution(
         f"{_CGCNN}:GatedConvolution",
-        f"{_NUMPY}:GatedConvolutionInNumpy",
+        f"{_NETWORKS}:GatedConvolutionInNumpy",
         is_fused=True,
     ),
 )
@@ -344,21 +346,32 @@ class Network(Protocol):
 
 @runtime_checkable
 class NumpyNetwork(Protocol):
-    """A trained network in numpy: the same numbers to the rounding of float32, for predicting."""
+    """A trained network in numpy: the same numbers to the rounding of float32, for predicting.
+
+    `trunk` computes one vector an atom; networks that have the same object share its results.
+    """
+
+    trunk: Callable[[GraphArrays], Float32[np.ndarray, "n_atoms atom_width"]]
 
     @property
     def known_elements(self) -> list[int]:
         """Atomic numbers of the elements that the network can take."""
         ...
 
-    def fingerprint(self, graph: GraphArrays) -> Float32[np.ndarray, "n_crystals width"]:
-        """Return one vector a crystal."""
+    def pool(
+        self, atoms: Float32[np.ndarray, "n_atoms atom_width"], graph: GraphArrays
+    ) -> Float32[np.ndarray, "n_crystals width"]:
+        """Return one vector a crystal, of the atom vectors of the trunk."""
         ...
 
     def output(
         self, pooled: Float32[np.ndarray, "n_crystals width"]
     ) -> Float32[np.ndarray, "n_crystals n_outputs"]:
-        """Return the standardised targets or the logits of each crystal."""
+        """Return the standardized targets or the logits of each crystal."""
+        ...
+
+    def select(self, outputs: Sequence[int]) -> NumpyNetwork:
+        """Return the network of some of the outputs, with the same trunk."""
         ...
 
 
@@ -432,8 +445,7 @@ class NetworkKind:
         Raises:
             BadCheckpoint: the weights are not those of a network with these settings.
         """
-        import torch
-
+        torch = import_extra("torch", "a network in torch")
         tensors = {name: torch.from_numpy(np.array(value)) for name, value in state.items()}
         network = self.build(config, n_outputs, tensors.get("element_vectors.vectors"))
         expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
@@ -462,7 +474,7 @@ NETWORKS.add(
     NetworkKind(
         f"{_CGCNN}:Cgcnn",
         "xtalgraph.nn.configs:CgcnnConfig",
-        f"{_NUMPY}:CgcnnInNumpy",
+        f"{_NETWORKS}:CgcnnInNumpy",
     ),
 )
 NETWORKS.add(
@@ -470,7 +482,7 @@ NETWORKS.add(
     NetworkKind(
         "xtalgraph.nn.residual:ResidualNetwork",
         "xtalgraph.nn.configs:ResidualConfig",
-        f"{_NUMPY}:ResidualInNumpy",
+        f"{_NETWORKS}:ResidualInNumpy",
     ),
 )
 

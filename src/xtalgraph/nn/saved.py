@@ -21,6 +21,7 @@ import numpy as np
 import safetensors.numpy
 
 from xtalgraph.errors import BadCheckpoint, XtalgraphError
+from xtalgraph.extras import import_extra
 from xtalgraph.files import checksum, write_bytes, write_json
 from xtalgraph.graphs.config import GraphConfig
 from xtalgraph.nn.configs import SUFFIX_OF_2018
@@ -103,7 +104,8 @@ def read_model(path: str | Path) -> SavedModel:
     """
     path = Path(path)
     if path.name.endswith(SUFFIX_OF_2018):
-        from xtalgraph.nn.checkpoint_2018 import read_checkpoint_2018  # torch reads these
+        import_extra("torch", "reading a checkpoint of the 2018 code")
+        from xtalgraph.nn.checkpoint_2018 import read_checkpoint_2018
 
         return read_checkpoint_2018(path)
     folder = _find_folder(path)

@@ -147,7 +147,11 @@ def select_targets(saved: SavedModel, names: Sequence[str]) -> SavedModel:
             tuple(mean[place] for place in outputs), tuple(std[place] for place in outputs)
         )
     numbers = select_outputs(saved.numbers, outputs)
-    return replace(saved, weights=numbers, task=task, normaliser=normaliser, blocks={})
+    chosen = replace(saved, weights=numbers, task=task, normaliser=normaliser, blocks={})
+    whole = vars(saved).get("in_numpy")
+    if whole is not None:  # then most of the network need not be made anew, nor computed twice
+        vars(chosen)["in_numpy"] = whole.select(outputs)
+    return chosen
 
 
 def quantize(state: State, form: str) -> dict[str, np.ndarray]:

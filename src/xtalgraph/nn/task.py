@@ -62,7 +62,7 @@ class Task:
                 raise BadConfig(f"regression of {names} has no classes, got {self.classes}.")
             return
         if len(names) > 1:
-            raise BadConfig(f"classification is by one target, got {names}. Train one by one.")
+            raise BadConfig(f"classification needs one target, got {names}. Train one at a time.")
         if len(set(self.classes)) < max(2, len(self.classes)):
             raise BadConfig(
                 f"classification by {names[0]!r}: two or more different classes are needed, got "

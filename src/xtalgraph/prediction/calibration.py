@@ -169,14 +169,15 @@ class Domain:
         cutoff than any of theirs, or a distance beyond `out`. Edge: an atom with fewer neighbours
         than the graph asks for, or a distance beyond `edge`.
         """
-        counts = count_fewest_neighbours(crystals, graph)
+        counts = count_fewest_neighbours(crystals, graph).tolist()
+        unseen = _find_unseen(crystals, elements)
         found = [
             (
-                *_judge_elements(crystals[row].atomic_numbers, elements),
-                *self._judge_neighbours(int(counts[row]), graph),
-                *self._judge_distance(float(distance[row])),
+                *unseen.get(row, ()),
+                *self._judge_neighbours(counts[row], graph),
+                *self._judge_distance(far),
             )
-            for row in range(len(crystals))
+            for row, far in enumerate(distance.tolist())
         ]
         levels = [
             max((level for level, _ in reasons), key=LEVELS.index, default=IN) for reasons in found
@@ -234,13 +235,20 @@ def _worst_first(reason: tuple[str, str]) -> int:
     return -LEVELS.index(reason[0])
 
 
-def _judge_elements(
-    atomic_numbers: np.ndarray, elements: Sequence[str]
-) -> Iterable[tuple[str, str]]:
-    present = [SYMBOLS[number] for number in np.unique(atomic_numbers).tolist()]
-    new = [symbol for symbol in present if symbol not in elements]
-    if new:
-        yield OUT, f"{', '.join(new)} never seen in training"
+def _find_unseen(
+    crystals: CrystalStore, elements: Sequence[str]
+) -> dict[int, tuple[tuple[str, str], ...]]:
+    """Say which crystals have elements that no training crystal has."""
+    is_seen = np.array([symbol in set(elements) for symbol in SYMBOLS])
+    atoms = np.flatnonzero(~is_seen[crystals.atomic_numbers])
+    owners = np.searchsorted(crystals.offsets, atoms, side="right") - 1
+    new: dict[int, list[str]] = {}
+    for row, number in np.unique([owners, crystals.atomic_numbers[atoms]], axis=1).T.tolist():
+        new.setdefault(row, []).append(SYMBOLS[number])
+    return {
+        row: ((OUT, f"{', '.join(symbols)} never seen in training"),)
+        for row, symbols in new.items()
+    }
 
 
 def count_fewest_neighbours(

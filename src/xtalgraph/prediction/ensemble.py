@@ -140,12 +140,14 @@ def save_description(ensemble: Ensemble, folder: Path) -> None:
     write_json(folder / ENSEMBLE, description)
 
 
-def read_ensemble(path: str | Path) -> Ensemble:
+def read_ensemble(path: str | Path, networks: dict[Path, SavedModel] | None = None) -> Ensemble:
     """Read a model of any kind, on the CPU, ready to predict.
 
     Args:
         path: The folder of an ensemble or its `ensemble.json`; any other model that
             `resolve_model` knows is an ensemble of one.
+        networks: Networks that were read before, by their folders, to which those that are read
+            here are added: ensembles that share networks then share them in memory too.
 
     Returns:
         The ensemble.
@@ -163,7 +165,7 @@ def read_ensemble(path: str | Path) -> Ensemble:
     description = read_ensemble_description(folder)
     records = description["members"]
     places = tuple(record["path"] for record in records)
-    members = read_members([folder / place for place in places], description["targets"])
+    members = read_members([folder / place for place in places], description["targets"], networks)
     for record, member in zip(records, members, strict=True):
         if record.get("weights_sha256", member.weights_sha256) != member.weights_sha256:
             raise BadCheckpoint(
@@ -226,9 +228,18 @@ def count_bytes(folder: Path) -> int:
     return sum(file.stat().st_size for file in files)
 
 
-def read_members(folders: Sequence[Path], targets: Sequence[str]) -> tuple[SavedModel, ...]:
-    """Read networks, and of each what predicts these targets."""
-    return tuple(select_targets(read_model(folder), targets) for folder in folders)
+def read_members(
+    folders: Sequence[Path],
+    targets: Sequence[str],
+    networks: dict[Path, SavedModel] | None = None,
+) -> tuple[SavedModel, ...]:
+    """Read networks, unless they were read before, and of each what predicts these targets."""
+    known = {} if networks is None else networks
+    places = [folder.resolve() for folder in folders]
+    for place in places:
+        if place not in known:
+            known[place] = read_model(place)
+    return tuple(select_targets(known[place], targets) for place in places)
 
 
 def _refuse_difference(first: SavedModel, other: SavedModel) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,16 +23,15 @@ class NetworksInTorch:
         self.networks = [member.network.to(self.device).eval() for member in members]
         self.known_elements = [network.known_elements for network in self.networks]
 
-    def take(self, graph: GraphArrays) -> CrystalGraph:
-        """Return the graph on the device."""
-        return CrystalGraph.from_arrays(graph).to(self.device)
-
     def fingerprint(
-        self, number: int, graph: CrystalGraph
+        self, number: int, graph: GraphArrays, memo: dict[Hashable, Any]
     ) -> Float[np.ndarray, "n_crystals width"]:
         """Return the pooled vectors of the network of that number."""
+        key = (self.device, graph)
         with torch.inference_mode():
-            return self.networks[number].fingerprint(graph).cpu().numpy()
+            if key not in memo:  # for all networks on this device
+                memo[key] = CrystalGraph.from_arrays(graph).to(self.device)
+            return self.networks[number].fingerprint(memo[key]).cpu().numpy()
 
     def output(
         self, number: int, pooled: Float[np.ndarray, "n_crystals width"]

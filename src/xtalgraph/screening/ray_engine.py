@@ -18,10 +18,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from xtalgraph.compiling import limit_threads
 from xtalgraph.errors import BadConfig, LostWorkers, MissingExtra, XtalgraphError
 from xtalgraph.screening.candidates import Chunk, Source
 from xtalgraph.screening.screener import ChunkResult, Screener, ScreenSpec
+from xtalgraph.threads import limit_threads
 from xtalgraph.workers import AHEAD, MOST_LOSSES
 
 ITEM = "item"  # the one column

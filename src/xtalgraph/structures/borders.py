@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from xtalgraph.errors import BadCrystal, MissingExtra
+from xtalgraph.errors import BadCrystal
+from xtalgraph.extras import import_extra
 from xtalgraph.structures.elements import atomic_number
 
 if TYPE_CHECKING:
@@ -31,11 +32,9 @@ def from_ase(atoms: Any, id: str = "") -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 def to_ase(lattice: np.ndarray, positions: np.ndarray, numbers: np.ndarray) -> Atoms:
     """Return the ASE `Atoms`, periodic in three directions (extra `ase`)."""
-    try:
-        from ase import Atoms
-    except ImportError:
-        raise MissingExtra("Crystal.to_ase", "ase") from None
-    return Atoms(numbers=numbers, scaled_positions=positions, cell=lattice, pbc=True)
+    return import_extra("ase", "Crystal.to_ase").Atoms(
+        numbers=numbers, scaled_positions=positions, cell=lattice, pbc=True
+    )
 
 
 def from_pymatgen(structure: Any, id: str = "") -> tuple[np.ndarray, np.ndarray, list[int]]:
@@ -71,6 +70,5 @@ def from_pymatgen(structure: Any, id: str = "") -> tuple[np.ndarray, np.ndarray,
 
 def to_pymatgen(lattice: np.ndarray, positions: np.ndarray, numbers: np.ndarray) -> Structure:
     """Return the pymatgen `Structure` of fractional positions, as they are given."""
-    from pymatgen.core import Lattice, Structure
-
-    return Structure(Lattice(lattice), numbers.tolist(), positions)
+    core = import_extra("pymatgen.core", "Crystal.to_pymatgen")
+    return core.Structure(core.Lattice(lattice), numbers.tolist(), positions)

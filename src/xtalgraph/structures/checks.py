@@ -19,7 +19,7 @@ from xtalgraph.structures.neighbours import RADIUS, find_neighbours, has_pair_wi
 from xtalgraph.tolerances import OVERLAP
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from xtalgraph.structures.crystal import Crystal, CrystalStore
 
@@ -68,27 +68,32 @@ def overlap_error(crystal: Crystal, overlap: Overlap, min_distance: float = OVER
 def find_overlap(crystal: Crystal, min_distance: float = OVERLAP) -> Overlap | None:
     """Return the nearest pair of sites within `min_distance` in Å and their distance, or None."""
     if min_distance > 0 and not has_pair_within(
-        crystal.lattice, crystal.fractional_positions, min_distance
+        crystal.lattice, crystal.fractional_positions, min_distance, crystal.id
     ):
         return None  # nearly always, and known within a microsecond
     lattices, offsets = crystal.lattice[None], np.array([0, crystal.n_atoms])
-    overlaps = _search(lattices, crystal.fractional_positions, offsets, min_distance)
+    overlaps = _search(lattices, crystal.fractional_positions, offsets, min_distance, [crystal.id])
     return overlaps.get(0)
 
 
 def find_overlaps(store: CrystalStore, min_distance: float = OVERLAP) -> dict[int, Overlap]:
     """Return the nearest pair of sites of each crystal that has one within `min_distance` in Å."""
-    return _search(store.lattices, store.fractional_positions, store.offsets, min_distance)
+    arrays = store.lattices, store.fractional_positions, store.offsets
+    return _search(*arrays, min_distance, store.ids)
 
 
 def _search(
-    lattices: np.ndarray, positions: np.ndarray, offsets: np.ndarray, min_distance: float
+    lattices: np.ndarray,
+    positions: np.ndarray,
+    offsets: np.ndarray,
+    min_distance: float,
+    ids: Sequence[str] | np.ndarray,
 ) -> dict[int, Overlap]:
     if not 0 < min_distance < 10:
         raise BadConfig(f"min_distance = {min_distance} Å; it must lie in (0, 10).")
     _refuse_extreme(lattices, positions, offsets)
     neighbours, _, distances, counts = find_neighbours(
-        lattices, positions, offsets, 0, len(lattices), RADIUS, 0, min_distance
+        lattices, positions, offsets, 0, len(lattices), RADIUS, 0, min_distance, ids
     )
     if len(neighbours) == 0:  # nearly always
         return {}

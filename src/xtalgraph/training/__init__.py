@@ -1,5 +1,5 @@
 """Training: settings, the run from a data set to a run folder, and its resumption."""
 
-import lazy_loader
+from xtalgraph.extras import attach_names
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach_names(__name__, __file__, "train")

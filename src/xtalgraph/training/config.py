@@ -1,4 +1,4 @@
-"""The settings of a training run, the two presets, and settings as text: TOML and `--set`."""
+"""The settings of a training run, the presets, and settings as text: TOML and `--set`."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from xtalgraph.settings import check_settings, explained, setting
 
 PRESETS = ("default", "paper")
 SECTIONS = ("graph", "model", "train")
-RECORD_SECTION = "data"  # where a run folder keeps what it was trained on; not a setting
-_DROPPED_SETTINGS = {"compile", "cuda_graphs"}  # of [train] in 0.1; they changed speed alone
+RECORD_SECTION = "data"  # where a run folder records its training data; not a setting
+_DROPPED_SETTINGS = {"compile", "cuda_graphs"}  # of [train] in 0.1; they only affected speed
 
 
 @explained
@@ -29,40 +29,40 @@ _DROPPED_SETTINGS = {"compile", "cuda_graphs"}  # of [train] in 0.1; they change
 class TrainConfig:
     """Settings of the optimisation and of the machine it runs on.
 
-    The defaults are the default recipe; `preset("paper")` has those of the 2018 code.
+    The defaults are those of the preset `default`; `preset("paper")` has those of the 2018 code.
     """
 
     # fmt: off
     loss: str = setting(
-        "l1", "Loss of a regression, of standardized targets.", choices=("l1", "mse", "huber"))
+        "l1", "Regression loss, on standardized targets.", choices=("l1", "mse", "huber"))
     optimiser: str = setting("adamw", "Optimiser.", choices=("adamw", "sgd"))
-    learning_rate: float = setting(5e-3, "Highest learning rate of the schedule.", above=0)
+    learning_rate: float = setting(5e-3, "Maximum learning rate of the schedule.", above=0)
     momentum: float = setting(0.9, "Momentum of sgd.", at_least=0, below=1)
     weight_decay: float = setting(
         0.01, "Weight decay; with adamw it is multiplied by the learning rate.", at_least=0)
     schedule: str = setting(
         "one_cycle", "Learning rate schedule.", choices=("one_cycle", "step", "constant"))
     warm_up: float = setting(
-        0.3, "Fraction of a one_cycle run before the highest learning rate.", above=0, below=1)
+        0.3, "Fraction of a one_cycle run before the maximum learning rate.", above=0, below=1)
     step_epochs: tuple[int, ...] = setting(
-        (100,), "Epochs after which the schedule step multiplies the rate, in rising order.")
+        (100,), "Epochs after which the schedule step multiplies the rate, ascending.")
     step_factor: float = setting(
         0.1, "Factor by which the schedule step multiplies the rate.", above=0, at_most=1)
-    epochs: int = setting(100, "Passes over the training part.", at_least=1)
+    epochs: int = setting(100, "Passes over the training set.", at_least=1)
     batch_size: int = setting(64, "Crystals per step and process.", at_least=2)
-    gradient_clip: float = setting(0.0, "Largest norm of the gradient; 0 = off.", at_least=0)
+    gradient_clip: float = setting(0.0, "Maximum norm of the gradient; 0 = off.", at_least=0)
     weight_averaging: float = setting(
         0.999, "Decay per step of the moving average of the weights; 0 = off.", at_least=0, below=1)
     start_from: str = setting(
         "", "Fine-tuning: the trained model whose weights the run starts from; empty = random.")
     freeze: str = setting(
-        "none", "Fine-tuning: which weights stay; convolutions = all up to pooling.",
+        "none", "Fine-tuning: which weights are frozen; convolutions = all up to pooling.",
         choices=("none", "convolutions"), kind="part to freeze")
     patience: int = setting(
-        0, "Epochs without a better validation before stopping early; 0 = off.", at_least=0)
+        0, "Epochs without improvement in validation before early stopping; 0 = off.", at_least=0)
     seed: int = setting(0, "Seed of initial weights, batch order and dropout.", at_least=0)
     split_seed: int = setting(
-        0, "Seed of the split; runs with several seeds share their test part.", at_least=0)
+        0, "Seed of the split; runs with different seeds share their test set.", at_least=0)
     accelerator: str = setting(
         "auto", "Where to train; auto = a GPU if torch finds one, else the CPU.",
         choices=("auto", "cpu", "gpu", "mps"))
@@ -70,7 +70,7 @@ class TrainConfig:
         1, 'Processes per machine: a number, "auto" = every GPU, or "0,2" = these GPUs.')
     num_nodes: int = setting(1, "Machines; several need torchrun or SLURM's srun.", at_least=1)
     strategy: str = setting(
-        "auto", "How several processes train; both are DDP.", choices=("auto", "ddp"))
+        "auto", "Strategy for several processes; both are DDP.", choices=("auto", "ddp"))
     precision: str = setting(
         "32-true", "Floating point: float32, float64, or automatic mixed precision.",
         choices=("32-true", "64-true", "16-mixed", "bf16-mixed"))
@@ -83,26 +83,32 @@ class TrainConfig:
         check_settings(self, "train")
         if any(a >= b for a, b in zip((0, *self.step_epochs), self.step_epochs, strict=False)):
             raise BadConfig(
-                f"train.step_epochs = {list(self.step_epochs)}; it must be rising numbers of "
+                f"train.step_epochs = {list(self.step_epochs)}; it must be an ascending list of "
                 "epochs, 1 or more."
             )
         if self.freeze != "none" and not self.start_from:
             raise BadConfig(
-                f"train.freeze = {self.freeze!r} needs trained weights to keep: name a model "
+                f"train.freeze = {self.freeze!r} needs trained weights to freeze: name a model "
                 "(--from, train.start_from)."
             )
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Everything that shapes a training run except the data: graph, model and optimisation."""
+    """All settings of a training run except the data.
+
+    Attributes:
+        graph: How graphs are built.
+        model: The network, a config of one of `NETWORKS`.
+        train: The optimisation and the machine.
+    """
 
     graph: GraphConfig = field(default_factory=GraphConfig)
-    model: NetworkConfig = field(default_factory=CgcnnConfig)  # of one of NETWORKS
+    model: NetworkConfig = field(default_factory=CgcnnConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def __post_init__(self) -> None:
-        network_name(self.model)  # refuses what is no config of a model
+        network_name(self.model)  # refuses anything but the config of a network
 
     @property
     def model_kind(self) -> str:
@@ -111,12 +117,21 @@ class RunConfig:
 
 
 def preset(name: str) -> RunConfig:
-    """Return the settings of a preset: `default`, or `paper`, those of the code of 2018.
+    """Return the settings of a preset.
 
-    `paper` is exactly 12 nearest neighbours, 3 gated convolutions of width 64 with batch
-    normalisation and softplus after the residual, one hidden layer of 128, and plain SGD on the
-    squared error for 30 epochs. Its step schedule begins after epoch 100, as in that code, so it
-    has an effect only in longer runs.
+    `paper` is the 2018 code: exactly 12 nearest neighbours, 3 gated convolutions of width 64 with
+    batch normalisation and softplus after the residual, one hidden layer of 128, and plain SGD on
+    the squared error for 30 epochs. Its step schedule starts after epoch 100, as in that code, so
+    it only affects longer runs.
+
+    Args:
+        name: `default` or `paper`.
+
+    Returns:
+        All settings.
+
+    Raises:
+        UnknownName: There is no such preset.
 
     >>> preset("paper").train.optimiser
     'sgd'
@@ -144,18 +159,21 @@ _PAPER_TRAINING = TrainConfig(
 
 
 def read_config(path: Path | str, base: RunConfig | None = None) -> RunConfig:
-    """Return the settings of a TOML file; what it does not name is taken from `base`.
+    """Return the settings of a TOML file; those it does not contain are taken from `base`.
 
     The file has the sections `[graph]`, `[model]` (with `kind`, a name of `NETWORKS`) and
-    `[train]`. A run folder's `config.toml` can be given as it is, also one of version 0.1.
+    `[train]`. The `config.toml` of a run folder can be used as it is, also one of version 0.1.
 
     Args:
         path: The TOML file.
-        base: Settings for what the file leaves out; the preset `default` if None.
+        base: Settings that the file leaves out; the preset `default` if None.
+
+    Returns:
+        All settings.
 
     Raises:
-        BadConfig: Keys or sections that do not exist, with the nearest legal one, and values of
-            the wrong type.
+        UnknownName: A key or section does not exist; the message names the closest one.
+        BadConfig: The file cannot be read, or a value has the wrong type or is out of range.
     """
     tables = read_toml(path)
     tables.pop(RECORD_SECTION, None)
@@ -170,7 +188,7 @@ def read_config(path: Path | str, base: RunConfig | None = None) -> RunConfig:
 
 
 def read_toml(path: Path | str) -> dict[str, Any]:
-    """Return the tables of a TOML file; `BadConfig` says in which line it is broken."""
+    """Return the tables of a TOML file; `BadConfig` names the line of a syntax error."""
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
@@ -180,9 +198,18 @@ def read_toml(path: Path | str) -> dict[str, Any]:
 
 
 def apply_overrides(config: RunConfig, assignments: Sequence[str]) -> RunConfig:
-    """Return the config with `section.key=value` assignments applied, as `--set` takes them.
+    """Return the config with `section.key=value` assignments applied, as with `--set`.
 
-    A value is read as TOML; text that is no TOML value is taken as a string without quotes.
+    Args:
+        config: Settings; they are not changed.
+        assignments: A value is parsed as TOML; anything else is a string without quotes.
+
+    Returns:
+        The new settings.
+
+    Raises:
+        UnknownName: A section or key does not exist.
+        BadConfig: An assignment has another form, or a value the wrong type or range.
 
     >>> apply_overrides(preset("default"), ["train.epochs=3", "graph.rule=nearest"]).graph.rule
     'nearest'
@@ -192,7 +219,7 @@ def apply_overrides(config: RunConfig, assignments: Sequence[str]) -> RunConfig:
         name, equals, text = assignment.partition("=")
         section, dot, key = name.strip().partition(".")
         if not (equals and dot and key):
-            raise BadConfig(f"{assignment!r}: write section.key=value, as in train.epochs=50.")
+            raise BadConfig(f"{assignment!r}: write section.key=value, such as train.epochs=50.")
         try:
             value = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
@@ -202,7 +229,7 @@ def apply_overrides(config: RunConfig, assignments: Sequence[str]) -> RunConfig:
 
 
 def override(config: RunConfig, tables: Mapping[str, Any]) -> RunConfig:
-    """Return the config with the values of `tables` (section, key) in place of its own."""
+    """Return the config with the values of `tables` (section, key) replacing its own."""
     for section, table in tables.items():
         if section not in SECTIONS:
             raise UnknownName("section", section, SECTIONS)
@@ -220,7 +247,15 @@ def override(config: RunConfig, tables: Mapping[str, Any]) -> RunConfig:
 
 
 def format_config(config: RunConfig, record: Mapping[str, Any] | None = None) -> str:
-    """Return all settings, and `record` as `[data]`, as TOML that `read_config` reads."""
+    """Return all settings as TOML that `read_config` reads.
+
+    Args:
+        config: Settings.
+        record: What a run was trained on, written as `[data]`.
+
+    Returns:
+        The text of the file.
+    """
     return tomli_w.dumps(config_tables(config) | ({RECORD_SECTION: record} if record else {}))
 
 
@@ -272,5 +307,5 @@ def _convert(value: Any, annotation: Any, name: str) -> Any:
 
 
 def _type_name(annotation: Any) -> str:
-    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
     return names.get(annotation, str(annotation))

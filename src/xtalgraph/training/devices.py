@@ -1,9 +1,9 @@
-"""Where a run computes: its device, its precision, and the processes that share the work.
+"""The device, the precision and the processes of a run.
 
-Several processes are started in one of three ways. By this file: with `train.devices` above 1 the
+Several processes can be started in three ways. By this module: with `train.devices` above 1, the
 first process runs its own command again for each of the others, with torch's variables set (RANK,
 WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT). By torchrun, which sets the same variables. By
-SLURM's srun, whose variables (SLURM_PROCID, SLURM_NTASKS, SLURM_LOCALID) say the same.
+SLURM's srun, which sets equivalent ones (SLURM_PROCID, SLURM_NTASKS, SLURM_LOCALID).
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from xtalgraph.training.config import TrainConfig
 
 _PROCESSES_PER_CORE = 4  # on the CPU; a typo must not start thousands of processes
 _PARENT = "XTALGRAPH_PARENT"  # process id of the first process, in those that it started
-_SECONDS_TO_END = 10.0  # that the other processes have, where one has failed
+_SECONDS_TO_END = 10.0  # that the other processes have to exit if one has failed
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where one process of a run computes, and which of how many processes it is."""
+    """The device of one process of a run, its rank, and the number of processes."""
 
     device: torch.device
     rank: int = 0
@@ -54,11 +54,11 @@ class Place:
 
 
 def find_place(config: TrainConfig) -> Place:
-    """Return where this process trains, by the settings and by who started it.
+    """Return where this process trains, from the settings and the environment.
 
     Raises:
-        BadConfig: A device that this machine does not have, or another number of processes than
-            torchrun or SLURM has started.
+        BadConfig: The machine does not have the device, or torchrun or SLURM has started another
+            number of processes.
     """
     devices = _list_devices(config)
     n_wanted = len(devices) * config.num_nodes
@@ -67,21 +67,21 @@ def find_place(config: TrainConfig) -> Place:
         if config.num_nodes > 1:
             raise BadConfig(
                 f"train.num_nodes = {config.num_nodes}: several machines need torchrun or SLURM's "
-                "srun, which start a process on each of them (docs/scale.md)."
+                "srun, which start the processes on each of them (docs/scale.md)."
             )
         return Place(devices[0], 0, n_wanted)
     name, rank, n_processes, local_rank, rendezvous = started
     if n_wanted != n_processes and config.devices != "auto":
         raise BadConfig(
-            f"{name} started {n_processes} processes, and train.devices × train.num_nodes = "
+            f"{name} started {n_processes} processes, but train.devices × train.num_nodes = "
             f"{n_wanted}. Set them to the same number."
         )
-    # SLURM may show each process its own GPU alone
+    # SLURM may show each process only its own GPU
     return Place(devices[local_rank % len(devices)], rank, n_processes, rendezvous)
 
 
 def _find_started(n_wanted: int) -> tuple[str, int, int, int, dict[str, str]] | None:
-    """Return who started this process as one of several, and which it is; None where nobody did."""
+    """Return what started this process as one of several, and its rank; None if nothing did."""
     variables = os.environ
     if int(variables.get("WORLD_SIZE", "1")) > 1 and "RANK" in variables:
         name = "the first process" if _PARENT in variables else "torchrun"
@@ -89,7 +89,7 @@ def _find_started(n_wanted: int) -> tuple[str, int, int, int, dict[str, str]] | 
         return name, rank, n_processes, int(variables.get("LOCAL_RANK", "0")), {}
     n_processes = int(variables.get("SLURM_NTASKS", "1"))
     if n_wanted == 1 or n_processes == 1 or "SLURM_PROCID" not in variables:
-        return None  # a job of several tasks may well train a network in each
+        return None  # each task of a job may train its own network
     nodes = variables.get("SLURM_STEP_NODELIST") or variables.get("SLURM_NODELIST", "127.0.0.1")
     port = int(variables.get("SLURM_JOB_ID", "0")) * 8 + int(variables.get("SLURM_STEP_ID", "0"))
     rendezvous = {
@@ -120,7 +120,7 @@ def _list_devices(config: TrainConfig) -> list[torch.device]:
     if not kind or (kind == "mps" and not has_mps):
         raise BadConfig(
             f"train.accelerator = {config.accelerator!r}: torch finds none on this machine. Use "
-            "cpu, or install a torch for this GPU (pytorch.org)."
+            "cpu, or install a build of torch for this GPU (pytorch.org)."
         )
     if config.precision == "16-mixed" and kind == "cpu":
         raise BadConfig("train.precision = '16-mixed' needs a GPU; on a CPU use bf16-mixed.")
@@ -132,7 +132,7 @@ def _list_devices(config: TrainConfig) -> list[torch.device]:
     if n_processes > most:
         machine = "one Apple GPU" if kind == "mps" else f"{os.cpu_count()} cores"
         raise BadConfig(
-            f"train.devices = {config.devices!r}: {n_processes} processes, and this machine has "
+            f"train.devices = {config.devices!r}: {n_processes} processes, but this machine has "
             f"{machine}. Use {most} or fewer."
         )
     return [torch.device(kind)] * n_processes
@@ -163,10 +163,10 @@ def _read_number(text: str, least: int = 1) -> int:
 
 @contextmanager
 def joined(place: Place) -> Iterator[None]:
-    """Hold the processes of a run together: start the others where nobody has, and connect to them.
+    """Connect the processes of a run, starting the others if necessary.
 
-    They stay connected for the next run of the same program. Where this one fails, those that it
-    started are ended.
+    They stay connected for the next run of the same program. If this process fails, those that it
+    started are stopped.
 
     Raises:
         LostWorkers: One of the other processes died; the message names it.
@@ -184,7 +184,7 @@ def joined(place: Place) -> Iterator[None]:
         lost = _find_dead(_SECONDS_TO_END) if _others else _find_broken(error)
         if lost:
             raise LostWorkers(
-                f"{lost}. To go on from the last whole epoch, resume the run."
+                f"{lost}. Resume the run to continue from the last complete epoch."
             ) from error
         raise
     finally:
@@ -195,14 +195,14 @@ def joined(place: Place) -> Iterator[None]:
 
 
 def tell_all(place: Place, text: str) -> str:
-    """Return every process the text of the first."""
+    """Return the first process's text on every process."""
     texts = [text]
     if place.n_processes > 1:
         distributed.broadcast_object_list(texts)
     return texts[0]
 
 
-_others: list[subprocess.Popen] = []  # what this process has started, by rank from 1
+_others: list[subprocess.Popen] = []  # started by this process, by rank from 1
 
 
 def _connect(place: Place) -> None:
@@ -225,11 +225,11 @@ def _connect(place: Place) -> None:
 
 
 def _start_others(n_processes: int) -> distributed.TCPStore:
-    """Run the command of this process again for each of the others, and wait until all are here."""
+    """Run the command of this process again for each of the others, and wait until all connect."""
     if hasattr(sys, "ps1") or "ipykernel" in sys.modules or sys.argv[0] in ("", "-"):
         raise BadConfig(
-            f"train.devices asks for {n_processes} processes, each of which runs this program: "
-            "that takes a script or the command line, not a notebook or an interactive session."
+            f"train.devices asks for {n_processes} processes, each of which runs this program; "
+            "this needs a script or the command line, not a notebook or an interactive session."
         )
     store = distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     for rank in range(1, n_processes):
@@ -246,14 +246,14 @@ def _start_others(n_processes: int) -> distributed.TCPStore:
 
 
 def _end_with_parent() -> None:
-    """End this process where the one that started it is gone, however that was killed."""
+    """End this process if the one that started it is gone, however it was killed."""
     while os.getppid() == int(os.environ[_PARENT]):
         time.sleep(0.5)
     os._exit(1)
 
 
 def _find_dead(seconds: float) -> str:
-    """Return which of the other processes has ended, waiting a little for that to show."""
+    """Return which of the other processes has exited, waiting briefly for one to do so."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         for rank, process in enumerate(_others, start=1):
@@ -262,7 +262,7 @@ def _find_dead(seconds: float) -> str:
                 how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
                 return (
                     f"process {rank} (of 0 to {len(_others)}, process id {process.pid}) of this "
-                    f"training has ended: {how}; what it printed says why"
+                    f"training has exited: {how}; see its output for the reason"
                 )
         time.sleep(0.05)
     return ""
@@ -271,19 +271,19 @@ def _find_dead(seconds: float) -> str:
 def _find_broken(error: RuntimeError) -> str:
     words = "onnection closed", "onnection reset", "roken pipe"
     if isinstance(error, distributed.DistError) or any(word in str(error) for word in words):
-        return "another process of this training has ended; what it printed says why"
+        return "another process of this training has exited; see its output for the reason"
     return ""
 
 
 def _disconnect() -> None:
-    """Leave together at the end of the program."""
+    """Disconnect at the end of the program."""
     _end_others(_SECONDS_TO_END)
     if distributed.is_initialized():
         distributed.destroy_process_group()
 
 
 def _end_others(seconds: float) -> None:
-    """End the processes that this one started, after so long a time to end by themselves."""
+    """Stop the processes that this one started, unless they exit by themselves in time."""
     end = time.monotonic() + seconds
     for process in _others:
         with suppress(subprocess.TimeoutExpired):

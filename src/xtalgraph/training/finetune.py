@@ -1,4 +1,4 @@
-"""Fine-tuning: a run that begins with the weights of a trained network, some of them held fast."""
+"""Fine-tuning: a run that starts from the weights of a trained network, some of them frozen."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from xtalgraph.training.problem import Problem, refuse_bad_crystals
 from xtalgraph.training.scoring import predict_rows
 
 COMPOSITION_TERM = f"{COMPOSITION}weight"
-_STRENGTHS = np.logspace(-4, 1, 11)  # of the ridge; which one, leaving out each crystal tells
+_STRENGTHS = np.logspace(-4, 1, 11)  # of the ridge, chosen by leave-one-out cross-validation
 _BATCH_SIZE = 256
 START_WEIGHTS = "start_weights"  # in `[data]` of config.toml: the checksum of the source's weights
 
@@ -34,14 +34,21 @@ START_WEIGHTS = "start_weights"  # in `[data]` of config.toml: the checksum of t
 def start_from(
     model: str | Path, base: RunConfig | None = None, *, freeze: str = "none"
 ) -> RunConfig:
-    """Return the settings of a run that begins with the weights of a trained network.
+    """Return the settings of a run that starts from the weights of a trained network.
 
-    `model` is the name of a shipped model, `hf:OWNER/NAME` for one of the hub, a run folder, a
-    model file, or a checkpoint of the 2018 code. Of an ensemble the first member is taken, unless
-    one is named: `NAME/member-2`; the settings say which it is. The settings of network and graph
-    are those of that model; those of the training are those of `base`, the preset `default` where
-    it is left out. `freeze` is `none`, or `convolutions`: then all up to pooling stays as it is,
-    and only the layers after it learn.
+    Args:
+        model: The name of a shipped model, `hf:OWNER/NAME` for one on the hub, a run folder, a
+            model file, or a checkpoint of the 2018 code. Of an ensemble, the first member is used,
+            unless one is named: `NAME/member-2`; the settings record which.
+        base: Training settings; the preset `default` if None.
+        freeze: `none`, or `convolutions` to train only the layers after pooling.
+
+    Returns:
+        Settings with the network and the graph of the model.
+
+    Raises:
+        BadCheckpoint: The model cannot be read.
+        UnknownName: There is no such model, or nothing of this name to freeze.
     """
     base = base or preset("default")
     member = name_network(model)
@@ -53,9 +60,9 @@ def start_from(
 def start_network(
     problem: Problem, config: RunConfig, record: dict[str, Any], begun: Mapping[str, Any]
 ) -> Network:
-    """Return the network that a run of fine-tuning begins with, once its data are known to fit.
+    """Return the network that fine-tuning starts from, after checking that the data fit it.
 
-    The checksum of the source's weights is added to `record`; `begun` is that of a run resumed.
+    The checksum of the source's weights is added to `record`; `begun` is that of a resumed run.
     """
     source = read_source(config)
     record_source(record, source, config, begun)
@@ -70,7 +77,7 @@ def start_network(
 def read_source(config: RunConfig) -> SavedModel:
     """Return the network that a run starts from.
 
-    Refused: settings of network or graph that are not the source's.
+    Network and graph settings that differ from the source's are refused.
     """
     source = read_network(name_network(config.train.start_from))
     theirs = config_tables(RunConfig(source.graph_config, source.model_config, config.train))
@@ -83,8 +90,8 @@ def read_source(config: RunConfig) -> SavedModel:
     ]
     if conflicts:
         raise BadConfig(
-            f"a run that starts from {config.train.start_from} has its network and graph, and "
-            "this differs:\n" + "\n".join(conflicts) + "\nLeave these settings out."
+            f"a run that starts from {config.train.start_from} must have its network and graph, "
+            "but these settings differ:\n" + "\n".join(conflicts) + "\nLeave them out."
         )
     return source
 
@@ -92,15 +99,15 @@ def read_source(config: RunConfig) -> SavedModel:
 def record_source(
     record: dict[str, Any], source: SavedModel, config: RunConfig, begun: Mapping[str, Any]
 ) -> None:
-    """Write the checksum of the source's weights into a record; `begun` is that of a run resumed.
+    """Add the checksum of the source's weights to a record; `begun` is that of a resumed run.
 
-    Raises `BadCheckpoint` where the run was begun with other weights.
+    Raises `BadCheckpoint` if the run was started with other weights.
     """
     checksum = _checksum_weights(source.network)
     if begun.get(START_WEIGHTS, checksum) != checksum:
         raise BadCheckpoint(
-            f"{config.train.start_from} has other weights than when the run was begun. Give back "
-            "the model of then, or train anew."
+            f"{config.train.start_from} has other weights than when the run was started. Restore "
+            "the original model, or start a new run."
         )
     record[START_WEIGHTS] = checksum
 
@@ -108,11 +115,10 @@ def record_source(
 def adapt_network(source: SavedModel, task: Task, normaliser: Normaliser | None) -> Network:
     """Return a new network with the source's weights, for a task and its normaliser.
 
-    What the source has learned of the task's targets is taken, of several the right ones, and
-    predicts the same in the new normaliser. So are outputs for other targets of the same units,
-    where these may differ by the references of elements, and so is, as standardised values, a
-    single output of the same kind for any other target. Else the last layer is new, begun at
-    random, and the hidden layers before it are taken.
+    Outputs for the task's targets are kept, and predict the same values with the new normaliser.
+    So are outputs for other targets with the same units, if these may differ by the references of
+    elements, and, as standardised values, a single output of the same kind for any other target.
+    Otherwise the last layer is new, with random weights, and the hidden layers before it are kept.
     """
     outputs = _find_outputs(source.task, task)
     names = [target.name for target in task.targets]
@@ -135,7 +141,7 @@ def adapt_network(source: SavedModel, task: Task, normaliser: Normaliser | None)
 
 
 def _restate(state: dict[str, Tensor], network: Network, old: Normaliser, new: Normaliser) -> None:
-    """Change the last layer so that its outputs, restored by `new`, are what they were by `old`."""
+    """Change the last layer so that its outputs give the same values with `new` as with `old`."""
     means, stds = torch.tensor([old.mean, new.mean]), torch.tensor([old.std, new.std])
     ratio = stds[0] / stds[1]
     last = f"{OUTPUT}{len(network.output) - 1}."
@@ -161,23 +167,23 @@ def _find_outputs(theirs: Task, task: Task) -> list[int] | None:
 
 
 def refuse_unseen_elements(source: SavedModel, problem: Problem, freeze: str) -> None:
-    """Raise `BadConfig` where learned element vectors would stay as random as they began."""
+    """Raise `BadConfig` if learned element vectors would keep their random initial values."""
     if freeze == "none" or not learns_elements(source.model_config):
         return
     found = {symbol for part in PARTS for symbol in problem.elements_of(part)}
     unseen = sorted(found - set(source.elements))
     if unseen:
         raise BadConfig(
-            f"the source has learned nothing of {', '.join(unseen)}, and train.freeze = "
-            f"{freeze!r} leaves that so. Leave these crystals out, or freeze nothing."
+            f"the source was not trained on {', '.join(unseen)}, and train.freeze = {freeze!r} "
+            "would keep it so. Leave these crystals out, or freeze nothing."
         )
 
 
 def differ_by_element_shifts(source: SavedModel, task: Task) -> bool:
-    """Return whether a source's values are a start for other targets, which have the same units.
+    """Return whether a source's values are a starting point for other targets in the same units.
 
-    Its network must have a term that is linear in the composition, and pool by the mean: as one of
-    formation energies per atom, which become total energies by adding the elements' references.
+    Its network must have a term that is linear in the composition, and mean pooling: for example,
+    formation energies per atom become total energies by adding the elements' references.
     """
     pooling = pooling_of(source.model_config)
     theirs, units = source.task, [target.unit for target in task.targets]
@@ -193,10 +199,10 @@ def differ_by_element_shifts(source: SavedModel, task: Task) -> bool:
 
 
 def fit_element_shifts(network: Network, problem: Problem, graph: GraphConfig) -> None:
-    """Add what the training part's labels differ by, as one number an element, to the network.
+    """Add the difference of the training labels, as one number per element, to the network.
 
-    Ridge regression of label - prediction on the fractions of the elements; an element that the
-    training part lacks gets the mean difference.
+    Ridge regression of label - prediction on the fractions of the elements; an element that is not
+    in the training set gets the mean difference.
     """
     from sklearn.linear_model import RidgeCV
 
@@ -212,7 +218,7 @@ def fit_element_shifts(network: Network, problem: Problem, graph: GraphConfig) -
         found[:, output] = torch.from_numpy(ridge.coef_ + ridge.intercept_)
     with torch.no_grad():
         terms.add_(found)
-    network.train()  # predicting has ended that
+    network.train()  # prediction switched to eval mode
 
 
 def count_fractions(
@@ -227,7 +233,7 @@ def count_fractions(
 
 
 def _checksum_weights(network: Network) -> str:
-    """Return one checksum for all numbers, whatever file they lie in."""
+    """Return one checksum of all weights, independent of their file."""
     digest = hashlib.sha256()
     for name, value in sorted(network.state_dict().items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)} ".encode())

@@ -1,6 +1,6 @@
-"""The training loop: a step, an epoch, a validation, and the state between two epochs.
+"""The training loop: a step, an epoch, validation, and the state between epochs.
 
-Optimisers, schedules and the average of the weights are torch's. Making an optimiser imports its
+Optimisers, schedules and weight averaging are torch's. Creating an optimiser imports torch's
 compiler, which takes over a second.
 """
 
@@ -34,16 +34,16 @@ from xtalgraph.training.run_folder import CHECKPOINT, HISTORY, TENSORBOARD
 from xtalgraph.training.scoring import count_known, find_loss, score_validation
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
-_OUTPUT = "output"  # the part of a network that fine-tuning may learn alone
+_OUTPUT = "output"  # the part of a network that is trained when the rest is frozen
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingBatch:
-    """Graphs, what their outputs are compared with, and their rows in the data set.
+    """Graphs, their labels, and their rows in the data set.
 
-    With several processes it is one's share of a batch of `n_whole` crystals, and `share` is the
-    fraction of that batch's labels that it has. The losses of the processes, weighted by it, add up
-    to the loss that one process would have, however unevenly crystals and missing labels fall.
+    With several processes it is one shard of a batch of `n_whole` crystals, and `share` is the
+    fraction of that batch's labels that it contains. The losses of the processes, weighted by it,
+    add up to the loss of a single process, however crystals and missing labels are distributed.
     """
 
     graph: CrystalGraph
@@ -63,11 +63,11 @@ class Best:
 
 
 class TrainingLoop:
-    """A network that learns a problem: all that changes while it does, and how.
+    """The training of a network: its state, and how it changes.
 
-    Losses are summed on the device and read once an epoch. Validated are the averaged weights, if
-    there is an average. The outputs for the validation part are gathered on every process before
-    they are scored, so that the scores do not depend on how many processes there are.
+    Losses are summed on the device and read once per epoch. Validation uses the averaged weights,
+    if there is an average. The outputs for the validation set are gathered on every process before
+    they are scored, so that the scores do not depend on the number of processes.
     """
 
     def __init__(self, network: Network, problem: Problem, config: RunConfig, place: Place) -> None:
@@ -89,14 +89,14 @@ class TrainingLoop:
         )
         decay = self.settings.weight_averaging
         self.average = average_weights(self._module, decay) if decay else None
-        self.epoch = self.step = 0  # of the run, those that are done
-        self.loss_sum = torch.zeros(2)  # of the epoch: loss × crystals, and crystals
-        self.history: list[dict[str, float]] = []  # a row for each epoch
+        self.epoch = self.step = 0  # completed in this run
+        self.loss_sum = torch.zeros(2)  # of the epoch: loss × crystals, crystals
+        self.history: list[dict[str, float]] = []  # one row per epoch
         self.best = Best()
 
     @property
     def is_done(self) -> bool:
-        """Whether all epochs are done, or enough have passed without a better validation."""
+        """Whether all epochs are done, or validation has not improved for long enough."""
         patience = self.settings.patience
         is_stopped = patience and self.epoch - self.best.epoch >= patience
         return self.epoch >= self.settings.epochs or bool(is_stopped)
@@ -104,7 +104,7 @@ class TrainingLoop:
     def train_epoch(self, after_step: Callable[[], None]) -> None:
         """Take a step for each batch of the next epoch."""
         settings, place = self.settings, self.place
-        # by epoch and process, so that the dropout of a resumed run is what it would have been
+        # by epoch and process, so that dropout in a resumed run is the same
         seed = np.random.SeedSequence([settings.seed, self.epoch, place.rank])
         torch.manual_seed(int(seed.generate_state(1, np.uint64)[0] >> 1))
         self.network.train()
@@ -116,13 +116,13 @@ class TrainingLoop:
             after_step()
 
     def train_step(self, batch: TrainingBatch) -> None:
-        """Move the weights, and their average, by the gradient of a batch's loss."""
+        """Update the weights and their average with the gradient of a batch's loss."""
         self.optimiser.zero_grad()
         with self._autocast():
             loss = self.loss(self._called(batch.graph), batch.labels)
-        n_crystals = loss.new_full((), batch.share * batch.n_whole)  # no copy to wait for
+        n_crystals = loss.new_full((), batch.share * batch.n_whole)  # without a copy to wait for
         self.loss_sum += torch.stack([loss.detach() * n_crystals, n_crystals])
-        # the processes' gradients are averaged, and their losses are to be added
+        # DDP averages gradients, but the losses must be summed
         self.scaler.scale(loss * (batch.share * self.place.n_processes)).backward()
         if self.settings.gradient_clip:
             self.scaler.unscale_(self.optimiser)
@@ -137,14 +137,14 @@ class TrainingLoop:
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Score the validation part, keep the weights if they are the best, and give the scores."""
+        """Return the scores of the validation set; keep the weights if they are the best."""
         network: Any = self.network if self.average is None else self.average.module
         network.eval()
-        if self.place.n_processes > 1:  # running statistics are of each process's own crystals
+        if self.place.n_processes > 1:  # running statistics differ between processes
             for buffer in network.buffers():
                 distributed.broadcast(buffer, 0)
         outputs = self._gather_outputs(network)
-        self.refuse_not_finite(outputs, "an output for the validation part")
+        self.refuse_not_finite(outputs, "an output for the validation set")
         score, columns = score_validation(self.problem, self.loss, outputs)
         if score < self.best.score:
             weights = {name: value.cpu().clone() for name, value in network.state_dict().items()}
@@ -152,7 +152,7 @@ class TrainingLoop:
         return columns
 
     def _gather_outputs(self, network: Network) -> Tensor:
-        """Return the outputs for the validation part, in the order of its rows, on the CPU."""
+        """Return the outputs for the validation set, in the order of its rows, on the CPU."""
         rows, device = self.problem.rows("validation"), self.place.device
         width = self.problem.task.n_outputs
         sums = torch.zeros(len(rows), width + 1, device=device, dtype=self.dtype)
@@ -171,7 +171,7 @@ class TrainingLoop:
         return total / count
 
     def refuse_not_finite(self, values: Tensor, what: str) -> None:
-        """Raise `BadConfig` where the training has diverged."""
+        """Raise `BadConfig` if training has diverged."""
         if not values.isfinite().all():
             raise BadConfig(
                 f"{what} is not finite in epoch {self.epoch + 1} (learning rate {self.rate:.2g}): "
@@ -185,7 +185,7 @@ class TrainingLoop:
         return float(self.optimiser.param_groups[0]["lr"])
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that a resumed run needs, as tensors and plain values."""
+        """Return everything needed to resume the run, as tensors and plain values."""
         parts = {name: part.state_dict() for name, part in self._parts().items()}
         return parts | {
             "epoch": self.epoch,
@@ -195,7 +195,7 @@ class TrainingLoop:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up what `state_dict` gave."""
+        """Restore the state returned by `state_dict`."""
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
         self.epoch, self.step = state["epoch"], state["step"]
@@ -212,16 +212,16 @@ class TrainingLoop:
         return {name: part for name, part in parts.items() if part is not None}
 
     def _autocast(self) -> torch.autocast:
-        """Return the block in which mixed precision computes with fewer digits."""
+        """Return the context for mixed precision."""
         precision = self.settings.precision
         dtype = torch.float16 if precision == "16-mixed" else torch.bfloat16
         return torch.autocast(self.place.device.type, dtype, precision.endswith("mixed"))
 
     def _load(self, part: str) -> GraphLoader:
-        """Return the batches of this process's share of a part."""
+        """Return the batches of this process's shard of a part."""
         return GraphLoader(
             self.problem.dataset.crystals,
-            # every graph was tried before the training, so a warning has been given once
+            # every graph was built before training, so any warning was already shown
             replace(self.config.graph, isolated="ignore"),
             self.settings.batch_size,
             indices=self.problem.rows(part),
@@ -238,7 +238,7 @@ class TrainingLoop:
         loader, device = self.train_batches, self.place.device
         all_labels = self.problem.standardized_labels
         loader.set_epoch(self.epoch)
-        # every process knows the rows of all, so the shares need no message between them
+        # every process knows the rows of all, so the shares need no communication
         for (graph, rows), whole in zip(loader, loader.whole_batches(), strict=True):
             labels, share = all_labels[rows], 1.0
             if self.place.n_processes > 1:
@@ -250,12 +250,12 @@ class TrainingLoop:
 
 
 def make_optimiser(parameters: Iterable[nn.Parameter], config: TrainConfig) -> Optimizer:
-    """Make the optimiser of what is not frozen, at the highest learning rate of the config."""
+    """Make the optimiser of the weights that are not frozen, at the maximum learning rate."""
     parameters = [parameter for parameter in parameters if parameter.requires_grad]
     rate, decay = config.learning_rate, config.weight_decay
     if config.optimiser == "sgd":
         return SGD(parameters, lr=rate, momentum=config.momentum, weight_decay=decay)
-    # one kernel for all weights; with 16-mixed it excludes clipping, and not all devices have it
+    # one kernel for all weights; incompatible with clipping in 16-mixed, and not on all devices
     is_fused = config.precision != "16-mixed" and all(
         parameter.device.type in ("cpu", "cuda") for parameter in parameters
     )
@@ -265,11 +265,11 @@ def make_optimiser(parameters: Iterable[nn.Parameter], config: TrainConfig) -> O
 def make_schedule(
     optimiser: Optimizer, config: TrainConfig, steps_per_epoch: int
 ) -> LRScheduler | None:
-    """Make the schedule of the learning rate, to be advanced after each step; None if constant.
+    """Make the learning rate schedule, advanced after each step; None if constant.
 
-    `one_cycle` rises from 1/25 of the rate to all of it in the first part of the run and falls to
-    nothing by cosines, while the momentum moves the other way (Smith & Topin, arXiv:1708.07120).
-    `step` multiplies the rate by a factor after each of some epochs.
+    `one_cycle` rises from 1/25 of the maximum in the first part of the run and falls to zero, with
+    cosine annealing, while the momentum moves in the opposite direction (Smith & Topin,
+    arXiv:1708.07120). `step` multiplies the rate by a factor after the given epochs.
     """
     if config.schedule == "one_cycle":
         return OneCycleLR(
@@ -287,11 +287,11 @@ def make_schedule(
 
 
 def average_weights(network: nn.Module, decay: float) -> AveragedModel:
-    """Return an exponential moving average of a network, to be moved by `update_parameters`.
+    """Return an exponential moving average of a network, updated by `update_parameters`.
 
-    The decay of step n (from 0) is min(`decay`, (1 + n) / (10 + n)), so that the average of a short
+    The decay at step n (from 0) is min(`decay`, (1 + n) / (10 + n)), so that the average of a short
     run forgets its random start. Running statistics are averaged like weights, because those of
-    one step do not belong to averaged weights; counts are copied.
+    one step do not match averaged weights; counts are copied.
     """
 
     def move(averages: Tensors, currents: Tensors, n_averaged: Tensor | int) -> None:
@@ -299,19 +299,19 @@ def average_weights(network: nn.Module, decay: float) -> AveragedModel:
             for average, current in zip(averages, currents, strict=True):
                 average.copy_(current)
             return
-        n = int(averaged.n_averaged) - 1  # which lies on the CPU: nothing to wait for
+        n = int(averaged.n_averaged) - 1  # on the CPU: nothing to wait for
         get_ema_multi_avg_fn(min(decay, (1 + n) / (10 + n)))(averages, currents, n_averaged)
 
     averaged = AveragedModel(network, multi_avg_fn=move, use_buffers=True)
-    averaged.n_averaged.fill_(1)  # the first step moves what is there, it does not copy
+    averaged.n_averaged.fill_(1)  # so that the first step averages instead of copying
     averaged.module.eval()
     return averaged
 
 
 def _freeze(network: nn.Module) -> list[nn.Module]:
-    """Hold all of a network fast but the layers after pooling; give the parts that stay.
+    """Freeze everything in a network but the layers after pooling; return the frozen modules.
 
-    Their normalisation uses the running statistics that are there and does not move them.
+    Their normalisation uses the existing running statistics and does not update them.
     """
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(name.startswith(f"{_OUTPUT}."))
@@ -330,16 +330,28 @@ _SECONDS_BETWEEN = 0.5  # reading the loss from an accelerator waits for it, so 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is. Epochs count from 1; `step` counts batches of the whole run."""
+    """The progress of a run.
+
+    Attributes:
+        epoch: The current epoch, from 1.
+        n_epochs: Number of epochs of the run.
+        step: Number of batches so far in the whole run.
+        n_steps: Number of batches of the whole run.
+        crystals_per_second: Of all processes together, including validation.
+        seconds_remaining: Without early stopping.
+        train_loss: Mean of this epoch so far, on standardized targets.
+        validation: Scores of the last epoch, as in history.csv.
+        is_epoch_end: Whether the epoch is complete.
+    """
 
     epoch: int
     n_epochs: int
     step: int
     n_steps: int
-    crystals_per_second: float  # all processes together, validation counted as time
-    seconds_remaining: float  # if no early stopping comes
-    train_loss: float  # mean of this epoch so far, of standardized targets
-    validation: Mapping[str, float] = field(default_factory=dict)  # last epoch, as in history.csv
+    crystals_per_second: float
+    seconds_remaining: float
+    train_loss: float
+    validation: Mapping[str, float] = field(default_factory=dict)
     is_epoch_end: bool = False
 
 
@@ -348,8 +360,8 @@ def fit(
 ) -> None:
     """Train to the end. The first process writes and reports after each epoch.
 
-    `history.csv` and the checkpoint are replaced whole, so that whenever the run is killed the
-    folder holds one whole epoch's end. An epoch after which `on_progress` raises is in it.
+    `history.csv` and the checkpoint are replaced atomically, so that the folder always contains the
+    state after a complete epoch, even if the run is killed, or if `on_progress` raises.
     """
     reporter = _Reporter(loop, on_progress if loop.place.is_first else None)
     writer = _open_tensorboard(loop, folder)
@@ -382,7 +394,7 @@ def fit(
 
 
 def read_checkpoint(folder: Path) -> dict[str, Any] | None:
-    """Return the state that a run is resumed from, or None where no epoch was finished.
+    """Return the state that a run is resumed from, or None if no epoch was finished.
 
     Only tensors and plain values are read, never a pickled object.
     """
@@ -394,7 +406,7 @@ def read_checkpoint(folder: Path) -> dict[str, Any] | None:
     except (RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
         raise BadCheckpoint(
             f"{file} cannot be read ({type(error).__name__}). Remove it: the run then starts "
-            "again with the same settings, and ends in the same result."
+            "again with the same settings, and gives the same result."
         ) from error
     if not isinstance(state, dict) or state.get("format") != _FORMAT:
         raise BadCheckpoint(
@@ -416,7 +428,7 @@ class _Reporter:
         self._validation: Mapping[str, float] = {}
 
     def after_step(self) -> None:
-        """Report now and then; stop a run whose loss is no number."""
+        """Report from time to time; stop a run whose loss is not finite."""
         if time.monotonic() - self._last < _SECONDS_BETWEEN:
             return
         self._last = time.monotonic()
@@ -453,10 +465,10 @@ class _Reporter:
 
 
 def _open_tensorboard(loop: TrainingLoop, folder: Path) -> Any:
-    """Return the writer of TensorBoard's logs, if they are asked for."""
+    """Return the writer of TensorBoard logs, if enabled."""
     if not (loop.settings.tensorboard and loop.place.is_first):
         return None
     from torch.utils.tensorboard import SummaryWriter
 
-    # epochs after the one that was resumed from are hidden: they are trained again
+    # epochs after the one resumed from are hidden, since they are trained again
     return SummaryWriter(str(folder / TENSORBOARD), purge_step=loop.epoch + 1)

@@ -1,4 +1,4 @@
-"""What is to be learned: labels, parts and task of a data set, checked before any training."""
+"""The learning problem: labels, split and task of a data set, checked before training."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from xtalgraph.structures import CrystalStore
 from xtalgraph.structures.elements import SYMBOLS
 from xtalgraph.units import Target
 
-_CHUNK = 256  # crystals whose graphs are tried at a time
+_CHUNK = 256  # crystals whose graphs are checked at a time
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
     """A data set with the task to learn on it.
 
-    `labels` has a row for each crystal of the data set: numbers in their units, NaN where one is
-    missing, or class numbers, −1 where one is missing. `split` is as given; `rows(part)` leaves out
-    the crystals without any label. The normaliser knows the training part alone.
+    `labels` has one row per crystal of the data set: numbers in their units, NaN where missing, or
+    class numbers, −1 where missing. `split` is as given; `rows(part)` leaves out crystals without
+    any label. The normaliser is fitted to the training set alone.
     """
 
     dataset: Dataset
@@ -55,14 +55,14 @@ class Problem:
 
     @cached_property
     def standardized_labels(self) -> Tensor:
-        """What the network's outputs are compared with: standardised values, or class numbers."""
+        """The labels for the loss: standardised values, or class numbers."""
         if self.normaliser is None:
             return torch.from_numpy(self.labels)
         return torch.from_numpy(self.normaliser.transform(self.labels)).float()
 
     @property
     def elements(self) -> tuple[str, ...]:
-        """Symbols of the elements in the training part, in the order of atomic numbers."""
+        """Symbols of the elements in the training set, by atomic number."""
         return self.elements_of("train")
 
     def elements_of(self, part: str) -> tuple[str, ...]:
@@ -79,17 +79,17 @@ def pose_problem(
     split: str | Split = DEFAULT_SPLIT,
     split_seed: int = 0,
 ) -> Problem:
-    """Return the problem of learning `targets`, or say why it cannot be learned.
+    """Return the problem of learning `targets`, or raise an error that explains the obstacle.
 
-    Refused: targets that are not there, parts without labels, a target or a class that does not
-    vary in the training part, and a class that the training part lacks.
+    Refused are targets that do not exist, sets without labels, a target or class that does not vary
+    in the training set, and a class that is not in the training set.
     """
     names = read_target_names(targets)
     parts = make_split(dataset, split, split_seed) if isinstance(split, str) else split
     _refuse_other_rows(parts, len(dataset))
     if task == "classification":
         if len(names) > 1:
-            raise BadConfig(f"classification is by one target, got {names}. Train one by one.")
+            raise BadConfig(f"classification needs one target, got {names}. Train one at a time.")
         return _pose_classification(dataset, names[0], parts)
     values = dataset.values(names)
     chosen = Task(task, tuple(dataset.targets[name] for name in names))
@@ -105,15 +105,15 @@ def read_target_names(targets: str | Sequence[str]) -> list[str]:
     names = targets.split(",") if isinstance(targets, str) else list(targets)
     names = [name.strip() for name in names]
     if not names or not all(names):
-        raise BadConfig("no target is named. Name the columns to learn, as in band_gap.")
+        raise BadConfig("no target is named. Name the columns to learn, such as band_gap.")
     return names
 
 
 def refuse_bad_crystals(problem: Problem, known_elements: list[int], graph: GraphConfig) -> None:
-    """Raise `BadCrystal` for crystals of any part that the network or the graph cannot take.
+    """Raise `BadCrystal` for crystals that the network or the graph does not support.
 
-    All graphs are built once for it, at about 2 µs an atom, because a test crystal that fails
-    after the training is the dearer surprise.
+    All graphs are built once for this, at about 2 µs per atom, because a test crystal that fails
+    after training would be more expensive.
     """
     rows = np.concatenate([problem.rows(part) for part in PARTS])
     crystals = problem.dataset.crystals
@@ -134,7 +134,7 @@ def refuse_bad_crystals(problem: Problem, known_elements: list[int], graph: Grap
         rejected = [Rejected(error.id or "", str(error)) for error in errors]
         raise BadDataset(
             f"{problem.dataset.source}: {len(rejected)} crystals have no usable graph. Leave them "
-            f"out, or correct them:\n{summarise(rejected)}"
+            f"out or correct them:\n{summarise(rejected)}"
         )
 
 
@@ -160,7 +160,7 @@ def _pose_classification(dataset: Dataset, name: str, parts: Split) -> Problem:
             )
     target = dataset.targets.get(name)
     task = Task("classification", (target or Target(name),), classes)
-    # a label that is in no part may be of another class; it is not used
+    # a label outside the split may be of another class; it is not used
     numbers = class_indices([label if label in classes else None for label in labels], classes)
     return Problem(dataset, task, parts, numbers, None)
 
@@ -181,12 +181,12 @@ def _refuse_other_rows(split: Split, n_crystals: int) -> None:
     rows = np.concatenate([split.part(part) for part in PARTS])
     if rows.min() < 0 or rows.max() >= n_crystals:
         raise BadDataset(
-            f"the split has rows {rows.min()} to {rows.max()}, and the data set {n_crystals} "
-            "crystals. Make the split of this data set."
+            f"the split has rows {rows.min()} to {rows.max()}, but the data set has {n_crystals} "
+            "crystals. Make the split from this data set."
         )
 
 
 def _chunks(crystals: CrystalStore, rows: np.ndarray) -> Iterator[CrystalStore]:
-    """Yield the crystals of some rows, a few at a time: all of them may be larger than memory."""
+    """Yield the crystals of some rows in chunks, because all of them may be larger than memory."""
     for first in range(0, len(rows), _CHUNK):
         yield crystals.take(rows[first : first + _CHUNK])

@@ -1,4 +1,4 @@
-"""Training from a data set to a run folder, and resuming a run that was interrupted."""
+"""Training from a data set to a run folder, and resuming an interrupted run."""
 
 from __future__ import annotations
 
@@ -52,35 +52,35 @@ def train(
     resume: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> TrainedRun:
-    """Learn targets of a data set, and leave a run folder with the model of the best epoch.
+    """Train a network on targets of a data set, and write a run folder with the best epoch's model.
 
-    Data that cannot be learned are refused before anything is written. No generator of random
-    numbers of the caller is moved. The normaliser is always that of the targets learned here, also
-    where `start_from` lets the run start with the weights of a trained network. With
-    `train.devices` above 1, or under torchrun or SLURM's srun, several processes train together:
-    each runs the whole program, and only `rank` 0 writes and should report.
+    Unusable data are refused before anything is written. The caller's random number generators are
+    left unchanged. The normaliser is always fitted to the targets learned here, also if
+    `start_from` lets the run start from the weights of a trained network. With `train.devices`
+    above 1, or under torchrun or SLURM's srun, several processes train together: each runs the
+    whole program, and only `rank` 0 writes and should report.
 
     Args:
         dataset: Crystals and columns.
-        targets: Names of columns, in a list or comma-separated.
-        out: The run folder. It must not hold a run unless `resume` is true.
+        targets: Names of columns, as a list or comma-separated.
+        out: The run folder. It must not contain a run unless `resume` is true.
         task: `regression` or `classification`.
-        config: The settings; the preset `default` if None, or those of the run to be resumed.
-        split: A `Split` or a text as `make_split` takes it; 60/20/20 if None.
-        resume: Continue the run in `out` from the end of its last whole epoch, to the same result
-            to the last bit as if it had not been interrupted. Other settings or data than it was
-            begun with are refused. A finished run is given as it is, with `was_finished`.
+        config: The settings; if None, the preset `default`, or those of the run to be resumed.
+        split: A `Split` or a string as for `make_split`; 60/20/20 if None.
+        resume: Continue the run in `out` from its last complete epoch, with a result identical to
+            the last bit to that of an uninterrupted run. Other settings or data than it was
+            started with are refused. A finished run is returned with `was_finished`.
         on_progress: Called by the first process, twice a second and after each epoch; an exception
-            that it raises ends the run, and after an epoch nothing is lost by it.
+            that it raises ends the run, which can be resumed from the last complete epoch.
 
     Returns:
         The finished run: folder, model, history and metrics.
 
     Raises:
-        BadDataset, BadCrystal: Data that cannot be learned.
-        BadConfig: Settings that cannot be had on this machine, a folder that holds another run, or
-            a loss that is not finite.
-        FolderInUse: Another process trains in `out`.
+        BadDataset, BadCrystal: The data are unusable.
+        BadConfig: Settings are not supported on this machine, the folder contains another run, or
+            the loss is not finite.
+        FolderInUse: Another process is training in `out`.
         LostWorkers: One of several processes died.
     """
     folder = Path(out)
@@ -110,13 +110,20 @@ def resume_run(
     dataset: Dataset | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> TrainedRun:
-    """Continue the run of a folder with the data and the settings that it was begun with.
+    """Resume the run in a folder with the data and the settings that it was started with.
 
     Args:
         folder: The run folder.
-        dataset: The data of then; read again from their source if None. Others are refused by
-            their checksum.
-        on_progress: As `train` takes it.
+        dataset: The same data, verified by checksum; read again from their source if None.
+        on_progress: As for `train`.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        BadConfig: The folder contains no run.
+        BadDataset: The data have changed.
+        FolderInUse: Another process is training in the folder.
     """
     _, record = read_record(Path(folder))
     dataset = read_run_dataset(folder) if dataset is None else dataset
@@ -135,7 +142,7 @@ def _start_network(
 ) -> Network:
     """Return the network that training starts from, random or trained, after checking the data.
 
-    What it starts from is added to the record; `begun` is that of a run to be resumed.
+    The source of its weights is added to the record; `begun` is that of a run to be resumed.
     """
     if config.train.start_from:
         from xtalgraph.training.finetune import start_network
@@ -181,26 +188,26 @@ def _refuse_few_crystals(problem: Problem, place: Place) -> None:
         n_crystals = len(problem.rows(part))
         if n_crystals < place.n_processes:
             raise BadConfig(
-                f"the {part} part has {n_crystals} crystals for {place.n_processes} processes. Use "
+                f"the {part} set has {n_crystals} crystals for {place.n_processes} processes. Use "
                 "fewer (train.devices, train.num_nodes)."
             )
 
 
 def _agree(place: Place, folder: Path, config: RunConfig, record: dict[str, Any]) -> Path:
-    """Return the folder of the first process; all must be about to train the same."""
+    """Return the folder of the first process; all must be about to run the same training."""
     ours = format_json([str(config), record["checksum"], record["targets"]], indent=None)
     folder_and_work = f"{folder.resolve()}\n{ours}"
     told, _, theirs = tell_all(place, folder_and_work).rpartition("\n")
     if theirs != ours:
         raise BadConfig(
-            f"process {place.rank} was about to train other data or settings than the first one. "
-            "Each process must run the same program to the same point."
+            f"process {place.rank} has other data or settings than the first one. Every process "
+            "must run the same program to the same point."
         )
     return Path(told)
 
 
 def _finish_run(folder: Path, loop: TrainingLoop) -> None:
-    """Write what the network of the best epoch gives; the metrics come last and mark the end."""
+    """Write the results of the best epoch's network; the metrics are last and mark completion."""
     problem, config, network = loop.problem, loop.config, loop.network
     network.load_state_dict(loop.best.weights)
     metrics = {
@@ -254,7 +261,7 @@ def _describe_model(network: Network, loop: TrainingLoop) -> SavedModel:
 
 @contextmanager
 def _own_threads(n_threads: int) -> Iterator[None]:
-    """Set the number of torch's threads, and give the caller's back."""
+    """Set the number of torch threads, and restore it afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(n_threads)
     try:
@@ -265,7 +272,7 @@ def _own_threads(n_threads: int) -> Iterator[None]:
 
 @contextmanager
 def _own_randomness(seed: int) -> Iterator[None]:
-    """Seed torch's generators, and give the caller's back as they were."""
+    """Seed torch's generators, and restore their state afterwards."""
     with torch.random.fork_rng(devices=list(range(torch.cuda.device_count()))):
         torch.manual_seed(seed)
         yield

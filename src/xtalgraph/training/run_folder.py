@@ -1,9 +1,9 @@
-"""The folder of a run: what lies in it, how it begins, and how it is read again.
+"""The folder of a run: its contents, and how it is created and read.
 
-A finished run holds `config.toml` (all settings, and under `[data]` what was learned),
-`manifest.json` (the same, for the comparison when it is resumed), `splits.csv`, `history.csv`,
-`metrics.json`, `test_predictions.csv`, `model.safetensors` and `model.json`. Before that there is
-`last.ckpt`, the state after the last whole epoch.
+A finished run has `config.toml` (all settings, and under `[data]` what it was trained on),
+`manifest.json` (the same, compared when it is resumed), `splits.csv`, `history.csv`,
+`metrics.json`, `test_predictions.csv`, `model.safetensors` and `model.json`. An unfinished one has
+`last.ckpt`, the state after the last complete epoch.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ CONFIG, SPLITS, HISTORY, METRICS = "config.toml", "splits.csv", "history.csv", "
 PREDICTIONS, CHECKPOINT, TENSORBOARD = "test_predictions.csv", "last.ckpt", "tensorboard"
 WORK = "training"
 
-# where data and starting weights lie and how the split was asked for may differ; checksums may not,
-# of which finetune.py compares that of the weights
+# paths of data and starting weights and the form of the split may differ; checksums may not, of
+# which finetune.py compares that of the weights
 _MAY_DIFFER = {
     *("data.name", "data.source", "data.split", "data.start_weights"),
     "train.start_from",
@@ -53,32 +53,50 @@ _RECORDED = {"name", "source", "checksum", "n_crystals", "targets", "task"}
 
 @dataclass(frozen=True, eq=False)
 class TrainedRun:
-    """A finished run: its folder, the model of the best epoch, a row an epoch, and the metrics.
+    """A finished run.
 
-    `rank` is the number of the process that got it: under several processes all get one, and only
-    that of rank 0 has written the folder and should report.
+    Attributes:
+        folder: The run folder.
+        model: The model of the best epoch.
+        history: One row per epoch, as in `history.csv`.
+        metrics: Metrics of each set, as in `metrics.json`.
+        rank: The process that returned it: with several processes, only rank 0 has written the
+            folder and should report.
+        was_finished: Whether the run had been finished by an earlier call.
     """
 
     folder: Path
     model: SavedModel
     history: pd.DataFrame
     metrics: dict[str, Any]
-    was_finished: bool = False  # by an earlier call; this one had nothing to do
+    was_finished: bool = False
     rank: int = 0
 
 
 def is_finished(folder: Path) -> bool:
-    """Return whether a folder holds a whole run; `metrics.json` is written last."""
+    """Return whether a folder contains a finished run; `metrics.json` is written last."""
     return (folder / METRICS).is_file()
 
 
 def read_run(folder: Path | str, *, was_finished: bool = True, rank: int = 0) -> TrainedRun:
-    """Return the finished run of a folder."""
+    """Return the finished run in a folder.
+
+    Args:
+        folder: The run folder.
+        was_finished: Whether the run was finished by an earlier call.
+        rank: The process that reads it.
+
+    Returns:
+        The run.
+
+    Raises:
+        BadConfig: The folder has no finished run.
+    """
     folder = Path(folder)
     if not is_finished(folder):
         raise BadConfig(
-            f"{folder}: no finished run, {METRICS} is not there. Resume it (--resume {folder}), or "
-            "give another folder."
+            f"{folder}: no finished run, {METRICS} is missing. Resume it (--resume {folder}), or "
+            "choose another folder."
         )
     return TrainedRun(
         folder,
@@ -91,7 +109,7 @@ def read_run(folder: Path | str, *, was_finished: bool = True, rank: int = 0) ->
 
 
 def make_record(problem: Problem, split: str) -> dict[str, Any]:
-    """Return what `[data]` of `config.toml` says: the data, and the question put to them."""
+    """Return the contents of `[data]` in `config.toml`: the data and the task."""
     dataset, task = problem.dataset, problem.task
     return {
         "name": dataset.name,
@@ -107,21 +125,29 @@ def make_record(problem: Problem, split: str) -> dict[str, Any]:
 
 
 def read_record(folder: Path) -> tuple[RunConfig, dict[str, Any]]:
-    """Return the settings and the `[data]` of a run that was begun in a folder."""
+    """Return the settings and the `[data]` of a run that was started in a folder."""
     file = folder / CONFIG
     if not file.is_file():
-        raise BadConfig(f"{folder}: no run was begun here, {CONFIG} is not there. Train it anew.")
+        raise BadConfig(f"{folder}: no run was started here, {CONFIG} is missing. Start a new run.")
     record = read_toml(file).get(RECORD_SECTION)
     if not isinstance(record, dict) or not set(record) >= _RECORDED:
-        raise BadConfig(f"{file}: [{RECORD_SECTION}] is missing or not whole. Train it anew.")
+        raise BadConfig(f"{file}: [{RECORD_SECTION}] is missing or incomplete. Start a new run.")
     return read_config(file), record
 
 
 def read_run_dataset(folder: Path | str) -> Dataset:
-    """Read the data set of a run again, from where it was read when the run was begun.
+    """Read the data set of a run again from its original source.
 
-    Crystals that cannot be read are left out, as they may have been then. Refused: data that are
-    not those of then, by checksum and number of crystals.
+    Crystals that cannot be read are left out.
+
+    Args:
+        folder: The run folder.
+
+    Returns:
+        The data set.
+
+    Raises:
+        BadDataset: The data have changed, by checksum or number of crystals.
     """
     _, record = read_record(Path(folder))
     source = record["source"]
@@ -131,8 +157,8 @@ def read_run_dataset(folder: Path | str) -> Dataset:
         left_out = f" Left out now:\n{summarise(rejected)}" if rejected else ""
         raise BadDataset(
             f"{source}: {len(dataset)} crystals with the checksum {dataset.checksum[:12]}…, but "
-            f"{folder} was begun with {record['n_crystals']} and {record['checksum'][:12]}…. "
-            f"Give back the data of then, or train anew.{left_out}"
+            f"{folder} was started with {record['n_crystals']} and {record['checksum'][:12]}…. "
+            f"Restore the original data, or start a new run.{left_out}"
         )
     return dataset
 
@@ -143,20 +169,20 @@ def _find_source(record: Mapping[str, Any]) -> str | list[str]:
         return source if len(source) > 1 else source[0]
     if Path(source).exists():
         return source
-    if record["name"] == EMBEDDED:  # its source is words, not a path
+    if record["name"] == EMBEDDED:  # its source is a description, not a path
         return EMBEDDED
     return source.split(", ") if ", " in source else source  # a run of version 0.1
 
 
 def begin_run(folder: Path, problem: Problem, config: RunConfig, record: dict[str, Any]) -> None:
-    """Make the folder and write settings and split; a folder that has a run is refused.
+    """Create the folder and write settings and split; a folder that contains a run is refused.
 
-    A run that ended before its first epoch did is no loss, and its place is taken.
+    A run that ended within its first epoch is replaced.
     """
     if (folder / CHECKPOINT).exists() or is_finished(folder):
         state = "finished" if is_finished(folder) else "unfinished"
         raise BadConfig(
-            f"{folder} holds a run already ({state}). Choose another folder (--out), or resume "
+            f"{folder} already contains a run ({state}). Choose another folder (--out), or resume "
             f"that run (--resume {folder})."
         )
     begun = read_manifest(folder)
@@ -168,13 +194,13 @@ def begin_run(folder: Path, problem: Problem, config: RunConfig, record: dict[st
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove files that a process was killed in writing; for who holds the folder."""
+    """Remove partial files of a killed process; the caller must hold the lock of the folder."""
     for file in folder.glob(".*.part"):  # as files.py names them
         file.unlink()
 
 
 def refuse_changes(folder: Path, config: RunConfig, record: Mapping[str, Any]) -> None:
-    """Raise `BadConfig` where a run would be resumed as another run.
+    """Raise `BadConfig` if a run would be resumed with other settings or data.
 
     A folder of version 0.1, which has no manifest, is compared by its `config.toml`.
     """

@@ -1,4 +1,4 @@
-"""From a network's outputs to losses, to numbers in the units of the targets, and to scores."""
+"""From the outputs of a network to losses, predictions in the units of the targets, and scores."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ _ELEMENTWISE: dict[str, Callable[..., Tensor]] = {
 
 
 def find_loss(task: Task, name: str) -> Loss:
-    """Return the loss as a function of a network's outputs and of labels.
+    """Return the loss as a function of a network's outputs and labels.
 
-    A classification has one loss, the negative log-likelihood −ln p(class); `name` chooses among
-    those of regression.
+    Classification has one loss, the negative log-likelihood −ln p(class); `name` chooses among the
+    regression losses.
     """
     if task.kind == "classification":
         return class_loss
@@ -50,8 +50,8 @@ def find_loss(task: Task, name: str) -> Loss:
         outputs: Float[Tensor, "n_crystals n_targets"],
         labels: Float[Tensor, "n_crystals n_targets"],
     ) -> Float[Tensor, ""]:
-        # a missing label takes the output's own value, so neither loss nor gradient sees it; the
-        # division is by what is there, so a target with few labels is not learned more slowly
+        # a missing label is replaced by the output, so it affects neither loss nor gradient; the
+        # loss is divided by the number of labels, so a target with few is not learned more slowly
         known = ~labels.isnan()
         filled = labels.where(known, outputs.detach())
         return elementwise(outputs, filled, reduction="sum") / known.sum().clamp(min=1)
@@ -67,7 +67,7 @@ def class_loss(
 
 
 def count_known(labels: Tensor) -> int:
-    """Return how many labels are there: what a loss divides by."""
+    """Return the number of labels, by which a loss is divided."""
     known = ~labels.isnan() if labels.is_floating_point() else labels != MISSING_CLASS
     return int(known.sum())
 
@@ -99,10 +99,10 @@ def restore(problem: Problem, outputs: Float[Tensor, "n_rows n_outputs"]) -> Out
 def score_validation(
     problem: Problem, loss: Loss, outputs: Float[Tensor, "n_rows n_outputs"]
 ) -> tuple[float, dict[str, float]]:
-    """Return what the best epoch is chosen by (smaller is better), and a row of `history.csv`.
+    """Return the score that chooses the best epoch (lower is better), and a row of `history.csv`.
 
-    For regression that is the mean over the targets of MAE / standard deviation, for
-    classification the negative log-likelihood, which a sure mistake costs dearly.
+    For regression it is the mean over the targets of MAE / standard deviation, for classification
+    the negative log-likelihood, in which a confident mistake is expensive.
     """
     rows = problem.rows("validation")
     columns = {"validation_loss": loss(outputs, problem.standardized_labels[rows]).item()}
@@ -135,12 +135,12 @@ def score_part(problem: Problem, part: str, outputs: Tensor) -> dict[str, dict[s
 
 
 def tabulate_predictions(problem: Problem, part: str, outputs: Tensor) -> pd.DataFrame:
-    """Return a table of the true and the predicted values of a part, units in the header."""
+    """Return a table of the true and the predicted values of a part, with units in the header."""
     rows, predicted = problem.rows(part), restore(problem, outputs)
     ids = problem.dataset.ids[rows].tolist()
     return problem.task.tabulate(ids, problem.labels[rows], predicted)
 
 
 def _jsonable(scores: dict[str, float]) -> dict[str, float | None]:
-    """Return scores as JSON has them: what is not defined is null, not NaN."""
+    """Return scores as JSON values: undefined scores are null, not NaN."""
     return {name: None if value != value else value for name, value in scores.items()}

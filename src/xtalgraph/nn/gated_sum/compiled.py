@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from xtalgraph import _native
 from xtalgraph.errors import BadConfig
 from xtalgraph.nn.gated_sum import kernel
 from xtalgraph.nn.gated_sum.kernel import NearGaussians
@@ -116,15 +117,14 @@ class GatedSumOverBatch(torch.autograd.Function):
         n_atoms, width = from_centre.shape
         n_edges = len(near.first)
         argument = np.empty((n_edges, width), np.float32)
-        total, squares = kernel.sum_arguments(
-            array_of(from_centre), array_of(from_neighbour), array_of(bond_weight),
-            near.first, near.basis_values, near.starts, near.neighbour, argument,
-        )  # fmt: skip
+        total, squares = np.empty(width), np.empty(width)
+        parts = array_of(from_centre), array_of(from_neighbour), array_of(bond_weight)
+        _native.sum_arguments(*parts, *near.arrays, argument, total, squares)
         mean, inverse, is_of_batch = _statistics(normalise, total, squares, n_edges)
         scale = (array_of(gain) * inverse).astype(np.float32)
         shift = (array_of(offset) - mean * scale).astype(np.float32)
         sums = np.empty((n_atoms, width // 2), np.float32)
-        kernel.sum_gated_arguments(
+        _native.sum_gated_arguments(
             kind, argument, scale, shift, near.starts, near.edge_weight, sums
         )
         context.saved = (argument, scale, shift, mean, inverse, is_of_batch, kind, near)
@@ -137,10 +137,9 @@ class GatedSumOverBatch(torch.autograd.Function):
         """Return the derivatives by the three parts of the argument, by gain and by offset."""
         argument, scale, shift, mean, inverse, is_of_batch, kind, near = context.saved
         n_edges, width = argument.shape
-        dz = np.empty_like(argument)
-        total, product = kernel.differentiate_gate(
-            kind, argument, scale, shift, near.starts, near.edge_weight, array_of(gradients[0]), dz
-        )
+        dz, total, product = np.empty_like(argument), np.empty(width), np.empty(width)
+        read = argument, scale, shift, near.starts, near.edge_weight, array_of(gradients[0])
+        _native.differentiate_gate(kind, *read, dz, total, product)
         with np.errstate(invalid="ignore", over="ignore"):  # a nan is seen in the loss
             d_gain = (product - mean * total) * inverse  # Σ dz â, with â = (a - mean) inverse
         by_a, constant = np.zeros(width), np.zeros(width)
@@ -149,10 +148,8 @@ class GatedSumOverBatch(torch.autograd.Function):
             constant = -scale * total / n_edges - by_a * mean
         rows = len(near.starts) - 1, len(near.starts) - 1, context.n_gaussians
         derivatives = [np.zeros((n_rows, width), np.float32) for n_rows in rows]
-        kernel.spread_derivative(
-            argument, dz, scale, by_a.astype(np.float32), constant.astype(np.float32),
-            near.first, near.basis_values, near.starts, near.neighbour, *derivatives,
-        )  # fmt: skip
+        factors = scale, by_a.astype(np.float32), constant.astype(np.float32)
+        _native.spread_derivative(argument, dz, *factors, *near.arrays, *derivatives)
         derivatives += [d_gain.astype(np.float32), total.astype(np.float32)]
         return *map(torch.from_numpy, derivatives), None, None, None
 

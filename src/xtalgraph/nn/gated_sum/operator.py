@@ -5,7 +5,7 @@ in its three parts: so the wide products run over atoms and only the narrow one 
 
 What the bonds are described as decides the form, and `Backend.select` is where it is chosen:
 
-    NearGaussians   loops compiled by numba, on a CPU     compiled.py, kernel.py
+    NearGaussians   compiled loops, on a CPU              compiled.py, native/
     PlacedBonds     Triton's kernels, if asked for        triton_form.py, triton_kernel.py
     a tensor        plain torch, anywhere                 here
 

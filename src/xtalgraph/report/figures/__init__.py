@@ -3,6 +3,6 @@
 Every function gives a `Figure`; `save_figure` writes it as PNG and SVG.
 """
 
-import lazy_loader
+from xtalgraph.extras import attach_names
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach_names(__name__, __file__, "train")

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 from gemmi import cif
 
-from xtalgraph.errors import BadCrystal
+from xtalgraph.errors import BadCrystal, MissingExtra
+from xtalgraph.extras import import_extra
 from xtalgraph.structures.checks import (
     READER_ERRORS,
     find_overlap,
@@ -435,12 +436,14 @@ def _read_with_pymatgen(text: str, id: str, why: str = "") -> list[Crystal]:
 
     pymatgen takes a file whose space group it does not know for P1. That guess is refused here.
     """
-    from pymatgen.io.cif import CifParser  # imported here: it takes half a second
-
+    try:  # imported here: it takes half a second
+        pymatgen_cif = import_extra("pymatgen.io.cif", "pymatgen's reader, which would be asked,")
+    except MissingExtra as missing:  # one file of many
+        raise _refusal(f"{why or 'gemmi cannot read it'} ({missing})", id) from None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            parser = CifParser.from_str(text)
+            parser = pymatgen_cif.CifParser.from_str(text)
             structures = parser.parse_structures(primitive=False, on_error="raise")
         except READER_ERRORS as problem:
             raise _refusal(why or str(problem), id) from problem
