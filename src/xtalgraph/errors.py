@@ -48,9 +48,13 @@ class BadCrystal(XtalgraphError):
 
     @property
     def reason(self) -> str:
-        """What is wrong without the id and the file, which stand beside it in a list."""
+        """What is wrong without the id and the file, which stand next to it in a list."""
         where = f"site {self.site}: " if self.site is not None else ""
         return f"{where}{self.problem}." + (f" {self.remedy}" if self.remedy else "")
+
+
+class CrystalWarning(UserWarning):
+    """What was guessed in a crystal that is read, or what in its file does not fit together."""
 
 
 class BadDataset(XtalgraphError):

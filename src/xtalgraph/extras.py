@@ -82,7 +82,7 @@ def attach_names(
 
     Args:
         package: Its name.
-        file: The path of its `__init__.py`; the stub `__init__.pyi` beside it lists the names.
+        file: The path of its `__init__.py`; the stub `__init__.pyi` next to it lists the names.
         extra: What the package needs as a whole.
 
     Returns:

@@ -98,7 +98,7 @@ def format_json(value: Any, indent: int | None = 2) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON knows it: dicts, lists, texts, numbers, and None for NaN."""
+    """Return a value as JSON types: dicts, lists, texts, numbers, and None for NaN."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, str | bool | int):
@@ -141,7 +141,7 @@ def _digest(content: bytes | str | Path) -> str:
 
 @contextmanager
 def lock_folder(folder: Path | str, work: str) -> Iterator[None]:
-    """Hold a folder for one piece of work of this process; it is made where it is not there.
+    """Hold a folder for one piece of work of this process; it is made where it is missing.
 
     `work` says what is done (`training`, `a screen`), for the message that another process gets.
     The operating system holds the lock, so that one whose process is gone is free again. Raises

@@ -3,7 +3,7 @@
 One registry a kind of thing. Its names are legal in settings, on the command line and in the help
 at once, because all of them ask the registry; no name is compared anywhere else. An entry is added
 with `add` (as a decorator too), or by another package through an entry point of the registry's
-group, which is loaded when a name is asked for that is not there, or when all are listed.
+group, which is loaded when a name is asked for that is missing, or when all are listed.
 """
 
 from __future__ import annotations

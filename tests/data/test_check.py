@@ -130,11 +130,15 @@ def changed(**columns: list) -> Dataset:
 @pytest.mark.parametrize(
     ("columns", "target", "message"),
     [
-        ({"y": [1.0] * 60}, "y", "y is 1 for every crystal"),
-        ({"y": [np.nan] * 60}, "y", "y has no labels"),
-        ({"y": [1.0, np.inf] * 30}, "y", "y is infinite for x1, x3"),
-        ({"kind": ["a"] * 60}, "kind", "one class only, 'a'"),
-        ({"y": [1.0, np.nan, np.nan] + [np.nan] * 57}, "y", "split '0.6,0.2,0.2' is not possible"),
+        ({"y": [1.0] * 60}, "y", "target 'y' is 1 for all 36 labels of the training part"),
+        ({"y": [np.nan] * 60}, "y", "target 'y' has no label among"),
+        ({"y": [1.0, np.inf] * 30}, "y", "column 'y' is infinite for 30 crystals, first 'x1'"),
+        ({"kind": ["a"] * 60}, "kind", "all of the training set is 'a'"),
+        (
+            {"y": [1.0, np.nan, np.nan] + [np.nan] * 57},
+            "y",
+            "no label among the 12 crystals of the validation part",
+        ),
         ({"y": [1.0] * 60}, "z", "unknown column 'z'"),
     ],
 )
@@ -153,7 +157,7 @@ def test_texts_are_no_numbers_and_fractions_no_classes() -> None:
 
 def test_repeated_ids_and_impossible_splits() -> None:
     dataset = clean().take([0, 0, 1, 2, 3])
-    assert "1 ids stand for several rows: x0" in problem_of(dataset)
+    assert "1 ids stand for several rows, first 'x0'" in problem_of(dataset)
     assert "more in all" not in problem_of(clean(), split="100,10,10")
     assert "60 or less in all" in problem_of(clean(), split="100,10,10")
 
@@ -181,9 +185,11 @@ def test_outliers_rare_elements_and_classes_are_warned_of() -> None:
     assert report.targets[0].outliers == (("x59", 50.0),)
     assert any("1 outliers" in line and "x59 (50)" in line for line in report.warnings)
     few = make_dataset(["Fe O"] * 56 + ["Lr O"] * 4, kind=["a"] * 57 + ["b"] * 3)
-    warnings = "\n".join(check_dataset(few, target="kind").warnings)
+    refused = check_dataset(few, target="kind")
+    warnings = "\n".join(refused.warnings)
     assert "elements in fewer than 5 crystals: Lr" in warnings
-    assert "element vectors end at Fm: Lr" in warnings
+    assert ["no vector for Lr" in problem for problem in refused.problems] == [True]
+    assert check_dataset(few, target="kind", known_elements=range(1, 119)).ok
     assert "classes of fewer than 5 crystals: b" in warnings
     assert "crystals look like another (formula and volume agree)" in warnings
     assert any(

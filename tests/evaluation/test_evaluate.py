@@ -177,7 +177,7 @@ def test_given_rows_and_a_given_split(dataset: Dataset, gap_run) -> None:
     assert result.notes == ("The model was trained on crystals of this very data set.",)
     split = make_split(dataset, "0.5,0.25,0.25", seed=3)
     np.testing.assert_array_equal(evaluate(predictor, dataset, split=split).rows, split.test)
-    with pytest.raises(BadDataset, match="the test part is not known for a loaded model"):
+    with pytest.raises(BadDataset, match="the test set is not known for a loaded model"):
         evaluate(predictor, dataset)
 
 

@@ -176,7 +176,7 @@ def test_equal_ids_and_unlike_members_are_refused(make_predictor: MakePredictor)
     with pytest.raises(BadConfig, match="the same id"):
         explain_sites(make_predictor(), twice)
     members = [make_saved(REGRESSION, 1, pooling, 0, torch.float64) for pooling in ("mean", "sum")]
-    with pytest.raises(BadConfig, match="some members of this ensemble take means"):
+    with pytest.raises(BadConfig, match="some members of this ensemble pool means"):
         explain_sites(Predictor(Ensemble(tuple(members))), ZOO["NaCl"])
 
 

@@ -24,7 +24,7 @@ def test_outputs_are_counted_by_targets_or_classes() -> None:
         ("regression", (), (), "name at least one, and each once"),
         ("regression", (GAP, GAP), (), "name at least one, and each once"),
         ("regression", (GAP,), ("a", "b"), "has no classes"),
-        ("classification", (GAP, ENERGY), ("a", "b"), "by one target"),
+        ("classification", (GAP, ENERGY), ("a", "b"), "needs one target"),
         ("classification", (GAP,), ("a",), "two or more different classes"),
         ("classification", (GAP,), ("a", "b", "a"), "two or more different classes"),
     ],

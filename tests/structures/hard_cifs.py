@@ -244,10 +244,6 @@ BAD: dict[str, tuple[str, str]] = {
         write_cif(CUBIC, [*SALT, "Na2 Na 0.999 1 0 1"], P1),
         r"site 0: Na and site 2 \(Na\) are 0.006 Å apart",
     ),
-    "full cell under full symmetry": (
-        write_cif(CUBIC, [*SALT, "Na2 Na 0.5 0.5 0 1"], named("F m -3 m")),
-        r"site 0: Na1 and Na2 \(site 2\) are 0.000 Å apart after symmetry.*asymmetric unit",
-    ),
     "near its own image": (
         write_cif((10, 10, 10, 90, 90, 90), ["Na Na 0.51 0.2 0.3 1"], listed("x,y,z", "-x,y,z")),
         r"site 0: Na and an image of itself are 0.200 Å apart",
@@ -283,17 +279,17 @@ BAD: dict[str, tuple[str, str]] = {
     "angle of 180": (_PLAIN.replace("gamma 90", "gamma 180"), r"its cell is .*within \(0, 180\)"),
     "cell without volume": (
         _PLAIN.replace("alpha 90", "alpha 30").replace("beta 90", "beta 30"),
-        r"not a finite number",
+        r"its cell is 5.64 5.64 5.64 30 30 90\..* that three vectors can have",
     ),
     "no cell": (
         "data_test\n" + P1 + _PLAIN.split("'x, y, z'")[1],
-        r"the CIF cannot be read.*Repair the file",
+        r"its cell is \? \? \? \? \? \?\.",
     ),
     "unknown space group": (
         write_cif(CUBIC, SALT, named("Q 7")),
-        r"its space group or its symmetry operations are unknown",
+        r"its space group 'Q 7' is not known",
     ),
-    "space group 300": (write_cif(CUBIC, SALT, "_space_group_IT_number 300"), r"unknown"),
+    "space group 300": (write_cif(CUBIC, SALT, "_space_group_IT_number 300"), r"not known"),
     "operations with a misprint": (
         write_cif(CUBIC, SALT, listed("x,y,z", "-x,-y,z", "-x,y,-z")),
         r"its 3 symmetry operations are no group",

@@ -92,8 +92,9 @@ def test_angles_that_make_no_cell_give_nan():
     ("label", "symbol"),
     [
         ("Na", "Na"), ("Na1+", "Na"), ("O2-", "O"), ("D", "H"), ("D1", "H"), ("FE", "Fe"),
-        ("Ow", "O"), ("HW2", "H"), ("Cval", "C"), ("V5+", "V"), ("W", "W"), ("Po4+", "Po"),
+        ("11B", "B"), ("Na+1", "Na"), ("Cval", "C"), ("V5+", "V"), ("W", "W"), ("Po4+", "Po"),
         ("Nh", "Nh"), ("Va", None), ("Vac1", None), ("Wat", None), ("OH2", None), ("NH4", None),
+        ("Ow", None), ("HW2", None), ("T1", None), ("Uuo", None), ("Nb0.8Zr0.2", None),
         ("X", None), ("Du", None), ("", None), ("12", None), ("?", None), ("Q1", None),
     ],
 )  # fmt: skip

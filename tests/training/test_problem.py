@@ -8,12 +8,13 @@ import pytest
 
 from tests.training.tiny import make_tiny
 from xtalgraph.data import Dataset, order_classes
+from xtalgraph.data.question import read_target_names
 from xtalgraph.data.splits import Split
 from xtalgraph.errors import BadConfig, BadCrystal, BadDataset, UnknownName
 from xtalgraph.evaluation.labels import choose_task
 from xtalgraph.graphs import GraphConfig
 from xtalgraph.structures import Crystal, CrystalStore
-from xtalgraph.training.problem import pose_problem, read_target_names, refuse_bad_crystals
+from xtalgraph.training.problem import pose_problem, refuse_bad_crystals
 
 TINY = make_tiny()
 ALL = list(range(1, 119))
@@ -120,11 +121,11 @@ def test_training_and_report_have_one_order_of_classes() -> None:
 
 def test_classes_that_cannot_be_learned_are_refused() -> None:
     one = with_column("flag", ["a"] * 40)
-    with pytest.raises(BadDataset, match="all of the training part is 'a'"):
+    with pytest.raises(BadDataset, match="all of the training set is 'a'"):
         pose_problem(one, "flag", task="classification")
     late = with_column("flag", ["a", "b"] * 19 + ["a", "c"])
     split = rows(range(20), range(20, 30), range(30, 40))
-    with pytest.raises(BadDataset, match="test part has the class 'c', which the training part"):
+    with pytest.raises(BadDataset, match="test set has the class 'c', which the training set"):
         pose_problem(late, "flag", task="classification", split=split)
     unused = rows(range(20), range(20, 30), range(30, 38))
     assert pose_problem(late, "flag", task="classification", split=unused).task.classes == (

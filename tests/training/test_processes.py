@@ -244,6 +244,6 @@ def test_gpus_are_chosen_by_number(monkeypatch) -> None:
 
 def test_settings_for_more_processes_than_crystals_are_refused(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(devices.os, "cpu_count", lambda: 10)
-    with pytest.raises(BadConfig, match="the validation part has 9 crystals for 10 processes"):
+    with pytest.raises(BadConfig, match="the validation set has 9 crystals for 10 processes"):
         train(TINY, "energy", out=tmp_path / "a", config=small_config("train.devices=10"))
     assert not (tmp_path / "a").exists()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from xtalgraph.cli.options import DEFAULT_SPLIT, Data, Json, Split, Task, default
+from xtalgraph.cli.options import DEFAULT_SPLIT, Data, Json, Settings, Split, Task, default
 from xtalgraph.cli.output import print_json, print_lines
 
 
@@ -15,12 +15,15 @@ def check(
     target: Annotated[str | None, default("all numeric columns")] = None,
     task: Task = None,
     split: Split = None,
-    rule: str = "shell",
-    n_neighbours: int = 12,
-    cutoff: float = 8.0,
+    rule: Annotated[str | None, default("shell")] = None,
+    n_neighbours: Annotated[int | None, default("12")] = None,
+    cutoff: Annotated[float | None, default("8.0")] = None,
+    settings: Settings = Settings(),
     json: Json = False,
 ) -> int:
     """Check a data set before training, and report what would fail.
+
+    Task, labels, classes and split are judged as `train` judges them, with the same settings.
 
     The report has counts, elements, sizes, duplicates, broken and isolated crystals, neighbours at
     equal distance at the end of the neighbour list, and statistics and outliers of the targets. The
@@ -44,7 +47,18 @@ def check(
     from xtalgraph.data import check_dataset
     from xtalgraph.graphs import GraphConfig, nearest_distances
 
-    graph = GraphConfig(rule=rule, n_neighbours=n_neighbours, cutoff=cutoff)
+    given: dict[str, Any] = {"rule": rule, "n_neighbours": n_neighbours, "cutoff": cutoff}
+    given = {name: value for name, value in given.items() if value is not None}
+    more: dict[str, Any] = {}
+    if settings == Settings():  # which is told without what trains
+        graph = GraphConfig(**given)
+    else:
+        from xtalgraph.nn import NETWORKS
+
+        config = settings.choose([f"graph.{name}={value}" for name, value in given.items()])
+        graph = config.graph
+        network = NETWORKS[config.model_kind].build(config.model, 1)
+        more = {"known_elements": network.known_elements, "seed": config.train.split_seed}
     report = check_dataset(
         data,
         target=target,
@@ -53,6 +67,7 @@ def check(
         nearest_distances=lambda store, k: nearest_distances(store, k, graph.cutoff),
         n_neighbours=graph.n_neighbours,
         rule=graph.rule,
+        **more,
     )
     if json:
         print_json(report.to_dict())

@@ -33,7 +33,7 @@ def demo(*, out: Path = FOLDER, epochs: Positive = 60) -> int:
     out: Path
         The run folder. An earlier demo in runs/demo is replaced; any other folder must be new.
     epochs: int
-        Passes over the training part.
+        Passes over the training set.
 
     Examples
     --------
@@ -55,7 +55,7 @@ def demo(*, out: Path = FOLDER, epochs: Positive = 60) -> int:
     config = apply_overrides(preset("default"), [f"train.epochs={epochs}"])
     with training_bar() as show:
         run = train(dataset, TARGET, config=config, out=out, on_progress=show)
-    say("3. the error on the test part, beside baselines; composition_forest knows no structure")
+    say("3. the error on the test set, next to baselines; composition_forest knows no structure")
     evaluation = evaluate(run.folder, dataset, baselines=("mean", "median", "composition_forest"))
     print_table(evaluation.table())
     say(f"report: {report_run(run.folder, dataset, evaluation=evaluation)}")

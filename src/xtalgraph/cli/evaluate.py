@@ -40,7 +40,7 @@ def evaluate(
     skip_bad: SkipBad = False,
     json: Json = False,
 ) -> int:
-    """Score a trained model on labelled data, beside trivial baselines on the same crystals.
+    """Score a trained model on labelled data, next to trivial baselines on the same crystals.
 
     Parameters
     ----------

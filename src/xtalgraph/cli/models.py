@@ -28,8 +28,8 @@ def ensemble(
     """Pack finished runs into one calibrated model with its card.
 
     The runs share data, split and task, and differ in their seeds or settings; a single one will
-    do. Uncertainty and domain are calibrated on the validation part of that split and tested once
-    on its test part. The folder holds the networks, ensemble.json, card.md and its figure, and is
+    do. Uncertainty and domain are calibrated on the validation set of that split and tested once
+    on its test set. The folder holds the networks, ensemble.json, card.md and its figure, and is
     used by `predict` like a run folder.
 
     Parameters
@@ -115,8 +115,8 @@ def models(
     Parameters
     ----------
     name: str
-        Show the card of this model: data, licence, split, errors beside baselines, elements, how it
-        was trained.
+        Show the card of this model: data, licence, split, errors next to baselines, elements, and
+        how it was trained.
 
     Examples
     --------

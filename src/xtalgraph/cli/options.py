@@ -18,7 +18,7 @@ target: str
 task: str
     regression or classification.
 split: str
-    How the data are split into training, validation and test part: 0.6,0.2,0.2 (ratios) |
+    How the data are split into training, validation and test set: 0.6,0.2,0.2 (ratios) |
     500,100,100 (sizes) | column:NAME[:train=A+B,test=C] | file:PATH | group:formula[:ratios] |
     group:crystal_system[:ratios] | element:Sr.
 skip_bad: bool

@@ -82,7 +82,7 @@ def refuse_table(path: Path | None) -> None:
 
 
 def rejected_path(out: Path) -> Path:
-    """Return the place of the list of what was left out, beside the result."""
+    """Return the place of the list of what was left out, next to the result."""
     return out.with_name(out.name + ".rejected.csv")
 
 
@@ -145,7 +145,7 @@ class TableStream:
 
 
 class RejectedStream:
-    """What was left out: its number, the first reasons, and the whole list beside the result."""
+    """What was left out: its number, the first reasons, and the whole list next to the result."""
 
     def __init__(self, out: Path | None) -> None:
         self.table = TableStream(None if out is None else rejected_path(out))

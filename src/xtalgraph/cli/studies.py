@@ -117,7 +117,7 @@ def learning_curve(
     ----------
     sizes: str
         Comma-separated numbers of training crystals, as in 100,300,1000,3000. Smaller training
-        sets are subsets of larger ones; validation and test part are the same for all.
+        sets are subsets of larger ones; validation and test set are the same for all.
     seeds: str
         Comma-separated random seeds, of the choice of training crystals and of the weights.
     convolutions: str
@@ -190,7 +190,7 @@ def cross_validate(
     min_class_size: int
         Leave out classes with fewer crystals.
     seed: int
-        Random seed of the folds, the validation parts and the baselines.
+        Random seed of the folds, the validation sets and the baselines.
 
     Examples
     --------
@@ -242,9 +242,9 @@ def tune(
     study: Study,
     settings: Settings = Settings(),
 ) -> int:
-    """Search for better settings on the validation part, and write best.toml for `train`.
+    """Search for better settings on the validation set, and write best.toml for `train`.
 
-    Needs the extra `tune` (Optuna). The test part is never used. If interrupted, rerun the command
+    Needs the extra `tune` (Optuna). The test set is never used. If interrupted, rerun the command
     to resume.
 
     Parameters
@@ -328,7 +328,7 @@ def matbench(
     model: str
         A network or a baseline.
     seed: int
-        Random seed of the validation parts and of baselines.
+        Random seed of the validation sets and of baselines.
     folder: Path
         Where the task is downloaded to.
 

@@ -39,7 +39,7 @@ class Overrides:
     Parameters
     ----------
     epochs: int
-        Number of passes over the training part.
+        Number of passes over the training set.
     seed: int
         Random seed of the initial weights, the batches and dropout (train.split_seed is that of
         the split).
@@ -71,7 +71,7 @@ def train(
     /,
     *,
     target: Annotated[Target | None, default("none: needed unless a run is resumed")] = None,
-    task: Annotated[Task, default("regression")] = None,
+    task: Task = None,
     split: Split = None,
     start_from: Annotated[str | None, Parameter(name="--from"), default("random weights")] = None,
     out: Annotated[Path | None, default("runs/DATA-TARGET")] = None,
@@ -116,7 +116,6 @@ def train(
     dataset = read_dataset(data, rejected=rejected)
     out = out or Path("runs") / f"{dataset.name}-{target.replace(',', '+')}"
     report_rejected(rejected or [], out)
-    task = task or "regression"
     with training_bar() as show, told_how_to_resume(out):
         run = train_network(
             dataset, target, task=task, config=config, split=split, out=out, on_progress=show
@@ -165,7 +164,7 @@ def told_how_to_resume(folder: Path) -> Iterator[None]:
 
 
 def finish(run: TrainedRun, dataset: Dataset | None) -> int:
-    """Draw the figures of a finished run and print how good it is beside the baselines."""
+    """Draw the figures of a finished run and print how good it is next to the baselines."""
     if run.rank:
         return 0
     if run.was_finished and (run.folder / "report.html").exists():

@@ -45,7 +45,7 @@ _TRUTH = {"true": True, "false": False}
 
 
 def is_missing(cell: object) -> bool:
-    """Tell whether a cell has nothing in it, as JSON, numpy or pandas write that."""
+    """Return whether a cell has nothing in it, as JSON, numpy or pandas write that."""
     if cell is None or (isinstance(cell, (float, np.floating)) and math.isnan(cell)):
         return True
     return type(cell).__name__ in ("NAType", "NaTType")  # of pandas, which may not be installed
@@ -58,7 +58,7 @@ def strip(cell: object) -> str | None:
 
 
 def is_blank_number(text: str) -> bool:
-    """Tell whether a text stands for a missing number."""
+    """Return whether a text stands for a missing number."""
     text = text.strip().lower()
     return not text or text in _MARKS or text in _WORDS
 
@@ -187,7 +187,7 @@ def as_objects(cells: Sequence) -> np.ndarray:
 
 
 def kind_of(column: np.ndarray) -> str:
-    """Tell what a column of a `Table` holds: number, truth or other."""
+    """Return what a column of a `Table` holds: number, truth or other."""
     if column.dtype.kind in "biuf":
         return "truth" if column.dtype.kind == "b" else "number"
     present = [cell for cell in column if cell is not None]
@@ -196,7 +196,7 @@ def kind_of(column: np.ndarray) -> str:
 
 
 def find_present(column: np.ndarray) -> np.ndarray:
-    """Tell which cells of a column of a `Table` are not missing."""
+    """Return which cells of a column of a `Table` are not missing."""
     if column.dtype.kind == "f":
         return ~np.isnan(column)
     if column.dtype.kind in "biu":

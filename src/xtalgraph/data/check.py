@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from xtalgraph.data.cells import as_floats, find_present
+from xtalgraph.data.cells import as_floats
 from xtalgraph.data.composition import count_crystals_by_element
 from xtalgraph.data.dataset import Dataset
 from xtalgraph.data.duplicates import (
@@ -17,17 +17,24 @@ from xtalgraph.data.duplicates import (
     iterate_chunks,
     mean_distances,
 )
+from xtalgraph.data.question import (
+    CLASSIFICATION,
+    OUTLIER_WIDTH,
+    TASK_KINDS,
+    guess_task,
+    pose_question,
+    read_target_names,
+)
 from xtalgraph.data.read import read_dataset
 from xtalgraph.data.report import (
-    OUTLIER_WIDTH,
     CheckReport,
     TargetSummary,
     shorten,
     summarise_classes,
     summarise_numbers,
 )
-from xtalgraph.data.splits import DEFAULT_SPLIT, PARTS, make_split
-from xtalgraph.errors import BadConfig, BadDataset, Rejected, UnknownName, XtalgraphError, summarise
+from xtalgraph.data.splits import DEFAULT_SPLIT, PARTS, Split, make_split
+from xtalgraph.errors import BadDataset, Rejected, UnknownName, XtalgraphError, summarise
 from xtalgraph.structures.elements import SYMBOLS
 from xtalgraph.tolerances import OVERLAP, SAME_SHELL
 
@@ -38,7 +45,6 @@ LAST_KNOWN_ELEMENT = 100
 """The element vectors of the paper end with fermium."""
 
 _FEW = 50  # labelled crystals
-_TASKS = ("regression", "classification")
 
 
 def check_dataset(
@@ -51,15 +57,34 @@ def check_dataset(
     nearest_distances: NearestDistances | None = None,
     n_neighbours: int = 12,
     rule: str = "shell",
+    known_elements: Collection[int] = range(1, LAST_KNOWN_ELEMENT + 1),
 ) -> CheckReport:
-    """Look a data set over before training: what is in it, and what would fail.
+    """Check a data set before training: what it contains, and what would make training fail.
 
-    `target` is one name, several separated by commas or as a list; without it all numeric columns
-    are described, and no label is demanded. `task` follows from the kind of the column. The graph
-    kernel is no business of this room, so isolated sites, overlaps, ties at the last neighbour and
-    the exact search for duplicates need `nearest_distances`, which gives the smallest distances of
-    each atom; without it they are left out. What is wrong with the data never raises.
+    The labels and the split are judged by `pose_question`, as training judges them.
+
+    Args:
+        source: A data set, or what `read_dataset` takes.
+        target: One name, or several separated by commas or as a list. Without it all numeric
+            columns are described, and no label is demanded.
+        task: `regression` or `classification`; what the columns are for if None.
+        split: As `make_split` takes it.
+        seed: Of a random split.
+        nearest_distances: Gives the smallest distances of each atom. Isolated sites, overlaps, ties
+            at the last neighbour and the exact search for duplicates need it, and are left out
+            without it.
+        n_neighbours: Of the rule of neighbours.
+        rule: Of neighbours; ties matter for `nearest`.
+        known_elements: Atomic numbers that the network will have a vector for.
+
+    Returns:
+        What was found. What is wrong with the data never raises.
+
+    Raises:
+        UnknownName: A task that there is not.
     """
+    if task is not None and task not in TASK_KINDS:
+        raise UnknownName("task", task, TASK_KINDS)
     rejected: list[Rejected] = []
     if isinstance(source, Dataset):
         dataset = source
@@ -71,25 +96,19 @@ def check_dataset(
             report.rejected = [{"id": one.id, "reason": one.reason} for one in rejected]
             return report
     report = CheckReport(dataset.source, dataset.checksum)
+    report.warnings += dataset.remarks
     _check_rejected(report, rejected, len(dataset) + len(rejected))
-    _check_ids(report, dataset)
-    _check_crystals(report, dataset)
-    names = _read_names(target)
-    labelled = _check_targets(report, dataset, names, task)
-    _check_split(report, dataset.take(labelled), split, seed)
+    rows = _check_question(report, dataset, target, task, split, seed)
+    _check_crystals(report, dataset, rows, known_elements)
     fingerprints = None
     if nearest_distances is not None:
         k = max(N_DISTANCES, n_neighbours + 1)
-        fingerprints = _check_distances(report, dataset, nearest_distances, k, n_neighbours, rule)
+        fingerprints = _check_distances(
+            report, dataset, rows, nearest_distances, k, n_neighbours, rule
+        )
+    names = [summary.name for summary in report.targets] if target is not None else []
     _check_duplicates(report, dataset, names, fingerprints)
     return report
-
-
-def _read_names(target: str | Sequence[str] | None) -> list[str]:
-    if target is None:
-        return []
-    names = target.split(",") if isinstance(target, str) else list(target)
-    return [name.strip() for name in names]
 
 
 def _check_rejected(report: CheckReport, rejected: Sequence[Rejected], n_rows: int) -> None:
@@ -100,16 +119,68 @@ def _check_rejected(report: CheckReport, rejected: Sequence[Rejected], n_rows: i
         )
 
 
-def _check_ids(report: CheckReport, dataset: Dataset) -> None:
-    repeated = dataset.repeated_ids()
-    if repeated:
-        report.problems.append(
-            f"{len(repeated)} ids stand for several rows: {shorten(repeated)}. "
-            "Give each row its own id; a split is saved by ids."
-        )
+def _check_question(
+    report: CheckReport,
+    dataset: Dataset,
+    target: str | Sequence[str] | None,
+    task: str | None,
+    split: str,
+    seed: int,
+) -> np.ndarray:
+    """Describe the targets, ask what training would ask, and return the rows that it would use."""
+    every = np.arange(len(dataset))
+    if target is None:
+        report.targets = [summarise_numbers(dataset, name) for name in dataset.targets]
+        if not dataset.targets:
+            report.warnings.append("no column of numbers: good for prediction, not for regression")
+        try:
+            _count_parts(report, make_split(dataset, split, seed), every)
+        except XtalgraphError as error:
+            report.problems.append(str(error))
+        return every
+    used: set[int] = set()
+    try:
+        names = read_target_names(target)
+        kind = task or guess_task(dataset, names)
+        if kind == CLASSIFICATION:  # of which there is but one target
+            return _ask(report, dataset, names, kind, split, seed)
+    except XtalgraphError as error:
+        report.problems.append(str(error))
+        return every
+    for name in names:  # one by one, so that each says what is wrong with it
+        try:
+            used |= set(_ask(report, dataset, [name], kind, split, seed).tolist())
+        except XtalgraphError as error:
+            report.problems += [str(error)] if str(error) not in report.problems else []
+    return np.array(sorted(used), dtype=np.int64) if used else every
 
 
-def _check_crystals(report: CheckReport, dataset: Dataset) -> None:
+def _ask(
+    report: CheckReport, dataset: Dataset, names: list[str], kind: str, split: str, seed: int
+) -> np.ndarray:
+    """Return the rows of the parts that have labels, or raise what training would raise."""
+    for name in names[:1]:
+        if kind == CLASSIFICATION:
+            summary = summarise_classes(dataset, name)
+        else:
+            if name not in dataset.targets:
+                dataset.values([name])  # says what is wrong with the column
+            summary = summarise_numbers(dataset, name)
+        report.targets.append(summary)
+        _warn_of_labels(report, summary)
+    question = pose_question(dataset, names, kind, split, seed)
+    rows = np.concatenate([question.rows(part) for part in PARTS])
+    _count_parts(report, question.split, rows)
+    return rows
+
+
+def _count_parts(report: CheckReport, split: Split, rows: np.ndarray) -> None:
+    report.split = {part: int(np.isin(split.part(part), rows).sum()) for part in PARTS}
+
+
+def _check_crystals(
+    report: CheckReport, dataset: Dataset, rows: np.ndarray, known_elements: Collection[int]
+) -> None:
     sizes = dataset.crystals.n_atoms
     report.n_crystals, report.n_atoms = len(dataset), int(sizes.sum())
     report.atoms_per_crystal = {
@@ -123,68 +194,24 @@ def _check_crystals(report: CheckReport, dataset: Dataset) -> None:
     rare = [symbol for symbol, count in report.elements.items() if count < RARE]
     if rare:
         report.warnings.append(f"elements in fewer than {RARE} crystals: {shorten(rare)}")
-    beyond = [symbol for symbol in report.elements if SYMBOLS.index(symbol) > LAST_KNOWN_ELEMENT]
-    if beyond:
-        report.warnings.append(
-            f"the paper's element vectors end at {SYMBOLS[LAST_KNOWN_ELEMENT]}: "
-            f"{shorten(beyond)} need learned ones (element_vectors = 'learned')"
-        )
+    used = count_crystals_by_element(dataset.crystals.take(rows))
+    unknown = [number for number in np.flatnonzero(counts).tolist() if number not in known_elements]
+    for among, where in (
+        ([SYMBOLS[number] for number in unknown if used[number]], report.problems),
+        ([SYMBOLS[number] for number in unknown if not used[number]], report.warnings),
+    ):
+        if among:
+            where.append(
+                f"the network has no vector for {shorten(among)}. Leave these crystals out, or "
+                "train with model.element_vectors = 'learned'."
+            )
 
 
-def _check_targets(
-    report: CheckReport, dataset: Dataset, names: list[str], task: str | None
-) -> np.ndarray:
-    """Summarise the targets and give the rows that have a label of any; all, if none is named."""
-    if task is not None and task not in _TASKS:
-        raise UnknownName("task", task, _TASKS)
-    if not names:
-        report.targets = [summarise_numbers(dataset, name) for name in dataset.targets]
-        if not dataset.targets:
-            report.warnings.append("no column of numbers: good for prediction, not for regression")
-        return np.arange(len(dataset))
-    labelled = np.zeros(len(dataset), dtype=bool)
-    for name in names:
-        try:
-            summary = _summarise(dataset, name, task)
-            report.targets.append(summary)
-            _judge(report, summary)
-            labelled |= _find_labelled(dataset, name)
-        except XtalgraphError as error:
-            report.problems.append(str(error))
-    return np.flatnonzero(labelled)
-
-
-def _find_labelled(dataset: Dataset, name: str) -> np.ndarray:
-    if dataset.is_computed(name):
-        return np.array([label is not None for label in dataset.labels(name)])
-    return find_present(dataset.table[name])
-
-
-def _summarise(dataset: Dataset, name: str, task: str | None) -> TargetSummary:
-    if task == "classification" or (task is None and name not in dataset.targets):
-        return summarise_classes(dataset, name)
-    if name not in dataset.targets:
-        dataset.values([name])  # says what is wrong with the column
-    return summarise_numbers(dataset, name)
-
-
-def _judge(report: CheckReport, summary: TargetSummary) -> None:
-    """Report what would make training on this target fail, or is unusual about it."""
+def _warn_of_labels(report: CheckReport, summary: TargetSummary) -> None:
+    """Report what is unusual about the labels of a target that can be learned."""
     name = summary.column
-    if summary.not_finite:
-        report.problems.append(
-            f"{name} is infinite for {shorten(list(summary.not_finite))}. Leave these cells blank."
-        )
-    if summary.n_labels == 0:
-        report.problems.append(f"{name} has no labels. Is this the right column?")
-    elif summary.n_labels < _FEW:
+    if 0 < summary.n_labels < _FEW:
         report.warnings.append(f"{name} has {summary.n_labels} labels; expect little below {_FEW}")
-    if summary.mean is not None and summary.min == summary.max:
-        report.problems.append(
-            f"{name} is {summary.min:g} for every crystal: there is nothing to learn"
-        )
-    if len(summary.classes) == 1:
-        report.problems.append(f"{name} has one class only, {next(iter(summary.classes))!r}")
     rare = [cls for cls, count in summary.classes.items() if count < RARE]
     if rare:
         report.warnings.append(f"{name}: classes of fewer than {RARE} crystals: {shorten(rare)}")
@@ -196,20 +223,10 @@ def _judge(report: CheckReport, summary: TargetSummary) -> None:
         )
 
 
-def _check_split(report: CheckReport, dataset: Dataset, spec: str, seed: int) -> None:
-    if not len(dataset) or dataset.repeated_ids():
-        return  # told already
-    try:
-        split = make_split(dataset, spec, seed)
-    except (BadDataset, BadConfig, UnknownName) as error:
-        report.problems.append(f"the split {spec!r} is not possible: {error}")
-        return
-    report.split = {part: len(split.part(part)) for part in PARTS}
-
-
 def _check_distances(
     report: CheckReport,
     dataset: Dataset,
+    used: np.ndarray,
     nearest_distances: NearestDistances,
     k: int,
     n_neighbours: int,
@@ -234,15 +251,17 @@ def _check_distances(
         (np.concatenate(isolated), "a site without any neighbour within the cutoff"),
         (np.concatenate(overlapping), f"two atoms nearer than {OVERLAP} Å"),
     ):
-        ids = [str(id) for id in dataset.ids[rows]]
-        report.rejected += [{"id": id, "reason": reason} for id in ids]
-        if ids:
-            report.problems.append(f"{len(ids)} crystals have {reason}: {shorten(ids)}")
+        report.rejected += [{"id": str(dataset.ids[row]), "reason": reason} for row in rows]
+        is_used = np.isin(rows, used)
+        for ids, where in ((rows[is_used], report.problems), (rows[~is_used], report.warnings)):
+            if len(ids):
+                names = [str(id) for id in dataset.ids[ids]]
+                where.append(f"{len(names)} crystals have {reason}: {shorten(names)}")
     if report.n_ties and rule == "nearest":
         report.warnings.append(
             f"in {report.n_ties} crystals the neighbours {n_neighbours} and {n_neighbours + 1} are "
             "equally far: the rule 'nearest' cuts between them, so that what it gives, as with the "
-            "code of 2018, depends on the order of atoms; 'shell' does not: "
+            "2018 code, depends on the order of atoms; 'shell' does not: "
             f"{shorten(report.ties)} (--json lists all)"
         )
     return fingerprints

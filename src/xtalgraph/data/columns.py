@@ -46,7 +46,7 @@ def list_id_columns(cells: Mapping[str, Column]) -> Iterator[tuple[str, bool]]:
 
 
 def are_different_texts(cells: Column) -> bool:
-    """Tell whether every cell is a text that is not blank, and no two are the same."""
+    """Return whether every cell is a text that is not blank, and no two are the same."""
     is_text = all(isinstance(cell, str) and cell.strip() for cell in cells)
     return is_text and len(set(cells)) == len(cells)
 
@@ -185,7 +185,7 @@ class Schema:
 def describe_texts(
     column: np.ndarray, ids: np.ndarray, decimal: str = ".", *, has_rows: bool = True
 ) -> str:
-    """Say which cells keep a column of texts from being numbers, or nothing if most do.
+    """Return which cells keep a column of texts from being numbers, or nothing if most do.
 
     They are named by row (counted from 0 among the crystals that were read), id and text; without
     the row where these are the rows of a piece.
@@ -207,14 +207,18 @@ def describe_texts(
 
 def find_odd_cells(column: np.ndarray, decimal: str = ".") -> list[int]:
     """Return the rows that keep a column of mostly numbers from being one; none of others."""
-    present = np.flatnonzero(find_present(column)).tolist()
-    odd = [row for row in present if not _is_numeric(column[row], decimal)]
+    present = [row for row in np.flatnonzero(find_present(column)) if not _is_blank(column[row])]
+    odd = [int(row) for row in present if not _is_numeric(column[row], decimal)]
     return odd if len(odd) < len(present) / 2 else []
+
+
+def _is_blank(cell: object) -> bool:
+    return isinstance(cell, str) and is_blank_number(cell)
 
 
 def _is_numeric(cell: object, decimal: str) -> bool:
     if isinstance(cell, str):
-        return is_blank_number(cell) or read_number(cell, decimal) is not None
+        return read_number(cell, decimal) is not None
     return isinstance(cell, (int, float, np.number)) and not isinstance(cell, (bool, np.bool_))
 
 
@@ -240,7 +244,7 @@ def _write_id(cell: object) -> str:
 
 
 def counts_rows(column: Column) -> bool:
-    """Tell whether a column has the row numbers 0, 1, 2, …, as pandas writes them."""
+    """Return whether a column has the row numbers 0, 1, 2, …, as pandas writes them."""
     try:
         return all(float(cell) == row for row, cell in enumerate(column))
     except (TypeError, ValueError, OverflowError):

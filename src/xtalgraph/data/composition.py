@@ -14,7 +14,7 @@ _RANK = np.array([len(SYMBOLS) - 1, *map(FORMULA_ORDER.index, SYMBOLS[1:])])  # 
 
 
 def reduced_formulas(store: CrystalStore) -> list[str]:
-    """Return `Crystal.reduced_formula` of each crystal (`SrTiO3`), about 2 µs a crystal.
+    """Return `Crystal.reduced_formula` of each crystal (`SrTiO3`), about 2 µs per crystal.
 
     >>> from xtalgraph.structures import Crystal
     >>> salt = Crystal(np.eye(3), np.zeros((4, 3)), [11, 17, 17, 11])

@@ -71,7 +71,8 @@ class Dataset:
     `table` has the same as arrays, and either makes a data set. `targets` has the unit of each
     numeric column. Columns of texts and of true/false may be class labels.
     `checksum` is the SHA-256 of the files the data came from. `source` names them in messages;
-    `paths` is what `read_dataset` takes to read them again, and empty for data made in memory.
+    `paths` is what `read_dataset` takes to read them again, and empty for data made in memory;
+    `remarks` is what was passed over on the way, in sentences for a person.
 
     >>> from xtalgraph.structures import Crystal
     >>> iron = Crystal(2.87 * np.eye(3), [[0, 0, 0], [0.5, 0.5, 0.5]], [26, 26], id="Fe")
@@ -89,6 +90,7 @@ class Dataset:
     source: str
     checksum: str
     paths: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         given = self.__dict__["given"]
@@ -168,14 +170,14 @@ class Dataset:
         return np.array(texts, dtype=object)
 
     def is_computed(self, name: str) -> bool:
-        """Tell whether labels of this name are found from the structures, being no column."""
+        """Return whether labels of this name are found from the structures, being no column."""
         return name in SYMMETRY_LABELS and name not in self.table
 
     @cached_property
     def symmetry(self) -> SymmetryLabels:
         """Space group and crystal system of each crystal, within 0.01 Å, and what has none.
 
-        Found once, when it is first asked for: about 0.3 ms a crystal.
+        Found once, when it is first asked for: about 0.3 ms per crystal.
         """
         return find_symmetry_labels(self.crystals)
 
@@ -243,7 +245,7 @@ Dataset.columns = _Columns()
 def find_symmetry_labels(crystals: CrystalStore, tolerance: float = SYMMETRY) -> SymmetryLabels:
     """Find the space group (number as text) and the crystal system of each crystal, by moyo.
 
-    About 0.3 ms a crystal. A crystal whose symmetry cannot be found has no label and is reported.
+    About 0.3 ms per crystal. A crystal whose symmetry cannot be found has no label and is reported.
 
     >>> from xtalgraph.structures import Crystal
     >>> salt = Crystal(2.8 * np.eye(3), [[0, 0, 0], [0.5, 0.5, 0.5]], [55, 17], id="CsCl")
@@ -326,6 +328,7 @@ def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
         ", ".join(dataset.source for dataset in datasets),
         checksum_texts(dataset.checksum for dataset in datasets),
         tuple(path for dataset in datasets for path in dataset.paths),
+        tuple(remark for dataset in datasets for remark in dataset.remarks),
     )
 
 

@@ -19,7 +19,7 @@ n_atoms × k, with inf where fewer lie within the cutoff."""
 N_DISTANCES = 24
 """Distances of each atom in the fingerprint; cubic and hexagonal stackings differ from the 17th."""
 
-VOLUME_TOLERANCE = 0.005  # of the volume an atom: about as much as 0.01 Å in a 6 Å cell edge
+VOLUME_TOLERANCE = 0.005  # of the volume per atom: about as much as 0.01 Å in a 6 Å cell edge
 _BEYOND = 99.0  # Å; stands for no neighbour within the cutoff
 _ATOMS_AT_ONCE = 200_000
 

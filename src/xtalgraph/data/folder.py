@@ -30,7 +30,7 @@ _ROWS = 2048  # read at a time
 
 @dataclass(frozen=True, eq=False)
 class FolderIndex:
-    """A table of ids and targets, as texts, and the files beside it by their names."""
+    """A table of ids and targets, as texts, and the files next to it by their names."""
 
     names: tuple[str, ...]  # of the columns
     rows: list[list[str]]  # without the header
@@ -45,7 +45,7 @@ class FolderIndex:
 
 
 class FolderSource(Source):
-    """A table like `id_prop.csv`, whose structures are files beside it.
+    """A table like `id_prop.csv`, whose structures are files next to it.
 
     Every column that is not the id is a target or a class. An id without file, and a file that
     cannot be read, have no crystal.
@@ -122,7 +122,7 @@ def _read_entries(
 
 
 def read_index(table: Path) -> FolderIndex:
-    """Read a table like `id_prop.csv`, and find the structure files beside it.
+    """Read a table like `id_prop.csv`, and find the structure files next to it.
 
     With or without header. Without one a single column is called as the file, or `target` in
     `id_prop.csv`; several are `target_1`, `target_2`, … The id is the column called so, or the

@@ -24,7 +24,7 @@ _HEAD = 1 << 16  # bytes that are looked at to tell the form
 
 
 def sniff_json(path: Path) -> str:
-    """Tell what a JSON file holds: `split`, `records`, `lines`, `pages`, or `structure`.
+    """Return what a JSON file holds: `split`, `records`, `lines`, `pages`, or `structure`.
 
     `split` is pandas' form with columns, index and data, used by matbench; `records` a list of
     objects; `lines` one object a line; `pages` an answer of OPTIMADE; `structure` one object alone.

@@ -117,7 +117,7 @@ def _read_cells(path: Path) -> dict[str, Column]:
 
 
 def _fit(facts: dict[str, Any], counts: np.ndarray, ids: np.ndarray) -> bool:
-    """Tell whether the numbers of atoms add up to what the mapped files hold.
+    """Return whether the numbers of atoms add up to what the mapped files hold.
 
     The compiled loops go through the files by these numbers, and would go beyond their end.
     """

@@ -132,7 +132,7 @@ class Source(ABC):
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:
-        """Return what tells this source from another and is cheap to see, for a manifest."""
+        """Return what identifies this source and is cheap to see, for a manifest."""
 
     @abstractmethod
     def checksum(self) -> str:

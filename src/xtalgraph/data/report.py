@@ -11,12 +11,12 @@ from jaxtyping import Bool
 
 from xtalgraph.data.cells import as_floats
 from xtalgraph.data.dataset import Dataset
+from xtalgraph.data.question import OUTLIER_WIDTH
 
 _SHOWN = 10  # ids, elements or rows named in a line; the dict has them all
 
-OUTLIER_WIDTH = 5.0
-"""An outlier is further from the median than this many robust standard deviations (IQR / 1.349): of
-normally distributed labels, one in two million."""
+WIDTH = 100
+"""Letters of a row of the screen; the report fits into 40 of them."""
 
 _QUANTILES = (0.01, 0.25, 0.5, 0.75, 0.99)
 
@@ -43,8 +43,8 @@ class TargetSummary:
         missing = f", {self.n_missing:,} missing" if self.n_missing else ""
         start = f"{self.column}: {self.n_labels:,} labels{missing}"
         if self.classes:
-            counts = ", ".join(f"{name} {count:,}" for name, count in self.classes.items())
-            return f"{start}; {counts}"
+            counts = [f"{_cut(name, 30)} {count:,}" for name, count in self.classes.items()]
+            return f"{start}; {len(counts)} classes: {shorten(counts)}"
         if self.mean is None:
             return start
         return (
@@ -67,7 +67,9 @@ def summarise_numbers(dataset: Dataset, name: str) -> TargetSummary:
     not_finite = tuple(str(id) for id in dataset.ids[infinite])
     if len(finite) == 0:
         return TargetSummary(name, column, 0, n_missing, not_finite=not_finite)
-    far = find_outliers(values)
+    with np.errstate(over="ignore"):  # of numbers beyond single precision, which are refused
+        mean, std = float(finite.mean()), float(finite.std())
+        far = find_outliers(values)
     rows = np.flatnonzero(far)
     rows = rows[np.argsort(-np.abs(values[rows] - np.median(finite)), kind="stable")]
     quantiles = np.quantile(finite, _QUANTILES).tolist()
@@ -76,8 +78,8 @@ def summarise_numbers(dataset: Dataset, name: str) -> TargetSummary:
         column,
         len(finite),
         n_missing,
-        float(finite.mean()),
-        float(finite.std()),
+        mean,
+        std,
         float(finite.min()),
         float(finite.max()),
         {f"{q:g}": value for q, value in zip(_QUANTILES, quantiles, strict=True)},
@@ -141,20 +143,23 @@ class CheckReport:
         return not self.problems
 
     def lines(self) -> list[str]:
-        """Return the report as lines of text, the verdict last."""
+        """Return the report as lines of text, the verdict last: a screenful at most.
+
+        Long texts are cut, and of many only the first are named; `to_dict` has them all.
+        """
         lines = [f"{self.source}: {self.n_crystals:,} crystals, {self.n_atoms:,} atoms"]
         if self.atoms_per_crystal:
             sizes = ", ".join(f"{name} {size:g}" for name, size in self.atoms_per_crystal.items())
-            lines.append(f"atoms a crystal: {sizes}")
+            lines.append(f"atoms per crystal: {sizes}")
         if self.elements:
             lines.append(f"{len(self.elements)} elements: {shorten(_by_count(self.elements))}")
-        lines += [summary.line() for summary in self.targets]
+        lines += _fit([summary.line() for summary in self.targets], 8)
         if self.split:
             lines.append("split: " + ", ".join(f"{n:,} {part}" for part, n in self.split.items()))
         if self.shortest_distance is not None:
             lines.append(f"shortest distance: {self.shortest_distance:.3f} Å")
-        lines += [f"warning: {warning}" for warning in self.warnings]
-        lines += [f"problem: {problem}" for problem in self.problems]
+        lines += _fit([f"warning: {warning}" for warning in self.warnings], 9)
+        lines += _fit([f"problem: {problem}" for problem in self.problems], 18)
         n_problems, n_warnings = len(self.problems), len(self.warnings)
         verdict = "ready to train" if self.ok else "training would fail"
         lines.append(f"{verdict}: {_count(n_problems, 'problem')}, {_count(n_warnings, 'warning')}")
@@ -163,6 +168,23 @@ class CheckReport:
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain numbers, texts, lists and dicts, for JSON."""
         return {"ok": self.ok, **asdict(self)}
+
+
+def _fit(texts: list[str], n_rows: int) -> list[str]:
+    """Return the texts that fit into some rows of the screen, and how many do not."""
+    lines: list[str] = []
+    for place, text in enumerate(texts):
+        shown = [_cut(line, 5 * WIDTH) for line in text.split("\n")]
+        needed = sum(-(-max(1, len(line)) // WIDTH) for line in shown)
+        if needed > n_rows and lines:
+            return [*lines, f"… and {len(texts) - place} more (--json lists all)"]
+        lines += shown[: max(1, n_rows)]
+        n_rows -= needed
+    return lines
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def shorten(names: list[str]) -> str:

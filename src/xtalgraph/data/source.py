@@ -111,7 +111,7 @@ def _open_folder(folder: Path, title: str) -> Source:
 
 
 def _is_often_other(name: str) -> bool:
-    """Tell whether a file is more often a note about structures than one, as JSON is."""
+    """Return whether a file is more often a note about structures than one, as JSON is."""
     found = FORMATS.find(name)
     return found is not None and found.is_often_other
 
@@ -131,7 +131,7 @@ def _open_file(path: Path, title: str) -> Source:
 
 
 def _names_structure_files(table: Path) -> bool:
-    """Tell whether a table has its structures in files beside it, as in the layout of 2018."""
+    """Return whether a table has its structures in files next to it, as in the layout of 2018."""
     if table_suffix(table) not in TEXT_SUFFIXES:
         return False
     from xtalgraph.data.text_rows import read_header
@@ -150,7 +150,7 @@ def _open_glob(pattern: Path, title: str) -> Source:
 
 
 def is_one_structure(path: Path) -> bool:
-    """Tell by name, and for JSON by content, whether a file is a structure and no table."""
+    """Return whether a file is a structure, not a table: by name, and for JSON by content."""
     suffix = table_suffix(path)
     if suffix in (".json", ".json.gz"):
         from xtalgraph.data.json_rows import sniff_json

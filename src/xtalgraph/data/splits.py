@@ -24,7 +24,7 @@ PARTS = ("train", "validation", "test")
 DEFAULT_SPLIT = "0.6,0.2,0.2"
 """60 % train, 20 % validation, 20 % test, as in the paper."""
 
-_VALIDATION_CUT = 0.1  # of the training part, where the split itself names no validation part
+_VALIDATION_CUT = 0.1  # of the training set, where the split itself names no validation set
 _ALIASES = {"val": "validation", "valid": "validation", "training": "train"}
 
 
@@ -32,7 +32,7 @@ _ALIASES = {"val": "validation", "valid": "validation", "training": "train"}
 class Split:
     """Row numbers of the three parts, ascending; rows of no part are left out of everything.
 
-    Refused: a row in two parts, and a part for training or validation that is empty. The test part
+    Refused: a row in two parts, and a part for training or validation that is empty. The test set
     may be empty.
     """
 
@@ -44,8 +44,8 @@ class Split:
         for part in ("train", "validation"):
             if len(getattr(self, part)) == 0:
                 raise BadDataset(
-                    f"the {part} part of the split is empty. "
-                    "Give it a larger share; the best epoch is chosen on the validation part."
+                    f"the {part} set of the split is empty. "
+                    "Give it a larger share; the best epoch is chosen on the validation set."
                 )
         rows = np.concatenate([self.train, self.validation, self.test])
         if len(np.unique(rows)) < len(rows):
@@ -65,17 +65,17 @@ class Split:
 def make_split(dataset: Dataset, spec: str = DEFAULT_SPLIT, seed: int = 0) -> Split:
     """Split a data set as `spec` says; the same seed gives the same split.
 
-    - `0.6,0.2,0.2`: shares of train, validation and test; two numbers leave the test part empty.
+    - `0.6,0.2,0.2`: shares of train, validation and test; two numbers leave the test set empty.
     - `500,100,100`: numbers of crystals, drawn at random; the others are in no part.
     - `column:NAME`: by a column that says train, validation (val, valid) or test.
     - `column:NAME:train=A+B,test=C`: by the values of any column.
     - `file:PATH`: by a CSV of `id,part`, as `write_split` makes it.
     - `group:formula`, `group:crystal_system` or `group:COLUMN`, with shares behind (`:0.8,0.1,0.1`)
       or without: crystals of one reduced formula, crystal system or value stay together.
-    - `element:Sr`, `element:Sr:0.1`: crystals with the element are the test part, and the given
+    - `element:Sr`, `element:Sr:0.1`: crystals with the element are the test set, and the given
       share of the others is for validation.
 
-    Where a column or an element leaves the validation part open, a tenth of the training part is
+    Where a column or an element leaves the validation set open, a tenth of the training set is
     cut off for it at random. Ids must be unique, since a split is saved by ids.
     """
     refuse_repeated_ids(dataset)
@@ -133,7 +133,7 @@ def checksum_split(dataset: Dataset, split: Split) -> str:
 
 
 def refuse_repeated_ids(dataset: Dataset) -> None:
-    """Raise `BadDataset` where two rows have one id: a split could not tell them apart."""
+    """Raise `BadDataset` where two rows have one id: a split could not distinguish them."""
     repeated = dataset.repeated_ids()
     if repeated:
         raise BadDataset(
@@ -242,7 +242,7 @@ def _read_part(text: str, where: str) -> str:
 
 
 def _cut_validation(parts: np.ndarray, rng: np.random.Generator, share: float) -> Split:
-    """Move a share of the training part, one crystal at least, to an empty validation part."""
+    """Move a share of the training set, one crystal at least, to an empty validation set."""
     if not (parts == "validation").any():
         train = np.flatnonzero(parts == "train")
         n_cut = min(max(1, round(share * len(train))), len(train))

@@ -185,7 +185,7 @@ def read_flat_columns(lattice: FlatList, species: FlatList, positions: FlatList)
 def find_odd_crystals(
     lattices: Float64[np.ndarray, "n_crystals 3 3"], positions: np.ndarray, counts: np.ndarray
 ) -> Bool[np.ndarray, "n_crystals"]:
-    """Tell which rows are worth a look by `Crystal`, which says what is wrong: few, if any are."""
+    """Return which rows `Crystal` has to check, which reports what is wrong: few, if any."""
     with np.errstate(invalid="ignore", over="ignore"):
         lengths = np.linalg.norm(lattices, axis=2)
         volumes = np.abs(np.linalg.det(lattices))
@@ -367,7 +367,7 @@ def _flatten(arrays: Sequence[np.ndarray]) -> FlatList:
 
 
 def any_by_row(mask: np.ndarray, counts: Int[np.ndarray, "n_rows"]) -> Bool[np.ndarray, "n_rows"]:
-    """Tell for each row whether any of its `counts` values is true; an empty row has none."""
+    """Return for each row whether any of its `counts` values is true; False for an empty row."""
     totals = np.concatenate([[0], np.cumsum(mask)])
     ends = np.cumsum(counts)
     return totals[ends] - totals[ends - counts] > 0

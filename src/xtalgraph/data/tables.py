@@ -205,7 +205,7 @@ def matbench_ids(task: str, n_rows: int) -> np.ndarray:
 
 
 def _is_nameless(header: str) -> bool:
-    """Tell whether pandas has written a column in front of a table, or called it so."""
+    """Return whether pandas has written a column in front of a table, or called it so."""
     return not header.strip() or header.startswith(NAMELESS)
 
 

@@ -34,7 +34,7 @@ class Dialect:
 
 
 def find_dialect(path: Path) -> Dialect:
-    """Tell the separator of cells and the decimal sign of a table.
+    """Return the separator of cells and the decimal sign of a table.
 
     A tab or a semicolon separates where it cuts all records into as many cells, else a comma. Only
     where the comma does not separate may it be the decimal sign; see `find_decimal`.

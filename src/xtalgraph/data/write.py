@@ -28,7 +28,7 @@ def make_dataset_folder(
     """Write `ID.cif` for each crystal and `id_prop.csv` with the columns named by `target`.
 
     All columns without one. The table has a header, numbers with their unit (`name [unit]`), and
-    blanks where labels are missing. Gives the folder, which `read_dataset` and the code of 2018
+    blanks where labels are missing. Gives the folder, which `read_dataset` and the 2018 code
     read (the latter wants one target, and no header). Refused: a folder that already has an
     `id_prop.csv`, ids that repeat or cannot be file names.
     """

@@ -1,6 +1,6 @@
-"""Evaluation: scores beside baselines, figures in one style, and pages that say how it was done.
+"""Evaluation: scores next to baselines, figures in one style, and pages that say how it was done.
 
-No result stands alone: `evaluate` fits the trivial baselines on the training part of the same split
+No result stands alone: `evaluate` fits the trivial baselines on the training set of the same split
 and scores them on the same crystals. The figures are in `figures`, the baselines in `baselines`.
 """
 

@@ -98,7 +98,7 @@ def is_distance_table(path: Path) -> bool:
     """Return whether a file is a CSV of identifier, label and numbers, without structures to it.
 
     A CSV with a column of structures is none, nor one whose first ids are names of structure files
-    beside it.
+    next to it.
     """
     if not path.is_file() or table_suffix(path) not in (".csv", ".csv.gz"):
         return False

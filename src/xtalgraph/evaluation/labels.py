@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from xtalgraph.data import order_classes
+from xtalgraph.data import Dataset, order_classes, question
 from xtalgraph.errors import BadConfig, BadDataset
 from xtalgraph.evaluation.distance_table import Labelled
 from xtalgraph.metrics import MISSING_CLASS, class_indices
@@ -65,11 +65,11 @@ def choose_task(dataset: Labelled, names: list[str], kind: str = "regression") -
 def guess_task(dataset: Labelled, names: list[str]) -> str:
     """Return the kind of task that columns are for: regression for numbers, else classification.
 
-    A column of whole numbers that stand for classes is taken for numbers; say so with `task`.
+    A column of whole numbers that stand for classes is treated as numbers; set `task` for classes.
     """
-    if len(names) == 1 and names[0] not in dataset.targets:
-        return "classification"
-    return "regression"
+    if isinstance(dataset, Dataset):
+        return question.guess_task(dataset, names)
+    return "classification"
 
 
 def keep_common_classes(

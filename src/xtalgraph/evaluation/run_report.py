@@ -1,4 +1,4 @@
-"""The page of one run: data, split, scores beside baselines, figures, settings, how to repeat."""
+"""The page of one run: data, split, scores next to baselines, figures, settings, how to repeat."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def _draw_classes(evaluation: Evaluation) -> list[Picture]:
 def _describe_result(evaluation: Evaluation) -> Section:
     words = (
         f"{len(evaluation.rows):,} crystals of the {evaluation.part} part. The baselines were "
-        "fitted on the training part and scored on the same crystals."
+        "fitted on the training set and scored on the same crystals."
     )
     table = target_table("scores", evaluation.table(), evaluation.task)
     table = replace(table, first_stands_out=len(evaluation.task.targets) == 1)

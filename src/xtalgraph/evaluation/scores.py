@@ -1,4 +1,4 @@
-"""A trained model against labels, beside baselines fitted on the same training rows."""
+"""A trained model against labels, next to baselines fitted on the same training rows."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -39,16 +39,16 @@ class Threshold:
     """The second class is said where its probability is `value` or more; scores with that rule."""
 
     value: float
-    criterion: str  # what it is the best for on the validation part: f1, accuracy, or youden
+    criterion: str  # what it is the best for on the validation set: f1, accuracy, or youden
     accuracy: float  # these three are of the crystals that are judged
     balanced_accuracy: float
     f1: float  # of the second class
 
     def describe(self, positive: str) -> str:
-        """Say in a sentence what it is."""
+        """Return a sentence that describes the threshold."""
         return (
             f"With {positive} said from a probability of {self.value:.3f}, the best threshold for "
-            f"{self.criterion} on the validation part: accuracy {self.accuracy:.4f}, balanced "
+            f"{self.criterion} on the validation set: accuracy {self.accuracy:.4f}, balanced "
             f"accuracy {self.balanced_accuracy:.4f}, F1 {self.f1:.4f}."
         )
 
@@ -67,7 +67,7 @@ class Evaluation:
     ids: tuple[str, ...]
     notes: tuple[str, ...] = ()  # what the reader of the numbers has to know
     rejected: tuple[Rejected, ...] = ()
-    threshold: Threshold | None = None  # of two classes, where there is a validation part
+    threshold: Threshold | None = None  # of two classes, where there is a validation set
 
     @property
     def predictions(self) -> pd.DataFrame:
@@ -111,9 +111,9 @@ def evaluate(
     criterion: str = CRITERION,
     rejected: list[Rejected] | None = None,
 ) -> Evaluation:
-    """Score a model on a part of a data set, beside baselines.
+    """Score a model on a part of a data set, next to baselines.
 
-    The baselines are fitted on the training part, never on the rows that are scored; without a
+    The baselines are fitted on the training set, never on the rows that are scored; without a
     split the only one is the mean of the model's own training labels. Rows without any label are
     left out.
 
@@ -126,7 +126,7 @@ def evaluate(
         baselines: Names in `BASELINES`; the trivial ones if None.
         seed: Of the baselines.
         criterion: `f1`, `accuracy` or `youden`: what the threshold of two classes is chosen by, on
-            the validation part. All other metrics take the likelier class, as a threshold of 0.5.
+            the validation set. All other metrics take the likelier class, as a threshold of 0.5.
         rejected: Takes the crystals that the model cannot predict, which are left out.
 
     Returns:
@@ -176,9 +176,9 @@ def choose_threshold(
     probabilities: Outputs,
     criterion: str = CRITERION,
 ) -> Threshold | None:
-    """Choose the threshold on the validation part and score the other rows with it.
+    """Choose the threshold on the validation set and score the other rows with it.
 
-    None where the validation part has not both classes. `criterion` is one of `best_threshold`.
+    None where the validation set has not both classes. `criterion` is one of `best_threshold`.
     """
     known = validation_labels[validation_labels != MISSING_CLASS]
     if len(np.unique(known)) < 2:
@@ -266,12 +266,12 @@ def _choose_rows(dataset: Dataset, part: str, rows: np.ndarray | None, split: Sp
         return np.arange(len(dataset), dtype=np.int64)
     if split is None:
         raise BadDataset(
-            f"which crystals are the {part} part is not known for a loaded model. Give a split, "
+            f"which crystals are the {part} set is not known for a loaded model. Give a split, "
             "or the run folder instead of the model, or score all."
         )
     chosen = split.part(part)
     if len(chosen) == 0:
-        raise BadDataset(f"the {part} part of the split is empty. Score another part.")
+        raise BadDataset(f"the {part} set of the split is empty. Score another part.")
     return chosen
 
 
@@ -314,7 +314,7 @@ def _find_notes(
     if split is not None:
         n_seen = int(np.isin(kept, split.train).sum())
         if n_seen:
-            notes.append(f"{n_seen} of the {len(kept)} crystals are of the training part.")
+            notes.append(f"{n_seen} of the {len(kept)} crystals are of the training set.")
     elif predictor.saved.provenance.get("data_checksum") == dataset.checksum:
         notes.append("The model was trained on crystals of this very data set.")
     else:

@@ -217,7 +217,7 @@ def _refuse_overlap(store: CrystalStore, distance: np.ndarray, counts: np.ndarra
         f"another atom lies {distance[edge]:.3f} Å from this one",
         id=str(store.ids[crystal]) or f"#{crystal}",
         site=site,
-        remedy=f"Atoms nearer than {SHORTEST_BOND} Å are taken for an error: remove one of them.",
+        remedy=f"Atoms nearer than {SHORTEST_BOND} Å are considered an error: remove one of them.",
     )
 
 

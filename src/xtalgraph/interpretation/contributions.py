@@ -1,10 +1,10 @@
-"""What each site contributes to a prediction.
+"""The contribution of each site to a prediction.
 
-A site's part is its vector times the weights that the head gives to the pooled vector. A linear
-head (`model.n_hidden = 0`) has the same weights everywhere, and the parts are exact. Any other head
-is given the weights of integrated gradients (Sundararajan, Taly and Yan, ICML 2017): the mean of
-its gradient on the straight way from the zero vector to the crystal's, which for a linear head are
-its weights again. What the head gives for the zero vector belongs to no site, and is shared
+A site's contribution is its vector times the weights that the head applies to the pooled vector. A
+linear head (`model.n_hidden = 0`) has constant weights, and the contributions are exact. For any
+other head, the weights are those of integrated gradients (Sundararajan, Taly and Yan, ICML 2017):
+the mean gradient on the straight line from the zero vector to that of the crystal, which for a
+linear head equals its weights. The output for the zero vector belongs to no site and is shared
 equally.
 """
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 MEAN, SUM = "mean", "sum"  # how the contributions of sites add up to the prediction
 LINEAR = "exact: the head is linear"
 GRADIENTS = "integrated gradients on the way from the zero vector"
-N_STEPS = 256  # points on that way; 64 suffice but for a head that normalises, steep near zero
+N_STEPS = 256  # points on that line; 64 suffice unless the head normalises (steep near zero)
 CRYSTALS_PER_BATCH = 256
 
 
@@ -43,10 +43,10 @@ CRYSTALS_PER_BATCH = 256
 class SiteContributions:
     """The contribution of every site of some crystals, in the unit of the target.
 
-    With `rule` mean, a crystal's prediction is the mean of the contributions of its sites, else
-    (sum) their sum. `values` has one number an atom, in the order of `crystals`. `target` is what
-    was explained: for a class its score, the logit over the mean of the other classes' logits,
-    before any calibration of probabilities.
+    With `rule` mean, a crystal's prediction is the mean of the contributions of its sites, with sum
+    their sum. `values` has one number per atom, in the order of `crystals`. `target` is the
+    quantity that was explained: for a class its score, the logit minus the mean of the other
+    classes' logits, before any calibration of probabilities.
     """
 
     crystals: CrystalStore
@@ -65,9 +65,9 @@ class SiteContributions:
 
     @property
     def gaps(self) -> Float64[np.ndarray, "n_crystals"]:
-        """How far the contributions are from adding up to the prediction: zero but for rounding.
+        """Difference between prediction and contributions of each crystal: zero up to rounding.
 
-        A larger one tells that the points of the integral do not suffice.
+        A larger value means that the integral needs more points.
         """
         return self.totals - self.predictions
 
@@ -76,7 +76,7 @@ class SiteContributions:
         return self.values[self.crystals.offsets[row] : self.crystals.offsets[row + 1]]
 
     def to_frame(self) -> pandas.DataFrame:
-        """Return a table with a row a site: id, site (from 0), element, x, y, z, contribution."""
+        """Return one row per site: id, site (from 0), element, x, y, z, contribution."""
         import pandas as pd
 
         n_atoms = self.crystals.n_atoms
@@ -96,7 +96,7 @@ class SiteContributions:
 
 
 def contribution_column(target: Target) -> str:
-    """Return the header of the contributions: what they are of, with its unit.
+    """Return the header of the contributions: the target with its unit.
 
     >>> contribution_column(Target("band_gap", "eV"))
     'contribution to band_gap [eV]'
@@ -114,11 +114,11 @@ def explain_sites(
     """Return the contribution of every site to the prediction of each crystal.
 
     Args:
-        predictor: A model whose pooling says what fraction of each atom it takes.
-        crystals: One or several, with different ids.
+        predictor: A model whose pooling defines the fraction of each atom.
+        crystals: One or several, with unique ids.
         target: One of the targets of the model, or one of its classes; the first target or the
             last class if None.
-        rejected: Takes the crystals that the model cannot predict, which are left out.
+        rejected: List to which the crystals that cannot be predicted are added.
 
     Returns:
         One number an atom, in the unit of the target.
@@ -142,7 +142,7 @@ def explain_sites(
     kept = store.take(_rows_of(predictions.ids, store))
     members = predictor.ensemble.members  # a prediction is their mean
     if len({_rule(one) for one in members}) > 1:
-        raise BadConfig("some members of this ensemble take means and some sums. Explain one.")
+        raise BadConfig("some members of this ensemble pool means and some sums. Explain one.")
     found = [_explain(one, kept, output, predictor.device) for one in members]
     values, stated = (np.mean(arrays, axis=0) for arrays in zip(*found, strict=True))
     is_regression = predictor.task.kind == "regression"
@@ -160,7 +160,7 @@ def explain_sites(
 def _explain(
     saved: SavedModel, store: CrystalStore, output: int, device: str
 ) -> tuple[Float64[np.ndarray, "n_atoms"], Float64[np.ndarray, "n_crystals"]]:
-    """Return the contributions by one network and what it states, a batch after another."""
+    """Return the contributions and predictions of one network, batch by batch."""
     readout, offset = _read_out(saved, output)
     saved.network.to(device).eval()
     values, stated = [np.empty(0)], [np.empty(0)]
@@ -197,7 +197,7 @@ def _explain_batch(
 
 
 class _Head(nn.Module):
-    """The layers after pooling in double precision, read out as one number a crystal."""
+    """The layers after pooling in double precision, read out as one number per crystal."""
 
     def __init__(self, output: nn.Module, readout: Float64[Tensor, "n_outputs"]) -> None:
         super().__init__()
@@ -221,7 +221,7 @@ def _integrate_gradients(
 
 
 def _is_linear(saved: SavedModel) -> bool:
-    """Return whether what comes after the atom vectors is linear: pooling, and one linear layer."""
+    """Return whether everything after the atom vectors is linear: pooling and one linear layer."""
     layers = [layer for layer in saved.network.output.modules() if not list(layer.children())]
     is_one_map = len(layers) == 1 and isinstance(layers[0], nn.Linear)
     return is_one_map and _find_pooling(saved).is_linear
@@ -232,7 +232,7 @@ def _rule(saved: SavedModel) -> str:
 
 
 def _find_pooling(saved: SavedModel) -> Pooling:
-    """Return the pooling of a network; it must say what fraction of each atom it takes."""
+    """Return the pooling of a network, which must define the fraction of each atom."""
     pooling = pooling_of(saved.model_config)
     if pooling is None or pooling.fractions is None:
         raise BadConfig(
@@ -264,7 +264,7 @@ def _describe_output(task: Task, output: int) -> Target:
 
 
 def _read_out(saved: SavedModel, output: int) -> tuple[Float64[Tensor, "n_outputs"], float]:
-    """Return the weights and the offset with which outputs become what is explained."""
+    """Return the weights and the offset that map outputs to the explained quantity."""
     n_outputs = saved.task.n_outputs
     if saved.normaliser is None:
         readout = torch.full((n_outputs,), -1 / (n_outputs - 1), dtype=torch.float64)

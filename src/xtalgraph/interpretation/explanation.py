@@ -41,9 +41,9 @@ CIF, XYZ = "contributions.cif", "contributions.extxyz"
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """What `explain` found: contributions with roles, as tables, and where the page lies.
+    """The results of `explain`: contributions with roles, as tables, and the path of the page.
 
-    `sites` has a row a site, `crystals` a row a crystal, `elements` a row for each element at each
+    `sites` has one row per site, `crystals` one row per crystal, `elements` one row per element and
     role.
     """
 
@@ -64,20 +64,20 @@ def explain(
     n_pictures: int = 12,
     rejected: list[Rejected] | None = None,
 ) -> Explanation:
-    """Write the contribution of every site of every crystal into a folder, and give them.
+    """Write the contribution of every site of every crystal to a folder, and return them.
 
-    `contributions.csv` has a row a site, `crystals.csv` a row a crystal, `elements.csv` a row for
-    each element at each role; `contributions.cif` and `contributions.extxyz` hold the structures
-    with the values at their atoms, and `report.html` shows them, of 20 crystals or more also the
-    mean of each element at each role and a map.
+    `contributions.csv` has one row per site, `crystals.csv` one row per crystal, `elements.csv` one
+    row per element and role; `contributions.cif` and `contributions.extxyz` contain the structures
+    with the values at their atoms, and `report.html` shows them, with 20 crystals or more also the
+    mean of each element in each role and a map.
 
     Args:
         predictor: A model whose pooling says what fraction of each atom it takes.
         dataset: The crystals to explain; no labels are needed.
-        folder: Where the files go.
+        folder: The output folder.
         target: One of the targets of the model, or one of its classes; the first target or the
             last class if None.
-        n_pictures: How many crystals are drawn.
+        n_pictures: Number of crystals to draw.
         rejected: Takes the crystals that cannot be explained, which are left out.
 
     Returns:
@@ -233,7 +233,7 @@ def make_report(
 ) -> Report:
     """Return the report: what was explained, crystals, and of 20 or more also elements and maps.
 
-    `sites` has a row a site with its role, `crystals` a row a crystal.
+    `sites` has one row per site with its role, `crystals` one row per crystal.
     """
     sections = [_describe(result, roles, crystals, left_out)]
     if n_pictures:

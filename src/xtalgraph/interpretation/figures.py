@@ -245,7 +245,7 @@ def _draw_ball(axes: Axes, place: np.ndarray, radius: float, colour: tuple, text
 def mean_by_element(sites: pd.DataFrame, column: str) -> pd.DataFrame:
     """Return mean, standard deviation and number of contributions of each element at each role.
 
-    `sites` has a row a site, with `role`, `element` and the contributions in `column`.
+    `sites` has one row per site, with `role`, `element` and the contributions in `column`.
     """
     grouped = sites.groupby(["role", "element"], sort=False)[column]
     table = grouped.agg(mean="mean", std="std", sites="count").reset_index()

@@ -1,12 +1,12 @@
-"""What each site is called: A, B and X in a perovskite, else its element.
+"""Roles of sites: A, B and X in a perovskite, otherwise the element.
 
-Names follow from the coordination and not from the order of atoms in a file. A crystal is taken for
-a perovskite where the most electronegative elements are three fifths of its atoms (the anions X),
-and half of the other atoms, those nearer to their six nearest anions (B), form one framework of
-octahedra that share corners: every anion belongs to two octahedra, and every octahedron touches six
-others. What is left fills the cages: A. That holds for tilted and stretched ones too, and for
-ordered B sites; not for octahedra that share edges or faces (ilmenite, hexagonal polytypes), nor
-for antiperovskites, whose octahedra are of cations.
+Roles are determined by coordination, not by the order of atoms in a file. A crystal is considered a
+perovskite if the most electronegative elements are three fifths of its atoms (the anions X), and
+half of the other atoms, those closer to their six nearest anions (B), form one framework of
+corner-sharing octahedra: every anion belongs to two octahedra, and every octahedron touches six
+others. The remaining atoms fill the cages: A. This includes tilted and distorted perovskites and
+ordered B sites, but not octahedra that share edges or faces (ilmenite, hexagonal polytypes), nor
+antiperovskites, whose octahedra consist of cations.
 """
 
 from __future__ import annotations
@@ -25,16 +25,19 @@ from xtalgraph.structures.elements import SYMBOLS
 
 PEROVSKITE = "perovskite"
 NEAREST = GraphConfig("nearest", n_neighbours=40, cutoff=10.0, isolated="ignore")
-LONGEST_BOND = 2.0  # of an octahedron, in terms of its shortest; else it is a smaller polyhedron
+LONGEST_BOND = 2.0  # of an octahedron, relative to its shortest; otherwise a smaller polyhedron
 NONMETALS = frozenset(["H", "C", "N", "O", "F", "P", "S", "Cl", "As", "Se", "Br", "Te", "I"])
-TIE = 1e-3  # Å; A and B that are as near to their anions as this cannot be told apart
+TIE = 1e-3  # Å; A and B that are as near to their anions as this cannot be distinguished
 
 
 @dataclass(frozen=True)
 class Roles:
-    """The role of every site of a crystal, and what the roles were found from.
+    """The role of every site of a crystal.
 
-    `kind` is `perovskite` or empty, `anions` the elements on X, in alphabetical order.
+    Attributes:
+        sites: The role of each site, in the order of the atoms.
+        kind: `perovskite` or empty.
+        anions: The elements on X, in alphabetical order.
     """
 
     sites: tuple[str, ...]
@@ -45,9 +48,15 @@ class Roles:
 def find_roles(crystal: Crystal) -> Roles:
     """Return the roles of a crystal's sites, in the order of its atoms.
 
-    In a perovskite they are A, B and X. Elsewhere a site is called by its element; where an element
-    is on several orbits of the space group these are numbered, that with the nearest neighbours
-    first: Fe1 is the tetrahedral site of magnetite, Fe2 the octahedral one.
+    In a perovskite they are A, B and X. In all other crystals a site is named by its element; if an
+    element is on several orbits of the space group, these are numbered, the one with the nearest
+    neighbours first: Fe1 is the tetrahedral site of magnetite, Fe2 the octahedral one.
+
+    Args:
+        crystal: The crystal.
+
+    Returns:
+        The role of each site, and whether the crystal is a perovskite.
 
     >>> sites = [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]
     >>> cell = 3.905 * np.eye(3)
@@ -65,7 +74,7 @@ def find_roles(crystal: Crystal) -> Roles:
 
 
 def _find_anions(crystal: Crystal) -> np.ndarray | None:
-    """Return which atoms are of the most electronegative elements, if these are three fifths."""
+    """Return which atoms are the most electronegative elements, if these are three fifths."""
     counts = Counter(crystal.atomic_numbers.tolist())
     numbers = sorted(counts, key=lambda number: -_electronegativities()[number])
     n_found, anions = 0, []
@@ -81,12 +90,12 @@ def _find_anions(crystal: Crystal) -> np.ndarray | None:
 
 @cache
 def _electronegativities() -> Float64[np.ndarray, "n_elements"]:
-    """Return Pauling's electronegativities by atomic number, 0 where there is none."""
+    """Return Pauling electronegativities by atomic number, 0 where there is none."""
     return element_table()["electronegativity"].reindex(range(len(SYMBOLS))).fillna(0.0).to_numpy()
 
 
 def _find_octahedra(crystal: Crystal, is_anion: np.ndarray) -> list[int] | None:
-    """Return the atoms that centre a framework of octahedra sharing corners, or None."""
+    """Return the atoms at the centres of a framework of corner-sharing octahedra, or None."""
     graph = build_graphs(crystal, NEAREST)
     centre, neighbour, distance = (
         array.numpy() for array in (graph.centre, graph.neighbour, graph.distance)

@@ -173,7 +173,7 @@ class GatedConvolution(nn.Module):
     v_i ← v_i + Σ_jk σ(z W_f + b_f) ⊙ g(z W_s + b_s),  z = v_i ⊕ v_j ⊕ u_(ij)k
 
     With `batch` the gate's argument is normalised over the edges and the sum over the atoms, and
-    with `activate_residual` g acts on the whole: both as in the code of 2018. `layer` normalises
+    with `activate_residual` g acts on the whole: both as in the 2018 code. `layer` normalises
     at the same two places.
 
     W = W_f ⊕ W_s is split by rows into W_1, W_2, W_3, so that z W = v_i W_1 + v_j W_2 + u W_3: the

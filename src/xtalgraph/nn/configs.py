@@ -36,7 +36,7 @@ _BACKEND = (
 class CgcnnConfig:
     """Settings of a crystal graph convolutional network.
 
-    The defaults are the default recipe; `NETWORK_OF_2018` has the settings of the code of 2018.
+    The defaults are the default recipe; `NETWORK_OF_2018` has the settings of the 2018 code.
     """
 
     convolution: str = setting(
@@ -102,7 +102,7 @@ class CgcnnConfig:
 NETWORK_OF_2018 = CgcnnConfig(
     n_convolutions=3, activation="softplus", normalisation="batch", activate_residual=True
 )
-"""The network of the code of 2018, with that code's default sizes."""
+"""The network of the 2018 code, with that code's default sizes."""
 
 
 def bond_width(config: CgcnnConfig) -> int:

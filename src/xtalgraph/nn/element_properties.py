@@ -1,4 +1,4 @@
-"""Nine properties of the elements, and how the paper of 2018 cuts them into 92 components.
+"""Nine properties of the elements, and how the 2018 paper cuts them into 92 components.
 
 An element vector says with zeros and ones in which bin of each property an element lies, so that
 elements of one column or one size begin alike and the network need not learn chemistry from none.

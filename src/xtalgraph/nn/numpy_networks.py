@@ -124,7 +124,7 @@ class CgcnnInNumpy:
 
     @staticmethod
     def can_compute(config: CgcnnConfig) -> bool:
-        """Say whether a network of these settings has a form in numpy."""
+        """Return whether a network of these settings has a form in numpy."""
         return (
             CONVOLUTIONS[config.convolution].in_numpy is not None
             and ACTIVATIONS[config.activation].compiled is not None
@@ -232,7 +232,7 @@ class ResidualInNumpy:
 
     @staticmethod
     def can_compute(config: ResidualConfig) -> bool:
-        """Say whether a network of these settings has a form in numpy."""
+        """Return whether a network of these settings has a form in numpy."""
         has_pooling = POOLINGS[config.pooling].in_numpy is not None
         return has_pooling and has_near_form(config.radial_basis, config.n_gaussians)
 

@@ -62,7 +62,7 @@ class Block(nn.Module):
 class ResidualNetwork(nn.Module):
     """Atom vectors begin as their elements', pass the blocks, are pooled, and mapped.
 
-    Added to the output is a term that is linear in the composition, one number an element and
+    Added to the output is a term that is linear in the composition, one number per element and
     output: an energy is a sum over elements before it is anything else, and references of energies
     differ by such a term. The atom vectors end in it, and pooling makes it the composition's.
     """

@@ -249,7 +249,7 @@ def last_layer(names: Iterable[str]) -> str:
 
 
 def read_arrays(file: Path, sha256: str) -> dict[str, np.ndarray]:
-    """Read a safetensors file whose checksum stands in a description beside it."""
+    """Read a safetensors file whose checksum stands in a description next to it."""
     if not file.is_file():
         raise BadCheckpoint(f"{file} does not exist. Copy the whole folder again.")
     content = file.read_bytes()
@@ -261,7 +261,7 @@ def read_arrays(file: Path, sha256: str) -> dict[str, np.ndarray]:
         ) from None
     if checksum(content) != sha256:
         raise BadCheckpoint(
-            f"{file} is not the file that the description beside it was written with (the "
+            f"{file} is not the file that the description next to it was written with (the "
             "checksums differ). Copy both files again from one folder."
         )
     return arrays

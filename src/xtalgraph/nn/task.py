@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float, Float64, Int64
 
-from xtalgraph.errors import BadConfig, BadCrystal, BadDataset, Rejected, UnknownName
+from xtalgraph.errors import BadConfig, BadCrystal, Rejected, UnknownName
 from xtalgraph.structures import CrystalStore
 from xtalgraph.structures.elements import SYMBOLS
 from xtalgraph.units import Target
@@ -28,7 +28,6 @@ Outputs = Float64[np.ndarray, "n_rows n_outputs"]
 """Predicted values in the units of the targets, or a probability of each class."""
 
 TASK_KINDS = ("regression", "classification")
-LARGEST = 1e30  # of a label: far enough below what a float32 holds, 3e38
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Normaliser:
-    """z = (y - mean) / std for each target, fitted on the training part alone.
+    """z = (y - mean) / std for each target, fitted on the training set alone.
 
     >>> normaliser = Normaliser.fit(np.array([[1.0], [3.0], [np.nan]]), ["band_gap"])
     >>> normaliser
@@ -123,7 +122,7 @@ class Normaliser:
 
     @classmethod
     def fit(cls, values: Float[np.ndarray, "n_rows n_targets"], names: Sequence[str]) -> Normaliser:
-        """Take mean and standard deviation of each column of the training part.
+        """Take mean and standard deviation of each column of the training set.
 
         Args:
             values: Labels in the units of the targets; NaN is a missing label.
@@ -136,24 +135,12 @@ class Normaliser:
             BadDataset: A target has no labels, infinite or too large ones, or the same value
                 everywhere.
         """
+        from xtalgraph.data.question import refuse_unlearnable  # which prediction does not need
+
         mean, std = [], []
         for name, column in zip(names, values.T, strict=True):
+            refuse_unlearnable(name, column)
             labels = column[~np.isnan(column)].astype(np.float64)
-            if len(labels) == 0:
-                raise BadDataset(f"target {name!r} has no label in the training part.")
-            if not np.isfinite(labels).all():
-                raise BadDataset(f"target {name!r} has an infinite label in the training part.")
-            largest = float(np.abs(labels).max())
-            if largest > LARGEST:
-                raise BadDataset(
-                    f"target {name!r} reaches {largest:g}, which single precision cannot hold. "
-                    "Give it in another unit, or learn its logarithm."
-                )
-            if labels.max() == labels.min():
-                raise BadDataset(
-                    f"target {name!r} is {labels[0]:g} for all {len(labels)} labels of the "
-                    "training part. There is nothing to learn; leave it out, or split otherwise."
-                )
             mean.append(float(labels.mean()))
             std.append(float(labels.std()))
         return cls(tuple(mean), tuple(std))

@@ -94,7 +94,7 @@ def make_radial_basis(name: str, start: float, stop: float, n_functions: int) ->
 
 
 class BatchNorm(nn.BatchNorm1d):
-    """Batch normalisation over rows (atoms or edges), as the code of 2018 has it.
+    """Batch normalisation over rows (atoms or edges), as the 2018 code has it.
 
     One row has no variance: while training on it the running statistics are used. That is a batch
     of a single crystal of one atom, as the last batch of an epoch can be.
@@ -112,7 +112,7 @@ class BatchNorm(nn.BatchNorm1d):
 class GaussianBasis(nn.Module):
     """u_k = exp(-(d - μ_k)² / s²), the centres μ_k equally spaced by s between two distances in Å.
 
-    Form and width are those of the code of 2018: 41 Gaussians from 0 to 8 Å, s = 0.2 Å.
+    Form and width are those of the 2018 code: 41 Gaussians from 0 to 8 Å, s = 0.2 Å.
 
     >>> GaussianBasis(0.0, 8.0, 41)(torch.tensor([2.0])).argmax().item()
     10

@@ -238,7 +238,7 @@ def _worst_first(reason: tuple[str, str]) -> int:
 def _find_unseen(
     crystals: CrystalStore, elements: Sequence[str]
 ) -> dict[int, tuple[tuple[str, str], ...]]:
-    """Say which crystals have elements that no training crystal has."""
+    """Return which crystals have elements that no training crystal has."""
     is_seen = np.array([symbol in set(elements) for symbol in SYMBOLS])
     atoms = np.flatnonzero(~is_seen[crystals.atomic_numbers])
     owners = np.searchsorted(crystals.offsets, atoms, side="right") - 1

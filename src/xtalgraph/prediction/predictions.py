@@ -224,7 +224,7 @@ class PredictionGroup(Mapping[str, Predictions]):
         return make_frame(self.to_columns(model_version=model_version, long=long))
 
     def to_columns(self, *, model_version: bool = False, long: bool = False) -> Columns:
-        """Return a row a crystal, or with `long` a row for each crystal and property.
+        """Return one row per crystal, or with `long` a row for each crystal and property.
 
         The columns of the wide table are `id`, and of each model `<target> [unit]`, `<target>
         uncertainty [unit]` (half the width of the interval; of a quantity that is learned as a

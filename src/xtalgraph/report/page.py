@@ -1,4 +1,4 @@
-"""One HTML page that needs nothing beside it, and what the pages of all results have in common.
+"""One HTML page that needs nothing next to it, and what the pages of all results have in common.
 
 A page is a `Report` of sections. Its look is in `page.html.j2` and `page.css`, for all of them.
 """
@@ -114,10 +114,10 @@ class Report:
 
 
 def write_report(folder: str | Path, report: Report) -> Path:
-    """Write a page, and its numbers, figures and tables beside it.
+    """Write a page, and its numbers, figures and tables next to it.
 
     Args:
-        folder: Where they go; it is made where it is not there.
+        folder: Where they go; it is made where it is missing.
         report: What they show. Figures and tables have different names.
 
     Returns:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xtalgraph.errors import BadConfig, BadCrystal, Rejected
+from xtalgraph.errors import BadConfig, BadCrystal, CrystalWarning, Rejected
 from xtalgraph.structures.crystal import (
     FLATTEST_CELL,
     LARGEST_FRACTION,
@@ -106,6 +107,11 @@ def _search(
         if distance < min_distance and row not in overlaps:
             overlaps[row] = min(atom, partner) - begin, max(atom, partner) - begin, distance
     return overlaps
+
+
+def note(id: str, text: str) -> None:
+    """Warn of what was guessed or does not fit together in a crystal that is read nevertheless."""
+    warnings.warn(CrystalWarning(f"crystal {id!r}: {text}"), stacklevel=2)
 
 
 def _refuse_extreme(lattices: np.ndarray, positions: np.ndarray, offsets: np.ndarray) -> None:

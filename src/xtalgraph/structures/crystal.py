@@ -28,6 +28,7 @@ LONGEST_CELL = 1e7
 FLATTEST_CELL = 1e-7
 """The least volume of a cell, as a part of the box with edges as long."""
 
+_LARGEST_SQUARE, _LONGEST_SQUARE = LARGEST_FRACTION**2, LONGEST_CELL**2
 SMALLEST_VOLUME = 1e-6  # Å³
 LARGEST_VOLUME = 1e9  # Å³ an atom: one atom in a box of 1000 Å
 _LEGAL_NUMBERS = bytes(range(1, len(SYMBOLS)))
@@ -64,14 +65,36 @@ class Crystal:
         positions = np.array(fractional_positions, dtype=np.float64, order="C")
         numbers = np.asarray(atomic_numbers)
         refuse_bad_arrays(lattice, positions, numbers, id)
-        numbers = numbers.astype(np.uint8)
+        self._keep(lattice, positions, numbers.astype(np.uint8), id)
+
+    def _keep(
+        self, lattice: np.ndarray, positions: np.ndarray, numbers: np.ndarray, id: str
+    ) -> None:
         lattice.setflags(write=False)
         positions.setflags(write=False)
         numbers.setflags(write=False)
-        object.__setattr__(self, "lattice", lattice)
-        object.__setattr__(self, "fractional_positions", positions)
-        object.__setattr__(self, "atomic_numbers", numbers)
-        object.__setattr__(self, "id", id)
+        keep = object.__setattr__
+        keep(self, "lattice", lattice)
+        keep(self, "fractional_positions", positions)
+        keep(self, "atomic_numbers", numbers)
+        keep(self, "id", id)
+
+    @classmethod
+    def of_arrays(
+        cls,
+        lattice: Float64[np.ndarray, "3 3"],
+        fractional_positions: Float64[np.ndarray, "n_atoms 3"],
+        atomic_numbers: UInt8[np.ndarray, "n_atoms"],
+        id: str,
+    ) -> Crystal:
+        """Return the crystal of arrays that are given away: checked, and not copied.
+
+        They must be contiguous and of these types, and are made read-only.
+        """
+        refuse_bad_arrays(lattice, fractional_positions, atomic_numbers, id)
+        crystal = cls.__new__(cls)
+        crystal._keep(lattice, fractional_positions, atomic_numbers, id)
+        return crystal
 
     @classmethod
     def from_symbols(
@@ -185,35 +208,17 @@ def refuse_bad_arrays(
         )
     if n_atoms == 0:
         raise BadCrystal("it has no atoms", id=id, remedy="Check that the file is complete.")
-    rows = lattice.tolist()
-    volume = abs(_determinant(rows))
-    squares = [x * x + y * y + z * z for x, y, z in rows]
+    (a, b, c), (d, e, f), (g, h, i) = lattice.tolist()
+    volume = abs(a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g))
+    squares = (a * a + b * b + c * c, d * d + e * e + f * f, g * g + h * h + i * i)
     total = np.vdot(positions, positions)
-    # A volume or a sum of squares is finite exactly where its terms are (all stay below 1e100).
-    if not (isfinite(volume) and isfinite(total)):
-        raise BadCrystal(
-            "a lattice vector or a position is not a finite number",
-            id=id,
-            remedy="Look for nan or inf in the source.",
-        )
-    problem = ""
-    if total > LARGEST_FRACTION**2 and np.abs(positions).max() > LARGEST_FRACTION:
-        problem = f"a fractional coordinate is {np.abs(positions).max():.3g}, beyond 1e6"
-        remedy = "Give fractional coordinates, not Cartesian ones, and look for a misprint."
-    elif volume < SMALLEST_VOLUME:
-        problem = "the cell has no volume"
-        remedy = "Check the cell lengths and angles; a molecule needs a box around it."
-    elif (longest := max(squares)) > LONGEST_CELL**2:
-        problem = f"a lattice vector is {sqrt(longest):.3g} Å long, beyond 1e7 Å"
-        remedy = "Check the unit of the cell lengths (Å), and look for a misprint."
-    elif volume > LARGEST_VOLUME * n_atoms:
-        problem = f"the cell has {volume / n_atoms:.3g} Å³ for each atom, more than 1e9"
-        remedy = "Check the unit of the cell lengths (Å), and look for a misprint."
-    elif volume < FLATTEST_CELL * sqrt(squares[0] * squares[1] * squares[2]):
-        problem = "its lattice vectors are nearly in one plane"
-        remedy = "Check the angles of the cell, or choose a more compact cell of the crystal."
-    if problem:
-        raise BadCrystal(problem, id=id, remedy=remedy)
+    if not (
+        total <= _LARGEST_SQUARE
+        and SMALLEST_VOLUME <= volume <= LARGEST_VOLUME * n_atoms
+        and max(squares) <= _LONGEST_SQUARE
+        and squares[0] * squares[1] * squares[2] <= (volume / FLATTEST_CELL) ** 2
+    ):
+        _refuse_extreme(volume, squares, float(total), positions, id)
     if numbers.dtype == np.uint8:
         illegal = bool(numbers.tobytes().translate(None, _LEGAL_NUMBERS))
     else:
@@ -227,9 +232,33 @@ def refuse_bad_arrays(
         )
 
 
-def _determinant(rows: list[list[float]]) -> float:
-    (a, b, c), (d, e, f), (g, h, i) = rows
-    return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
+def _refuse_extreme(
+    volume: float, squares: Sequence[float], total: float, positions: np.ndarray, id: str
+) -> None:
+    """Raise `BadCrystal` where a bound is broken; `total` is the sum of all squared positions."""
+    n_atoms, longest = len(positions), max(squares)
+    # A volume or a sum of squares is finite exactly where its terms are (all stay below 1e100).
+    if not (isfinite(volume) and isfinite(total)):
+        problem = "a lattice vector or a position is not a finite number"
+        remedy = "Look for nan or inf in the source."
+    elif total > _LARGEST_SQUARE and (furthest := np.abs(positions).max()) > LARGEST_FRACTION:
+        problem = f"a fractional coordinate is {furthest:.3g}, beyond 1e6"
+        remedy = "Give fractional coordinates, not Cartesian ones, and look for a misprint."
+    elif volume < SMALLEST_VOLUME:
+        problem = "the cell has no volume"
+        remedy = "Check the cell lengths and angles; a molecule needs a box around it."
+    elif longest > _LONGEST_SQUARE:
+        problem = f"a lattice vector is {sqrt(longest):.3g} Å long, beyond 1e7 Å"
+        remedy = "Check the unit of the cell lengths (Å), and look for a misprint."
+    elif volume > LARGEST_VOLUME * n_atoms:
+        problem = f"the cell has {volume / n_atoms:.3g} Å³ for each atom, more than 1e9"
+        remedy = "Check the unit of the cell lengths (Å), and look for a misprint."
+    elif volume < FLATTEST_CELL * sqrt(squares[0] * squares[1] * squares[2]):
+        problem = "its lattice vectors are nearly in one plane"
+        remedy = "Check the angles of the cell, or choose a more compact cell of the crystal."
+    else:
+        return
+    raise BadCrystal(problem, id=id, remedy=remedy)
 
 
 def lattice_from_parameters(
@@ -280,7 +309,7 @@ def _write_formula(composition: dict[str, int]) -> str:
 
 @dataclass(frozen=True, eq=False)
 class CrystalStore(Sequence[Crystal]):
-    """A sequence of crystals held as flat arrays, at most 64 bytes an atom for cells of 5 atoms.
+    """A sequence of crystals held as flat arrays, at most 64 bytes per atom for cells of 5 atoms.
 
     The atoms of crystal `i` are `offsets[i]:offsets[i + 1]`. Indexing with a number gives a
     `Crystal`; `take` gives a smaller store. `ids` is an array of strings.

@@ -79,7 +79,7 @@ def has_pair_within(
     radius: float,
     id: str = "",
 ) -> bool:
-    """Tell whether any two atoms of one crystal, images included, are within `radius` in Å.
+    """Return whether any two atoms of one crystal, images included, are within `radius` in Å.
 
     Raises:
         BadCrystal: as `find_neighbours` does.

@@ -65,7 +65,7 @@ def cross_validate(
         out: Folder of the study.
         task: `regression` or `classification`.
         n_folds: How many, stratified by class; or `matbench`, for its five published ones.
-        seed: Of the folds, the validation parts and the baselines.
+        seed: Of the folds, the validation sets and the baselines.
         group: Keep crystals of one `formula`, `crystal_system` or value of a column in one fold.
         min_class_size: Classes with fewer crystals are left out.
         folds: The folds themselves, instead of `n_folds`.
@@ -147,7 +147,7 @@ def _make_trial(
 ) -> Trial:
     """Return the trial of a model on a fold.
 
-    A network gets a validation part from the training rows, a baseline trains on all of them.
+    A network gets a validation set from the training rows, a baseline trains on all of them.
     """
     place = f"{model}/fold_{number}"
     labels: dict[str, str | int] = {"model": model, "fold": number}

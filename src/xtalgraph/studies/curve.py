@@ -58,9 +58,9 @@ def learning_curve(
     jobs: int = 1,
     on_trial: OnTrial | None = None,
 ) -> LearningCurve:
-    """Train on `sizes` crystals of the training part, and test all on the same test part.
+    """Train on `sizes` crystals of the training set, and test all on the same test set.
 
-    Validation and test part are those of one split. For each seed the training crystals are put in
+    Validation and test set are those of one split. For each seed the training crystals are put in
     one random order, whose first ones are taken: a larger part holds the smaller, and all models
     have the same. With few crystals an epoch is few steps, and a curve over sizes would show too
     short training instead of lack of data: so the epochs rise where the size falls, to as many
@@ -100,7 +100,7 @@ def learning_curve(
         raise BadConfig(f"epoch_factor = {epoch_factor}; it must be 1 or more, 1 = same epochs.")
     problem = pose_problem(dataset, targets, task, split, config.train.split_seed)
     if not len(problem.rows("test")):
-        raise BadConfig("the test part of the split is empty, and it is what the curve shows.")
+        raise BadConfig("the test set of the split is empty, and it is what the curve shows.")
     _refuse_sizes(problem, sizes, seeds)
     names = BASELINES_BESIDE[task] if baselines is None else baselines
     parts = {(size, seed): _take(problem, size, seed) for size in sizes for seed in seeds}
@@ -143,7 +143,7 @@ def _refuse_sizes(problem: Problem, sizes: Sequence[int], seeds: Sequence[int]) 
     n_train, n_classes = len(problem.rows("train")), len(problem.task.classes)
     if max(sizes) > n_train or min(sizes) < max(2, n_classes):
         raise BadConfig(
-            f"sizes {list(sizes)}: the training part has {n_train} labelled crystals, so sizes "
+            f"sizes {list(sizes)}: the training set has {n_train} labelled crystals, so sizes "
             f"from {max(2, n_classes)} to {n_train} can be had. Give others, or a split with more "
             "to train."
         )

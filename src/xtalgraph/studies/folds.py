@@ -64,7 +64,7 @@ def cut_validation(
     groups: Int64[np.ndarray, "n_crystals"] | None = None,
     classes: Int64[np.ndarray, "n_crystals"] | None = None,
 ) -> tuple[Int64[np.ndarray, "n_kept"], Rows]:
-    """Return the training rows of a fold without, and the rows of, a validation part of a tenth.
+    """Return the training rows of a fold without, and the rows of, a validation set of a tenth.
 
     It is cut from the training rows alone: group by group where there are groups, or else a tenth
     of each class where there are classes (a number for each crystal of the data set), so that no

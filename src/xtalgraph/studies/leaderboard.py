@@ -67,7 +67,7 @@ def matbench(
 ) -> MatbenchResult:
     """Train and test a model on the five folds of a task, and write `results.json.gz` into `out`.
 
-    A network chooses its best epoch on a tenth of each fold's training part; the test part is seen
+    A network chooses its best epoch on a tenth of each fold's training set; the test set is seen
     once, by the finished model. If interrupted, call it again to resume.
 
     Args:
@@ -79,7 +79,7 @@ def matbench(
         target: The column to learn, where the task is not one of matbench's own. The file then has
             the leaderboard's form and is no submission, which a note says.
         config: Graph, network and training; the default preset if left out.
-        seed: Of the validation parts and of baselines.
+        seed: Of the validation sets and of baselines.
         jobs: Folds at a time, in processes of one thread each.
         on_trial: Called with each finished fold, how many are done, and how many there are.
 

@@ -37,16 +37,16 @@ FORMATION_ENERGIES = ("formation_energy_per_atom", "formation_energy")
 def write_comparison_page(
     result: Comparison, config: RunConfig, options: Mapping[str, object]
 ) -> None:
-    """Write the page, with tables and figures beside it, into the folder of the comparison."""
+    """Write the page, with tables and figures next to it, into the folder of the comparison."""
     problem, task, ranked = result.problem, result.problem.task, result.rank()
     lines = [
-        "Select by the validation part, then evaluate the selected setting on the test part. "
+        "Select by the validation set, then evaluate the selected setting on the test set. "
         "Standard deviations are over seeds of the initial weights and batches, on one split."
     ]
     if len(ranked):
-        lines.append(f"Best on the validation part: {_name_row(ranked.iloc[0], result.settings)}.")
+        lines.append(f"Best on the validation set: {_name_row(ranked.iloc[0], result.settings)}.")
     words = "Mean and standard deviation over seeds; seconds are of one run."
-    fitted = "Baselines, fitted on the training part of the same split."
+    fitted = "Baselines, fitted on the training set of the same split."
     others = "One setting at a time; the others as in the best combination by validation. "
     sections = (
         Section(
@@ -80,7 +80,7 @@ def write_comparison_page(
 def write_learning_curve_page(
     result: LearningCurve, config: RunConfig, options: Mapping[str, object]
 ) -> None:
-    """Write the page, with tables and figures beside it, into the folder of the curve."""
+    """Write the page, with tables and figures next to it, into the folder of the curve."""
     task, factor, epochs = result.problem.task, options["epoch-factor"], config.train.epochs
     lines = (
         "All models are tested on the same crystals. Small points are seeds, each with its own "
@@ -93,8 +93,8 @@ def write_learning_curve_page(
     )
     fitted = "Error ∝ size^power, fitted to the means over seeds."
     nested = (
-        "For each seed, the smaller training parts are subsets of the larger ones; the validation "
-        "and test parts are those of the whole split."
+        "For each seed, the smaller training sets are subsets of the larger ones; the validation "
+        "and test sets are those of the whole split."
     )
     sections = (
         Section(
@@ -116,9 +116,9 @@ def write_learning_curve_page(
 
 
 def write_tuning_page(result: Tuning, searched: Problem, options: Mapping[str, object]) -> None:
-    """Write the page, with tables and figures beside it, into the folder of the search.
+    """Write the page, with tables and figures next to it, into the folder of the search.
 
-    `searched` is the problem without its test part, as the trials had it.
+    `searched` is the problem without its test set, as the trials had it.
     """
     folder, trials, first = result.folder, result.trials, result.trials.iloc[0]
     write_text(folder / SPACE, format_space(result.space))
@@ -136,7 +136,7 @@ def write_tuning_page(result: Tuning, searched: Problem, options: Mapping[str, o
         lines.append(f"The settings as given, trial {first['trial']}: {score}.")
     lines.append(
         "The best score of many trials is optimistic, because it was selected: evaluate it on the "
-        "test part."
+        "test set."
     )
     settings = pd.DataFrame(
         {
@@ -149,9 +149,9 @@ def write_tuning_page(result: Tuning, searched: Problem, options: Mapping[str, o
     in_order = figures.scores_of_trials(trials, score=words, unit=unit)
     over_settings = figures.scores_over_settings(trials, scales, score=words, unit=unit)
     marks = "Scores over each setting; the diamond is the best trial, crosses were stopped early."
-    baselines = "Baselines, on the validation part."
+    baselines = "Baselines, on the validation set."
     train = page.name_task(searched.task) | {"config": folder / BEST}
-    held_out = "The test part was held out before the search, and no trial has used it."
+    held_out = "The test set was held out before the search, and no trial has used it."
     sections = (
         Section(
             "Result",
@@ -194,7 +194,7 @@ def write_cross_validation_page(
     options: Mapping[str, object],
     config: RunConfig | None,
 ) -> None:
-    """Write the page, with tables and figures beside it, into the folder of the results.
+    """Write the page, with tables and figures next to it, into the folder of the results.
 
     `options` are those of the command that repeats it; `config` has the settings of the networks,
     where there are any, and is written beside the page.
@@ -369,7 +369,7 @@ def _draw_curve(result: LearningCurve, target: Target) -> tuple[Figure, str]:
     drawn = figures.error_against_size(
         runs.assign(**{name: errors}), unit=unit, metric=name, band=choose_band(target)
     )
-    return drawn, "test part."
+    return drawn, "test set."
 
 
 def choose_band(target: Target) -> tuple[float, float] | None:

@@ -65,7 +65,7 @@ class Comparison:
     def rank(self) -> pd.DataFrame:
         """Return the summary of the first target, the best on validation first, failures left out.
 
-        The test part has no say in it: it is there to judge what was chosen.
+        The test set has no say in it: it is there to judge what was chosen.
         """
         column = f"validation_{self.metric}"
         first = self.summary[self.summary["target"] == self.summary["target"].iloc[0]]
@@ -77,7 +77,7 @@ class Comparison:
 
 @dataclass(frozen=True, eq=False)
 class LearningCurve:
-    """What networks and baselines learned from training parts of several sizes.
+    """What networks and baselines learned from training sets of several sizes.
 
     Attributes:
         problem: Data, whole split and task.
@@ -112,10 +112,10 @@ class Tuning:
         space: What was searched.
         trials: A row for each trial: its state, score, cost, settings and folder.
         best: The best settings.
-        best_score: Their score on the validation part, smaller is better: the mean absolute error
+        best_score: Their score on the validation set, smaller is better: the mean absolute error
             in the unit of the target; for several targets the mean of error / standard deviation;
             for classes the log-loss.
-        baselines: The scores of baselines on the validation part.
+        baselines: The scores of baselines on the validation set.
     """
 
     problem: Problem
@@ -206,7 +206,7 @@ def _model(result: TrialResult) -> str:
 def tabulate_results(results: Sequence[TrialResult], task: Task) -> pd.DataFrame:
     """Return a row for each trial and target: labels, scores as in its `metrics.json`, and cost.
 
-    A trial without a test part has no test columns; one that failed has its reason as `error`, and
+    A trial without a test set has no test columns; one that failed has its reason as `error`, and
     no numbers.
     """
     rows: list[dict[str, object]] = []
@@ -266,7 +266,7 @@ def list_baselines(problem: Problem, names: Sequence[str] | None = None) -> list
 
 
 def tabulate_baselines(results: Sequence[TrialResult], task: Task) -> pd.DataFrame:
-    """Return baseline, target and score: of the test part if there is one, else of validation."""
+    """Return baseline, target and score: of the test set if there is one, else of validation."""
     table = tabulate_results(results, task)
     scores = [f"{part}_{MAIN_METRIC[task.kind]}" for part in reversed(JUDGED)]
     found = [name for name in scores if name in table][:1]

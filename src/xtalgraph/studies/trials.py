@@ -328,7 +328,7 @@ def split_parts(split: Split) -> dict[str, np.ndarray]:
 def name_folder(labels: Mapping[str, str | int | float]) -> str:
     """Return a folder name that says what a trial is, and that every file system takes.
 
-    What had to be changed or cut for it is told apart by the beginning of a checksum.
+    What had to be changed or cut for it is distinguished by the beginning of a checksum.
 
     >>> name_folder({"convolution": "gated", "seed": 0})
     'convolution-gated_seed-0'

@@ -1,4 +1,4 @@
-"""A search for better settings, judged by the validation part alone: Optuna proposes, we train."""
+"""A search for better settings, judged by the validation set alone: Optuna proposes, we train."""
 
 from __future__ import annotations
 
@@ -69,11 +69,11 @@ def tune(
     seed: int = 0,
     on_trial: OnRow | None = None,
 ) -> Tuning:
-    """Search for settings with a small error on the validation part, and leave `best.toml`.
+    """Search for settings with a small error on the validation set, and leave `best.toml`.
 
     The first trial has the settings as given; the tree-structured Parzen estimator proposes the
     others. A trial is pruned once its validation score is worse than the median of the others at
-    the same epoch. The test part is taken away before anything is trained, so that it can judge the
+    the same epoch. The test set is taken away before anything is trained, so that it can judge the
     settings that are found. If interrupted, call it again to resume, with the interrupted trial
     first.
 
@@ -137,7 +137,7 @@ def _without_test(problem: Problem) -> Problem:
 
 @contextmanager
 def _quiet_optuna() -> Iterator[None]:
-    """Keep Optuna's notes off stderr; say how to install it where it is not there."""
+    """Keep Optuna's notes off stderr; say how to install it where it is missing."""
     try:
         import optuna
     except ImportError as error:
@@ -163,7 +163,7 @@ class Search:
     """The trials that Optuna proposes in the folder of a study, and its record of them."""
 
     study: Study
-    problem: Problem  # without its test part
+    problem: Problem  # without its test set
     config: RunConfig
     space: Space
     seed: int

@@ -11,11 +11,12 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from xtalgraph.data import Dataset, Split, make_split, order_classes
+from xtalgraph.data import Dataset, Split
+from xtalgraph.data.question import pose_question
 from xtalgraph.data.splits import DEFAULT_SPLIT, PARTS
-from xtalgraph.errors import BadConfig, BadCrystal, BadDataset, Rejected, summarise
+from xtalgraph.errors import BadCrystal, BadDataset, Rejected, summarise
 from xtalgraph.graphs import GraphConfig, build_graphs
-from xtalgraph.metrics import MISSING_CLASS, class_indices
+from xtalgraph.metrics import MISSING_CLASS
 from xtalgraph.nn import Normaliser, Task, refuse_unknown_elements
 from xtalgraph.nn.task import try_each
 from xtalgraph.structures import CrystalStore
@@ -75,38 +76,18 @@ class Problem:
 def pose_problem(
     dataset: Dataset,
     targets: str | Sequence[str],
-    task: str = "regression",
+    task: str | None = None,
     split: str | Split = DEFAULT_SPLIT,
     split_seed: int = 0,
 ) -> Problem:
-    """Return the problem of learning `targets`, or raise an error that explains the obstacle.
-
-    Refused are targets that do not exist, sets without labels, a target or class that does not vary
-    in the training set, and a class that is not in the training set.
-    """
-    names = read_target_names(targets)
-    parts = make_split(dataset, split, split_seed) if isinstance(split, str) else split
-    _refuse_other_rows(parts, len(dataset))
-    if task == "classification":
-        if len(names) > 1:
-            raise BadConfig(f"classification needs one target, got {names}. Train one at a time.")
-        return _pose_classification(dataset, names[0], parts)
-    values = dataset.values(names)
-    chosen = Task(task, tuple(dataset.targets[name] for name in names))
-    for part in ("train", "validation"):
-        for name, column in zip(names, values[parts.part(part)].T, strict=True):
-            _refuse_unlabelled(name, part, ~np.isnan(column))
-    normaliser = Normaliser.fit(values[parts.train], names)
-    return Problem(dataset, chosen, parts, values, normaliser)
-
-
-def read_target_names(targets: str | Sequence[str]) -> list[str]:
-    """Return the names in `band_gap,formation_energy_per_atom`, or in a sequence of names."""
-    names = targets.split(",") if isinstance(targets, str) else list(targets)
-    names = [name.strip() for name in names]
-    if not names or not all(names):
-        raise BadConfig("no target is named. Name the columns to learn, such as band_gap.")
-    return names
+    """Return the problem of learning `targets`; what cannot be learned `pose_question` refuses."""
+    question = pose_question(dataset, targets, task, split, split_seed)
+    units = tuple(dataset.targets.get(name, Target(name)) for name in question.names)
+    chosen = Task(question.kind, units, question.classes)
+    normaliser = None
+    if not question.classes:
+        normaliser = Normaliser.fit(question.labels[question.split.train], question.names)
+    return Problem(dataset, chosen, question.split, question.labels, normaliser)
 
 
 def refuse_bad_crystals(problem: Problem, known_elements: list[int], graph: GraphConfig) -> None:
@@ -135,54 +116,6 @@ def refuse_bad_crystals(problem: Problem, known_elements: list[int], graph: Grap
         raise BadDataset(
             f"{problem.dataset.source}: {len(rejected)} crystals have no usable graph. Leave them "
             f"out or correct them:\n{summarise(rejected)}"
-        )
-
-
-def _pose_classification(dataset: Dataset, name: str, parts: Split) -> Problem:
-    labels = dataset.labels(name)
-    labelled = np.array([label is not None for label in labels])
-    for part in ("train", "validation"):
-        _refuse_unlabelled(name, part, labelled[parts.part(part)])
-    found = {part: _distinct(labels[parts.part(part)]) for part in PARTS}
-    classes = order_classes(found["train"])
-    if len(classes) < 2:
-        raise BadDataset(
-            f"classification by {name!r}: all of the training part is {classes[0]!r}. There is "
-            "nothing to learn; split otherwise, or choose another target."
-        )
-    for part in PARTS[1:]:
-        new = order_classes(found[part] - set(classes))
-        if new:
-            raise BadDataset(
-                f"classification by {name!r}: the {part} part has the class {new[0]!r}, which the "
-                f"training part lacks (it has {', '.join(classes)}). Split otherwise, or leave "
-                "the rare class out."
-            )
-    target = dataset.targets.get(name)
-    task = Task("classification", (target or Target(name),), classes)
-    # a label outside the split may be of another class; it is not used
-    numbers = class_indices([label if label in classes else None for label in labels], classes)
-    return Problem(dataset, task, parts, numbers, None)
-
-
-def _distinct(labels: np.ndarray) -> set[str]:
-    return {label for label in labels if label is not None}
-
-
-def _refuse_unlabelled(name: str, part: str, labelled: np.ndarray) -> None:
-    if not labelled.any():
-        raise BadDataset(
-            f"target {name!r} has no label among the {len(labelled)} crystals of the {part} part. "
-            "Split otherwise, or choose another target."
-        )
-
-
-def _refuse_other_rows(split: Split, n_crystals: int) -> None:
-    rows = np.concatenate([split.part(part) for part in PARTS])
-    if rows.min() < 0 or rows.max() >= n_crystals:
-        raise BadDataset(
-            f"the split has rows {rows.min()} to {rows.max()}, but the data set has {n_crystals} "
-            "crystals. Make the split from this data set."
         )
 
 

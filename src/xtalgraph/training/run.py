@@ -46,7 +46,7 @@ def train(
     targets: str | Sequence[str],
     *,
     out: Path | str,
-    task: str = "regression",
+    task: str | None = None,
     config: RunConfig | None = None,
     split: str | Split | None = None,
     resume: bool = False,
@@ -64,7 +64,8 @@ def train(
         dataset: Crystals and columns.
         targets: Names of columns, as a list or comma-separated.
         out: The run folder. It must not contain a run unless `resume` is true.
-        task: `regression` or `classification`.
+        task: `regression` or `classification`. If None, a column of numbers is learned by
+            regression, any other by classification.
         config: The settings; if None, the preset `default`, or those of the run to be resumed.
         split: A `Split` or a string as for `make_split`; 60/20/20 if None.
         resume: Continue the run in `out` from its last complete epoch, with a result identical to

@@ -132,7 +132,7 @@ class CompositionModel:
             raise BadCheckpoint(
                 f"composition model: fitted again by scikit-learn {sklearn.__version__}, it does "
                 "not predict what it did when it was saved. Install the version that is written "
-                "beside it, or fit it anew."
+                "next to it, or fit it anew."
             )
 
     def _fit(self, features: np.ndarray, labels: np.ndarray, task: Task) -> None:

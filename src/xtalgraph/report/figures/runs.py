@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DFT_AGAINST_EXPERIMENT = (0.081, 0.136)
-"""Mean absolute difference of DFT and measured formation energies, eV/atom, as the paper of 2018
+"""Mean absolute difference of DFT and measured formation energies, eV/atom, as the 2018 paper
 gives it (Table I; after Kirklin et al., npj Comput. Mater. 1, 15010, 2015).
 
 The two ends are quoted after that table and were not looked up in Kirklin's own. What Kirklin's

@@ -36,7 +36,7 @@ SERIES = [COLOURS[name] for name in ("blue", "orange", "green", "purple", "sky",
 """The order in which series take colours."""
 
 MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
-"""The order in which series take markers, so that a grey print still tells them apart."""
+"""The order in which series take markers, so that a grey print still distinguishes them."""
 
 DASHES = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1))]
 """The order in which series take line styles."""
