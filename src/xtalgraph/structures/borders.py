@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from xtalgraph.errors import BadCrystal
 from xtalgraph.extras import import_extra
-from xtalgraph.structures.elements import atomic_number
+from xtalgraph.structures.elements import DISORDERED, atomic_number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,7 +59,7 @@ def from_pymatgen(structure: Any, id: str = "") -> tuple[np.ndarray, np.ndarray,
                 f"the site holds {site.species_string}: partial occupancy",
                 id=id,
                 site=index,
-                remedy="A disordered crystal has no single graph: choose an ordered approximant.",
+                remedy=DISORDERED,
             )
         try:
             numbers.append(atomic_number(site.specie.symbol))

@@ -114,6 +114,21 @@ def note(id: str, text: str) -> None:
     warnings.warn(CrystalWarning(f"crystal {id!r}: {text}"), stacklevel=2)
 
 
+def note_periodicity(periodic: Sequence[bool], id: str) -> None:
+    """Warn of a sheet or a wire, which is read as if it were repeated; refuse what never repeats.
+
+    Raises:
+        BadCrystal: No direction is periodic.
+    """
+    said = " ".join("T" if flag else "F" for flag in periodic)
+    if not any(periodic):
+        problem = f"it is not periodic in any direction (pbc {said})"
+        remedy = "Set pbc to true if the cell repeats; give a molecule a box first."
+        raise BadCrystal(problem, id=id, remedy=remedy)
+    if not all(periodic):
+        note(id, f"it is not periodic in three directions (pbc {said}), and read as if it were")
+
+
 def _refuse_extreme(lattices: np.ndarray, positions: np.ndarray, offsets: np.ndarray) -> None:
     """Raise `BadCrystal` where arrays of a table break a bound that each `Crystal` is held to."""
     squares = (lattices * lattices).sum(axis=2)

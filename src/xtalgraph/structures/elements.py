@@ -41,6 +41,13 @@ _REMEDY = (
 )
 
 
+FULL_TOLERANCE = 1e-3 + 1e-9
+"""An occupancy as near to 1 as this is full, 0.999 included."""
+
+DISORDERED = "A disordered crystal has no single graph: choose an ordered approximant."
+"""What to do about partial occupancy."""
+
+
 @lru_cache(maxsize=4096)
 def atomic_number(symbol: str) -> int:
     """Return the atomic number of a symbol with charge or isotope: `Na`, `Na1+`, `O2-`, `D`, `11B`.

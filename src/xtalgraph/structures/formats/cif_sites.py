@@ -11,7 +11,13 @@ from typing import NoReturn
 from gemmi import cif
 
 from xtalgraph.errors import BadCrystal
-from xtalgraph.structures.elements import SYMBOLS, atomic_number, read_label
+from xtalgraph.structures.elements import (
+    DISORDERED,
+    FULL_TOLERANCE,
+    SYMBOLS,
+    atomic_number,
+    read_label,
+)
 
 COORDINATES = ("_atom_site_fract_x", "_atom_site_fract_y", "_atom_site_fract_z")
 _TYPE, _LABEL, _OCCUPANCY = "_atom_site_type_symbol", "_atom_site_label", "_atom_site_occupancy"
@@ -20,16 +26,10 @@ _GROUP, _ASSEMBLY = "_atom_site_disorder_group", "_atom_site_disorder_assembly"
 ODD = frozenset({_FLAG, _HYDROGENS, _GROUP, _ASSEMBLY})
 """Columns that only the thorough way understands."""
 
-FULL_TOLERANCE = 1e-3 + 1e-9  # an occupancy as near to 1 as this is full, 0.999 included
 _NEARLY_FULL = 0.97  # an occupancy of at least this is full where 1 is within its uncertainty
 _UNCERTAINTY = re.compile(r"\d*\.?(\d*)\((\d+)\)$")
 _THIRDS = (1 / 3, 2 / 3)
 _THIRD_TOLERANCE = 1e-4  # relative, as in pymatgen: 0.3333 is a third, 0.333 is not
-
-DISORDERED = (
-    "A disordered crystal has no single graph: choose an ordered approximant, or pass --disorder "
-    "round or --disorder order."
-)
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xtalgraph.errors import BadCrystal
-from xtalgraph.structures.checks import number_ids, read_each, refuse_overlap
+from xtalgraph.errors import BadCrystal, Rejected
+from xtalgraph.structures.checks import (
+    note_periodicity,
+    number_ids,
+    read_each,
+    refuse_overlap,
+)
 from xtalgraph.structures.crystal import Crystal
 from xtalgraph.structures.elements import atomic_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from xtalgraph.errors import Rejected
 
 _KEY = re.compile(r"(?<![\w:.-])([\w:.-]+)\s*=\s*")
 _CLOSING = {'"': '"', "'": "'", "{": "}", "[": "]"}
@@ -31,18 +35,29 @@ def read_extended_xyz(
 ) -> list[Crystal]:
     """Return the crystal of each frame: ids are `id`, or `id#0`, `id#1`, … where there are several.
 
-    Rows of `Lattice` are the lattice vectors in Å. Refused: a frame without lattice or with a
-    direction that is not periodic, for it is no crystal.
+    Rows of `Lattice` are the lattice vectors in Å. A sheet (`pbc="T T F"`) is read with a warning.
+    Refused is a frame without lattice or periodic direction. Where a file breaks off, the frames
+    before are read with a list `rejected`.
     """
-    frames = list(_iterate_frames(text.splitlines(), id))
+    frames: list[tuple[str, list[str]]] = []
+    broken: BadCrystal | None = None
+    try:
+        frames.extend(_iterate_frames(text.splitlines(), id))
+    except BadCrystal as problem:
+        if rejected is None or not frames:
+            raise
+        broken = problem
     if not frames:
         raise BadCrystal("there is no frame in it", id=id, remedy="Give a whole file.")
-    names = number_ids(id, len(frames))
+    names = number_ids(id, len(frames) + (broken is not None))
     pending = [
         (name, partial(_read_frame, comment, rows, name))
-        for (comment, rows), name in zip(frames, names, strict=True)
+        for (comment, rows), name in zip(frames, names, strict=False)
     ]
-    return read_each(pending, rejected)
+    crystals = read_each(pending, rejected)
+    if broken is not None and rejected is not None:
+        rejected.append(Rejected(names[-1], str(broken)))
+    return crystals
 
 
 def split_frames(lines: Iterable[str]) -> Iterator[str]:
@@ -75,10 +90,8 @@ def _read_frame(comment: str, rows: list[str], id: str) -> Crystal:
         problem = f"the comment line of the frame has {len(numbers)} numbers in Lattice, expected 9"
         remedy = 'Write Lattice="ax ay az bx by bz cx cy cz" in Å; a molecule needs a box.'
         raise BadCrystal(problem, id=id, remedy=remedy)
-    if _FALSE & set(pairs.get("pbc", "").replace(",", " ").split()):
-        problem = f"the frame is not periodic in three directions (pbc {pairs['pbc']})"
-        remedy = 'Write pbc="T T T" if the cell repeats; give a molecule a box first.'
-        raise BadCrystal(problem, id=id, remedy=remedy)
+    flags = pairs.get("pbc", "").replace(",", " ").split()
+    note_periodicity([flag not in _FALSE for flag in flags] or [True], id)
     columns = _read_columns(pairs.get("properties", _PLAIN_PROPERTIES), id)
     try:
         lattice = np.array([float(number) for number in numbers]).reshape(3, 3)
@@ -89,9 +102,9 @@ def _read_frame(comment: str, rows: list[str], id: str) -> Crystal:
         crystal = Crystal(lattice, positions, species, id)
     except BadCrystal as problem:
         raise BadCrystal(problem.problem, id=id, remedy=problem.remedy) from None
-    except (ValueError, IndexError) as problem:
+    except (ValueError, IndexError, OverflowError) as problem:
         remedy = "Each line must have the columns that Properties announces."
-        text = f"a line of atoms or the lattice cannot be read ({problem})"
+        text = f"a line of atoms or the lattice cannot be read{_name_bad_row(rows, columns)}"
         raise BadCrystal(text, id=id, remedy=remedy) from problem
     refuse_overlap(crystal)
     return crystal
@@ -148,7 +161,20 @@ def _read_atoms(rows: list[str], columns: tuple[int, int]) -> tuple[list[int], n
     words = [row.split() for row in rows]
     names = [row[species] for row in words]
     numbers = [int(name) if name.isdecimal() else atomic_number(name) for name in names]
-    return numbers, np.array([[float(w) for w in row[position : position + 3]] for row in words])
+    positions = [[float(w) for w in row[position : position + 3]] for row in words]
+    if any(len(row) != 3 for row in positions):
+        raise IndexError("a line has too few columns")
+    return numbers, np.array(positions)
+
+
+def _name_bad_row(rows: list[str], columns: tuple[int, int]) -> str:
+    """Return the words of the first line that cannot be read, or an empty text."""
+    for row in rows:
+        try:
+            _read_atoms([row], columns)
+        except (ValueError, IndexError, OverflowError, BadCrystal):
+            return f" ({row.strip()[:80]!r})"
+    return ""
 
 
 def format_extended_xyz(crystal: Crystal) -> str:
