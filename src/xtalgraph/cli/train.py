@@ -175,7 +175,7 @@ def finish(run: TrainedRun, dataset: Dataset | None) -> int:
 
     dataset = dataset if dataset is not None else read_run_dataset(run.folder)
     part = "test" if (run.folder / "test_predictions.csv").exists() else "validation"
-    print_lines([f"{part} part:"])
+    print_lines([f"{part} set:"])
     evaluation = evaluate(run.folder, dataset, part=part)
     print_table(evaluation.table())
     page = report_run(run.folder, dataset, evaluation=evaluation)
