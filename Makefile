@@ -8,7 +8,7 @@ export MPLBACKEND := Agg
 # runs a command and prints how long it took: $(TIMED) NAME COMMAND …
 TIMED := bash -c 'name=$$0; "$$@"; status=$$?; echo "$$name: $$SECONDS seconds"; exit $$status'
 
-.PHONY: demo test full test-full test-scale test-accelerator check format bench bench-growth bench-guard bench-screening clean
+.PHONY: demo test full test-full test-scale test-accelerator test-without-compiler sanitize check format bench bench-growth bench-guard bench-screening clean
 
 demo: $(STAMP) ## train on the embedded data set, compare, predict, draw (3 minutes)
 	$(BIN)/xtalgraph demo --out runs/demo
@@ -17,7 +17,7 @@ test: $(STAMP) ## the tests, doctests included, but for those marked `full`; at 
 	@$(TIMED) "make test" $(BIN)/python -m pytest -n 2 --dist worksteal -m "not full"
 
 full: $(STAMP) ## everything: also Ray, Triton, the whole course, long tests
-	@$(TIMED) "make full" $(MAKE) --no-print-directory check test-full test-scale test-accelerator course
+	@$(TIMED) "make full" $(MAKE) --no-print-directory check test-full test-scale test-accelerator test-without-compiler sanitize course
 
 test-full: $(STAMP)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[course]"
@@ -32,6 +32,29 @@ test-accelerator: $(STAMP) ## the Triton kernels, on the accelerator or interpre
 	$(BIN)/python -c "import triton" 2> /dev/null || $(BIN)/python -m pip install --quiet --constraint constraints.txt triton
 	TRITON_INTERPRET=$$($(BIN)/python -c "import torch; print(int(not torch.cuda.is_available()))") \
 		$(BIN)/python -m pytest -rs tests/nn/test_triton.py tests/graphs/test_loader.py
+
+# the same sources with every access and every arithmetic operation checked; no wheel is made
+sanitize: $(STAMP) ## the tests of the compiled loops, with the address and undefined-behaviour sanitizers
+	rm -rf build/sanitize && mkdir -p build/sanitize && cp -r src build/sanitize/src
+	$(BIN)/cmake -S native -B build/sanitize/native -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja \
+		-DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python -DXTALGRAPH_SANITIZE=ON -DXTALGRAPH_PLACE=$(CURDIR)/build/sanitize/src/xtalgraph
+	$(BIN)/cmake --build build/sanitize/native
+	PYTHONPATH=build/sanitize/src LD_PRELOAD="$$($${CXX:-c++} -print-file-name=libasan.so) $$($${CXX:-c++} -print-file-name=libubsan.so) $$($${CXX:-c++} -print-file-name=libstdc++.so.6)" \
+		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+		$(BIN)/python -m pytest -p no:cacheprovider tests/native tests/graphs/test_build.py tests/graphs/test_deduplication.py
+
+# an installation where no compiler can be found, in a folder of its own
+test-without-compiler: $(STAMP) ## builds with the compiler from the package index, and compares its edges
+	rm -rf build/bare && mkdir -p build/bare/bin
+	for tool in sh env cat cp rm mkdir dirname basename chmod printf uname; do ln -s "$$(command -v $$tool)" build/bare/bin/; done
+	cp -r native build/bare/native && rm -rf build/bare/native/CMake* && cp native/CMakeLists.txt build/bare/native/
+	$(PYTHON) -m venv build/bare/venv
+	build/bare/venv/bin/python -m pip install --quiet --constraint constraints.txt cmake nanobind ninja numpy
+	cd build/bare && export PATH="$(CURDIR)/build/bare/bin:$(CURDIR)/build/bare/venv/bin" && unset CC CXX && \
+		eval "$$(sh native/zig.sh venv/bin/python compiler)" && \
+		cmake -S native -B build -G Ninja -DPython_EXECUTABLE=$(CURDIR)/build/bare/venv/bin/python -DXTALGRAPH_PLACE=$(CURDIR)/build/bare && \
+		cmake --build build
+	$(BIN)/python -m tests.native.compare_builds build/bare
 
 check: $(STAMP) ## lint, format, types, import contracts
 	$(BIN)/ruff check .
@@ -63,6 +86,7 @@ course: $(STAMP) ## the homework of course/, with solution, written part and aut
 clean:
 	rm -rf .venv build dist runs .pytest_cache .mypy_cache .ruff_cache
 
+# the compiled loops are built here too, again whenever their sources change
 $(STAMP): pyproject.toml constraints.txt native/CMakeLists.txt $(wildcard native/src/*)
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
