@@ -50,7 +50,7 @@ def test_the_embedded_data_are_ready(call: Call) -> None:
         ("--target formation_energy", f"Did you mean '{ENERGY}'?"),
         ("--target kind --task regression", "holds no numbers"),
         ("--split 0.9,0.2,0.2", "adding up to 1"),
-        ("--split 1.0,0.0,0.0", "the validation part of the split is empty"),
+        ("--split 1.0,0.0,0.0", "the validation set of the split is empty"),
         (f"--target {ENERGY} --cutoff 0.5", "a site without any neighbour within the cutoff"),
     ],
 )

@@ -65,7 +65,7 @@ def test_scores_go_to_stdout_and_progress_to_stderr(call: Call, tiny: Path, tmp_
     )
     assert outcome.status == 0
     lines = outcome.out.splitlines()
-    assert lines[0] == "test part:"
+    assert lines[0] == "test set:"
     assert "mean_absolute_error" in lines[1]
     assert [line.split()[0] for line in lines[2:]] == ["this", "mean", "median"]
     assert "epoch 2/2" in outcome.err
@@ -117,7 +117,7 @@ def test_a_stopped_run_says_how_to_go_on_and_goes_on(
     assert "already contains a run (unfinished)" in unfinished.err
     resumed = call("train", tiny, "--resume", out)
     assert resumed.status == 0
-    assert "test part:" in resumed.out
+    assert "test set:" in resumed.out
     assert (out / "report.html").exists()
     assert len(pd.read_csv(out / "history.csv")) == 2
 
@@ -167,7 +167,7 @@ def test_bad_crystals_are_refused_or_left_out_and_listed(
         ("--split file:nowhere.csv", "nowhere.csv: it cannot be read"),
         ("--split element:Xx", "Did you mean 'Xe'?"),
         ("--split 500,100,100", "24 or less in all"),
-        ("--split 1.0,0.0,0.0", "the validation part of the split is empty"),
+        ("--split 1.0,0.0,0.0", "the validation set of the split is empty"),
         ("--seed -1", "train.seed = -1"),
         ("--accelerator banana", "'banana'"),
         ("--devices 99999", "99999 processes"),
@@ -218,12 +218,12 @@ def spoil(folder: Path, how: str) -> None:
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ("blanks", "target 'y' has no label among the 14 crystals of the train part"),
+        ("blanks", "target 'y' has no label among the 14 crystals of the train set"),
         ("one text", "1 of 24 cells are no numbers: row 23"),
         ("huge", "target 'y' reaches"),
         ("infinite", "is infinite for 1 crystals"),
         ("constant", "There is nothing to learn"),
-        ("one crystal", "the validation part of the split is empty"),
+        ("one crystal", "the validation set of the split is empty"),
         ("ids alone", "unknown column 'y'. There is none at all."),
         ("twice", "1 ids stand for several rows"),
         ("ragged", "line 26"),

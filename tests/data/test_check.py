@@ -130,14 +130,14 @@ def changed(**columns: list) -> Dataset:
 @pytest.mark.parametrize(
     ("columns", "target", "message"),
     [
-        ({"y": [1.0] * 60}, "y", "target 'y' is 1 for all 36 labels of the training part"),
+        ({"y": [1.0] * 60}, "y", "target 'y' is 1 for all 36 labels of the training set"),
         ({"y": [np.nan] * 60}, "y", "target 'y' has no label among"),
         ({"y": [1.0, np.inf] * 30}, "y", "column 'y' is infinite for 30 crystals, first 'x1'"),
         ({"kind": ["a"] * 60}, "kind", "all of the training set is 'a'"),
         (
             {"y": [1.0, np.nan, np.nan] + [np.nan] * 57},
             "y",
-            "no label among the 12 crystals of the validation part",
+            "no label among the 12 crystals of the validation set",
         ),
         ({"y": [1.0] * 60}, "z", "unknown column 'z'"),
     ],

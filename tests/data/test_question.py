@@ -116,7 +116,7 @@ REFUSED = {
     "one label": ["1.5", *[""] * (N - 1)],
     "classes for each": [f"name {row}" for row in range(N)],
     "formulas": [f"Na{row}Cl" for row in range(1, N + 1)],
-    "one crystal of a class": None,  # made below, in the test part
+    "one crystal of a class": None,  # made below, in the test set
 }
 
 

@@ -204,7 +204,7 @@ def test_a_split_comes_back_from_its_file(tmp_path: Path) -> None:
     [
         ("0.6,0.2,0.3", BadConfig, "adding up to 1"),
         ("0.6", BadConfig, "shares '0.6'"),
-        ("0.9,0.0,0.1", BadDataset, "validation part of the split is empty"),
+        ("0.9,0.0,0.1", BadDataset, "validation set of the split is empty"),
         ("0,5,5", BadDataset, "train part of the split is empty"),
         ("10,10,10", BadConfig, "20 or less in all"),
         ("random", BadConfig, "neither shares nor one of"),
@@ -247,7 +247,7 @@ def test_repeated_ids_are_refused_and_can_be_told_apart(tmp_path: Path) -> None:
         ("id,part\nx0,train\nx0,test\n", "id 'x0' is named twice"),
         ("id,part\nx0,trian\n", "'trian' is no part of a split"),
         ("name,part\nx0,train\n", "a split has id and part"),
-        ("id,part\nx0,train\nx1,test\n", "validation part of the split is empty"),
+        ("id,part\nx0,train\nx1,test\n", "validation set of the split is empty"),
     ],
 )
 def test_a_split_file_that_does_not_fit_is_refused(tmp_path: Path, text: str, message: str) -> None:

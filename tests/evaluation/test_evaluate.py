@@ -80,13 +80,13 @@ def test_baselines_know_the_training_part_alone(dataset: Dataset, gap_run) -> No
         expected = np.nanmean(np.abs(true[split.test] - constant))
         assert result.baselines[name]["gap"]["mean_absolute_error"] == pytest.approx(expected)
     columns = dataset.columns.copy()
-    columns.loc[split.test, "contrast"] += 7.0  # another truth of the test part
+    columns.loc[split.test, "contrast"] += 7.0  # another truth of the test set
     moved = replace(dataset, columns=columns)
     again = evaluate(folder, moved, baselines=("mean", "composition_forest"))
     assert list(again.baselines) == ["mean", "composition_forest"]
     for name in again.baselines:
         error = again.baselines[name]["contrast"]["mean_absolute_error"]
-        assert error > 4, f"{name} has seen the test part"
+        assert error > 4, f"{name} has seen the test set"
 
 
 def test_a_baseline_from_outside_is_evaluated_and_cross_validated(
@@ -151,7 +151,7 @@ def test_all_rows_say_how_many_the_model_has_seen(dataset: Dataset, gap_run) -> 
     folder, split = gap_run
     result = evaluate(folder, dataset, part="all")
     assert len(result.rows) == 120
-    assert f"{len(split.train)} of the 120 crystals are of the training part." in result.notes
+    assert f"{len(split.train)} of the 120 crystals are of the training set." in result.notes
     assert not evaluate(folder, dataset).notes
 
 
@@ -213,5 +213,5 @@ def test_what_cannot_be_scored_is_refused_with_a_reason(
     with pytest.raises(BadDataset, match=r"splits.csv does not exist.*--split all"):
         evaluate(alone, dataset)
     split = Split(np.arange(100), np.arange(100, 120), np.arange(0))
-    with pytest.raises(BadDataset, match="test part of the split is empty"):
+    with pytest.raises(BadDataset, match="test set of the split is empty"):
         evaluate(folder, dataset, split=split)

@@ -59,7 +59,7 @@ def test_evaluate_chooses_it_on_validation_and_the_page_says_so(
     assert result.threshold == choose_threshold(*look(split.validation), *look(split.test))
     assert result.to_json()["threshold"]["value"] == result.threshold.value
     page = report_run(tmp_path, dataset, out=tmp_path / "page").read_text()
-    assert "best threshold for f1 on the validation part" in page
+    assert "best threshold for f1 on the validation set" in page
     assert evaluate(tmp_path, dataset, part="validation").threshold is None
     with pytest.raises(UnknownName, match="threshold criterion 'f2'"):
         evaluate(tmp_path, dataset, criterion="f2")

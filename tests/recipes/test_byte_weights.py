@@ -1,4 +1,4 @@
-"""The cost of fewer bits is measured on the validation part, with the networks as stored."""
+"""The cost of fewer bits is measured on the validation set, with the networks as stored."""
 
 from __future__ import annotations
 

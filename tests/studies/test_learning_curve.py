@@ -1,4 +1,4 @@
-"""Test error over the number of training crystals: nested parts, one test part, honest slopes."""
+"""Test error over the number of training crystals: nested parts, one test set, honest slopes."""
 
 from pathlib import Path
 
@@ -174,7 +174,7 @@ def test_sizes_that_cannot_be_had_are_refused(
 
 
 def test_a_curve_without_test_part_or_with_fewer_epochs_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadConfig, match="test part of the split is empty"):
+    with pytest.raises(BadConfig, match="test set of the split is empty"):
         learning_curve(TINY, "energy", (8,), out=tmp_path, split="0.8,0.2")
     with pytest.raises(BadConfig, match=r"epoch_factor = 0\.5; it must be 1 or more"):
         learning_curve(TINY, "energy", (8,), out=tmp_path, epoch_factor=0.5)

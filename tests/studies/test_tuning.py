@@ -1,4 +1,4 @@
-"""A search that never sees the test part, goes on where it was, keeps to its time, and is used."""
+"""A search that never sees the test set, goes on where it was, keeps to its time, and is used."""
 
 import sys
 import time

@@ -90,7 +90,7 @@ def main(out: str, *assignments: str) -> None:
     if os.environ.get("ROWS"):
         note_rows(Path(os.environ["ROWS"]))
     torch.set_num_threads(1)
-    # with 43 crystals the validation part cannot be shared out evenly
+    # with 43 crystals the validation set cannot be shared out evenly
     run = train(
         make_tiny(43),
         ["energy", "gap"],

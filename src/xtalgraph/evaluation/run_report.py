@@ -180,7 +180,7 @@ def _draw_classes(evaluation: Evaluation) -> list[Picture]:
 
 def _describe_result(evaluation: Evaluation) -> Section:
     words = (
-        f"{len(evaluation.rows):,} crystals of the {evaluation.part} part. The baselines were "
+        f"{len(evaluation.rows):,} crystals of the {evaluation.part} set. The baselines were "
         "fitted on the training set and scored on the same crystals."
     )
     table = target_table("scores", evaluation.table(), evaluation.task)

@@ -328,7 +328,7 @@ def _draw_seeds(result: Comparison, target: Target) -> tuple[Figure, str] | None
     }
     unit, metric = _unit(result.problem.task, target), f"{part} {result.metric}"
     drawn = figures.scores_over_folds(scores, metric=metric, unit=unit, points="seeds")
-    return drawn, f"{part} part."
+    return drawn, f"{part} set."
 
 
 def _draw_folds(result: CrossValidation, target: Target) -> tuple[Figure, str]:
