@@ -24,7 +24,7 @@ from xtalgraph.nn import CgcnnConfig, Normaliser, SavedModel, Task, NETWORKS, sa
 from xtalgraph.screening import PerovskiteSpace, ScreenSpec, list_anions, screen
 from xtalgraph.screening.candidates import CHUNK, generate_chunks
 from xtalgraph.screening.screener import Screener
-from xtalgraph.screening.oxidation_states import METALS
+from xtalgraph.screening.perovskite_sites import METALS
 from xtalgraph.units import KNOWN_TARGETS
 
 SPACE = PerovskiteSpace(METALS, METALS, list_anions(["O", "N", "F", "S", "Cl", "Br", "I", "Se"]))

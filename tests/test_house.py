@@ -78,12 +78,26 @@ def printing(text: str, room: str) -> Iterator[str]:
                 yield f"line {node.lineno}: {name}"
 
 
+BORDERS = {("cli", "run"), ("workers.py", "_work")}
+
+
 def carrying_on(text: str, room: str) -> Iterator[str]:
-    """Handlers of every error that do not raise it again, and asserts on input."""
-    for node in ast.walk(ast.parse(text)):
+    """Handlers of every error that do not raise it again, and asserts on input.
+
+    Two places may: the command line, which says that it is an internal error, and the one function
+    of a worker process, whose errors are raised again in the first process.
+    """
+    tree = ast.parse(text)
+    border = {
+        id(node)
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef) and (room, function.name) in BORDERS
+        for node in ast.walk(function)
+    }
+    for node in ast.walk(tree):
         if isinstance(node, ast.Assert):
             yield f"line {node.lineno}: assert"
-        if isinstance(node, ast.ExceptHandler) and room not in ("cli", "workers.py"):
+        if isinstance(node, ast.ExceptHandler) and id(node) not in border:
             caught = node.type.id if isinstance(node.type, ast.Name) else None
             raised_again = isinstance(node.body[-1], ast.Raise) and node.body[-1].exc is None
             if not raised_again and (node.type is None or caught in ("Exception", "BaseException")):
@@ -124,6 +138,16 @@ RULES: list[tuple[Rule, str, str]] = [
     (carrying_on, "models", "try:\n    x = 1\nexcept Exception:\n    pass"),
     (carrying_on, "models", "try:\n    x = 1\nexcept:\n    pass"),
     (carrying_on, "models", "assert x > 0"),
+    (
+        carrying_on,
+        "cli",
+        "def say():\n    try:\n        x = 1\n    except Exception:\n        pass",
+    ),
+    (
+        carrying_on,
+        "workers.py",
+        "def run():\n    try:\n        x = 1\n    except Exception:\n        pass",
+    ),
     (passing_through, "models", "def build(**kwargs): ..."),
     (carrying_on, "models", "try:\n    x = 1\nexcept Exception:\n    raise ValueError from None"),
     (renaming, "models", "import os\nos.replace(a, b)"),

@@ -20,7 +20,7 @@ from xtalgraph.data import read_dataset
 from xtalgraph.graphs import CrystalGraph, GraphConfig, GraphLoader, build_graphs
 from xtalgraph.nn import Cgcnn
 from xtalgraph.nn.configs import NETWORK_OF_2018
-from xtalgraph.nn.weights_2018 import from_2018_state
+from xtalgraph.nn.checkpoint_2018 import from_2018_state
 from xtalgraph.nn.gated_sum.kernel import NearGaussians
 from xtalgraph.nn.gated_sum.triton_form import PlacedBonds
 from xtalgraph.structures import read_crystal, read_crystals

@@ -13,6 +13,16 @@ from pathlib import Path
 class XtalgraphError(Exception):
     """Anything that the user of xtalgraph can mend."""
 
+    def __reduce__(self) -> tuple:
+        """Cross to another process as it is: the constructors take other arguments than a text."""
+        return _restore, (type(self), self.args, vars(self))
+
+
+def _restore(kind: type[XtalgraphError], words: tuple, facts: dict) -> XtalgraphError:
+    error = kind.__new__(kind, *words)
+    vars(error).update(facts)
+    return error
+
 
 class BadCrystal(XtalgraphError):
     """A structure that cannot be used, with its id, its file and its site where they are known.
@@ -42,16 +52,6 @@ class BadCrystal(XtalgraphError):
         where = f"site {self.site}: " if self.site is not None else ""
         return f"{where}{self.problem}." + (f" {self.remedy}" if self.remedy else "")
 
-    def __reduce__(self) -> tuple:
-        """Keep the keywords when the error crosses to another process."""
-        return _rebuild_bad_crystal, (self.problem, self.id, self.file, self.site, self.remedy)
-
-
-def _rebuild_bad_crystal(
-    problem: str, id: str | None, file: str | None, site: int | None, remedy: str
-) -> BadCrystal:
-    return BadCrystal(problem, id=id, file=file, site=site, remedy=remedy)
-
 
 class CrystalWarning(UserWarning):
     """What was guessed in a crystal that is read, or what in its file does not fit together."""
@@ -79,10 +79,6 @@ class FolderInUse(XtalgraphError):
             "another folder (--out)."
         )
 
-    def __reduce__(self) -> tuple:
-        """Make it anew from its own words when it crosses to another process."""
-        return FolderInUse, (self.folder, self.owner)
-
 
 class LostWorkers(XtalgraphError):
     """Processes that died again and again while they worked on the same things."""
@@ -94,10 +90,6 @@ class MissingExtra(XtalgraphError):
     def __init__(self, feature: str, extra: str) -> None:
         self.feature, self.extra = feature, extra
         super().__init__(f"{feature} needs an extra: pip install 'xtalgraph[{extra}]'.")
-
-    def __reduce__(self) -> tuple:
-        """Make it anew from its own words when it crosses to another process."""
-        return MissingExtra, (self.feature, self.extra)
 
 
 class UnknownName(XtalgraphError):
@@ -114,10 +106,6 @@ class UnknownName(XtalgraphError):
         guess = f" Did you mean {near[0]!r}?" if near else ""
         choice = f"Legal: {', '.join(legal)}." if legal else "There is none at all."
         super().__init__(f"unknown {kind} {name!r}.{guess} {choice}")
-
-    def __reduce__(self) -> tuple:
-        """Make it anew from its own words when it crosses to another process."""
-        return UnknownName, (self.kind, self.name, self.legal)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ group, which is loaded when a name is asked for that is missing, or when all are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar, cast
 
@@ -18,7 +18,7 @@ Entry = TypeVar("Entry")
 Thing = TypeVar("Thing")
 
 
-class Registry(Generic[Entry]):
+class Registry(Mapping[str, Entry], Generic[Entry]):
     """Entries by name, in the order in which they were added.
 
     >>> poolings: Registry[str] = Registry("pooling")
@@ -81,15 +81,6 @@ class Registry(Generic[Entry]):
     def __len__(self) -> int:
         self._complete()
         return len(self._entries)
-
-    def items(self) -> list[tuple[str, Entry]]:
-        """Return all names with their entries."""
-        self._complete()
-        return list(self._entries.items())
-
-    def values(self) -> list[Entry]:
-        """Return all entries."""
-        return [entry for _, entry in self.items()]
 
     def require(self, name: str) -> None:
         """Raise `UnknownName`, with the nearest legal name, where there is no such entry."""

@@ -10,12 +10,14 @@ from __future__ import annotations
 import os
 import queue
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from xtalgraph.errors import LostWorkers
@@ -40,6 +42,7 @@ def work_in_processes(
     n_workers: int,
     *,
     ahead: int = AHEAD,
+    imports_main: bool = True,
 ) -> Iterator[tuple[Item, Result]]:
     """Yield each item with its result, as they are finished; memory does not grow with the items.
 
@@ -47,8 +50,12 @@ def work_in_processes(
     works on one item; both are importable, and what they are given can be pickled. Each worker uses
     one thread. An exception of the function is raised here, and ends the work. Raises `LostWorkers`
     where workers die again and again without finishing anything.
+
+    A worker imports the program that began it, as every spawned process does, unless `imports_main`
+    is False: then a script needs no `if __name__ == "__main__"`, and what it registers itself is
+    not known to the workers.
     """
-    pool = _Pool(begin, arguments, iter(items), ahead)
+    pool = _Pool(begin, arguments, iter(items), ahead, imports_main)
     try:
         pool.fill(n_workers)
         yield from pool.run()
@@ -70,8 +77,10 @@ class _Pool(Generic[Item, Result]):
         arguments: tuple[Any, ...],
         items: Iterator[Item],
         ahead: int,
+        imports_main: bool,
     ) -> None:
         self.begin, self.arguments, self.items, self.ahead = begin, arguments, items, ahead
+        self.imports_main = imports_main
         self.returned: list[Item] = []  # what dead workers had been given
         self.workers: list[_Worker[Item]] = []
         self.n_losses = 0
@@ -116,7 +125,13 @@ class _Pool(Generic[Item, Result]):
         process = context.Process(
             target=_work, args=(theirs, self.begin, self.arguments, self.ahead), daemon=True
         )
-        process.start()
+        main = sys.modules["__main__"]
+        try:
+            if not self.imports_main:
+                sys.modules["__main__"] = ModuleType("__main__")  # which lies in no file
+            process.start()
+        finally:
+            sys.modules["__main__"] = main
         theirs.close()  # so that its death ends the pipe
         return _Worker(process, ours)
 

@@ -18,9 +18,8 @@ from xtalgraph.graphs import GraphConfig, build_graphs, nearest_distances
 from xtalgraph.metrics import roc_auc
 from xtalgraph.nn import Cgcnn, read_model, save_model
 from xtalgraph.nn.cgcnn import GatedConvolution
-from xtalgraph.nn.checkpoint_2018 import TARGETS_OF_2018
+from xtalgraph.nn.checkpoint_2018 import TARGETS_OF_2018, config_of_2018_state, from_2018_state
 from xtalgraph.nn.configs import NETWORK_OF_2018
-from xtalgraph.nn.weights_2018 import config_of_2018_state, from_2018_state
 from xtalgraph.prediction import load_model
 from xtalgraph.structures import CrystalStore
 from xtalgraph.units import KNOWN_TARGETS

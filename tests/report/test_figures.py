@@ -18,8 +18,7 @@ from xtalgraph import metrics
 from xtalgraph.errors import BadDataset
 from xtalgraph.report import figures
 from xtalgraph.report.figures import style
-from xtalgraph.report.figures.errors_by import LARGEST_NUMBER, table_position
-from xtalgraph.report.figures.parity import count_near
+from xtalgraph.report.figures.parity import LARGEST_NUMBER, count_near, table_position
 from xtalgraph.report.figures.style import new_figure
 from xtalgraph.structures.crystal import Crystal, CrystalStore
 
@@ -237,7 +236,7 @@ def test_saving_writes_both_kinds_and_the_same_bytes_twice(tmp_path, drawn) -> N
 
 def save_with_matplotlib(figure: Figure, kind: str, dots: int) -> bytes:
     buffer = io.BytesIO()
-    with matplotlib.rc_context(style.SETTINGS):
+    with matplotlib.rc_context(style.read_settings()):
         figure.savefig(buffer, format=kind, dpi=dots)
     return buffer.getvalue()
 

@@ -17,8 +17,13 @@ from xtalgraph.screening import (
     perovskite_sites,
 )
 from xtalgraph.screening.cell_sizes import covalent_radii, find_sites
-from xtalgraph.screening.oxidation_states import METALS, OXIDATION_STATES, can_be_neutral
-from xtalgraph.screening.perovskite_sites import ionic_radius, shannon_radii
+from xtalgraph.screening.perovskite_sites import (
+    METALS,
+    OXIDATION_STATES,
+    can_be_neutral,
+    ionic_radius,
+    shannon_radii,
+)
 from xtalgraph.screening.perovskite_space import CASTELLI_ANIONS, CASTELLI_METALS
 from xtalgraph.structures import Crystal, CrystalStore
 

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from tests.training.tiny import make_tiny, small_config
-from xtalgraph.errors import BadConfig
+from xtalgraph.errors import BadConfig, LostWorkers
 from xtalgraph.studies import trials
 from xtalgraph.studies.comparison import Comparison, compare, make_grid, read_variations
 from xtalgraph.studies.results import list_baselines, tabulate_baselines
@@ -172,17 +173,20 @@ def test_two_processes_give_the_same_as_one(problem: Problem, tmp_path: Path) ->
         )
 
 
-def kill_itself(study: Study, trial: Trial) -> str:
-    os.kill(os.getpid(), signal.SIGKILL)
-    return ""
+def begin_killing(study: Study, trials: list[Trial]) -> Callable[[int], str]:
+    def kill_itself(number: int) -> str:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return ""
+
+    return kill_itself
 
 
 def test_a_killed_process_is_reported(
     problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trials, "run_trial", kill_itself)
+    monkeypatch.setattr(trials, "_begin_trials", begin_killing)
     grid = make_grid({"model.pooling": ["mean", "max"]}, [0], small_config(), problem)
-    with pytest.raises(BadConfig, match=r"training process was killed.*--jobs"):
+    with pytest.raises(LostWorkers, match=r"died 3 times.*rerun the command with fewer"):
         run_grid(grid, problem, tmp_path, jobs=2)
 
 

@@ -27,8 +27,13 @@ COMMANDS = (  # a file is loaded when its command is called, or when the help li
     "check train predict models convert evaluate ensemble publish explain cross_validate matbench "
     "compare learning_curve tune screen settings data demo"
 )
-_FUNCTIONS = {"publish": "ensemble:publish", "convert": "models:convert"}
-_FUNCTIONS |= {name: f"{name}:app" for name in ("screen", "data")}  # with commands of their own
+_FUNCTIONS = {name: f"{name}:app" for name in ("screen", "data")}  # with commands of their own
+_FILES = {  # of commands whose file has another name
+    "studies": "compare cross_validate learning_curve matbench tune",
+    "models": "convert ensemble publish",
+    "evaluate": "explain",
+}
+_FUNCTIONS |= {name: f"{file}:{name}" for file, names in _FILES.items() for name in names.split()}
 _FIRST = "xtalgraph demo\nxtalgraph predict formation-energy crystal.cif\nxtalgraph train --help"
 _ELSEWHERE = {  # options as other programs name them, by what to write here
     "--set train.learning_rate=0.001": "lr learning-rate",

@@ -72,7 +72,8 @@ class Dataset:
     numeric column. Columns of texts and of true/false may be class labels.
     `checksum` is the SHA-256 of the files the data came from. `source` names them in messages;
     `paths` is what `read_dataset` takes to read them again, and empty for data made in memory;
-    `remarks` is what was passed over on the way, in sentences for a person.
+    `remarks` is what was passed over on the way, in sentences for a person, and `match` how ids
+    found their structure files.
 
     >>> from xtalgraph.structures import Crystal
     >>> iron = Crystal(2.87 * np.eye(3), [[0, 0, 0], [0.5, 0.5, 0.5]], [26, 26], id="Fe")
@@ -91,6 +92,7 @@ class Dataset:
     checksum: str
     paths: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    match: str = "exact"
 
     def __post_init__(self) -> None:
         given = self.__dict__["given"]
@@ -186,6 +188,8 @@ class Dataset:
         return list(self.symmetry.rejected) if self.is_computed(name) else []
 
     def _column(self, name: str) -> np.ndarray:
+        if not self.table and self.remarks:
+            raise BadDataset(f"{self.source}: no column {name!r}. {' '.join(self.remarks)}")
         if name not in self.table:
             raise UnknownName("column", name, self.table)
         return self.table[name]
@@ -329,6 +333,7 @@ def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
         checksum_texts(dataset.checksum for dataset in datasets),
         tuple(path for dataset in datasets for path in dataset.paths),
         tuple(remark for dataset in datasets for remark in dataset.remarks),
+        datasets[0].match,
     )
 
 

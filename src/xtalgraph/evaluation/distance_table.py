@@ -51,6 +51,7 @@ class DistanceTable:
     lists: tuple[np.ndarray, ...]  # of distances as they stand in the file, a row each
     source: str
     checksum: str
+    remarks: tuple[str, ...] = ()
     targets: dict[str, Target] = field(default_factory=dict)  # none: there are no numbers
 
     def __len__(self) -> int:
@@ -86,12 +87,14 @@ Labelled = Dataset | DistanceTable
 """What folds, labels and baselines are made from."""
 
 
-def read_labelled(source: str | Path, *, rejected: list[Rejected] | None = None) -> Labelled:
+def read_labelled(
+    source: str | Path, *, rejected: list[Rejected] | None = None, match: str = "exact"
+) -> Labelled:
     """Read a data set as `read_dataset` does, or a table of distances where it is one."""
     path = Path(source)
     if is_distance_table(path):
         return read_distances(path, rejected=rejected)
-    return read_dataset(source, rejected=rejected)
+    return read_dataset(source, rejected=rejected, match=match)
 
 
 def is_distance_table(path: Path) -> bool:

@@ -20,7 +20,7 @@ from jaxtyping import Float64
 from xtalgraph.errors import BadConfig
 from xtalgraph.graphs import nearest_distances
 from xtalgraph.nn import SavedModel, element_table
-from xtalgraph.report.figures.errors_by import LARGEST_NUMBER, draw_element, frame_table
+from xtalgraph.report.figures.parity import LARGEST_NUMBER, draw_element, frame_table
 from xtalgraph.report.figures.style import (
     COLOURS,
     COLUMN_WIDTH,

@@ -9,6 +9,7 @@ from typing import Literal, overload
 
 import numpy as np
 
+from xtalgraph.data.pieces import Source
 from xtalgraph.data.source import open_source
 from xtalgraph.errors import BadConfig, Rejected
 from xtalgraph.nn.resolve import shipped_names
@@ -150,7 +151,7 @@ def load_model(
 
 def predict_source(
     predictor: Predictor | PredictorGroup,
-    source: str | Path | Sequence[str | Path],
+    source: str | Path | Sequence[str | Path] | Source,
     *,
     n_threads: int | None = None,
 ) -> Iterator[Predictions | PredictionGroup]:

@@ -10,9 +10,6 @@ from .cell_sizes import (
 from .expression import (
     compile_expression as compile_expression,
 )
-from .known import (
-    KnownCrystals as KnownCrystals,
-)
 from .perovskite_space import (
     PerovskiteSpace as PerovskiteSpace,
     list_anions as list_anions,
@@ -35,5 +32,6 @@ from .run import (
     screen as screen,
 )
 from .screener import (
+    KnownCrystals as KnownCrystals,
     ScreenSpec as ScreenSpec,
 )

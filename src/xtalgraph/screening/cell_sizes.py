@@ -12,7 +12,7 @@ from jaxtyping import Float64, Int64
 from xtalgraph.data import Dataset
 from xtalgraph.errors import BadDataset
 from xtalgraph.nn.element_properties import element_table
-from xtalgraph.screening.oxidation_states import ANION_CHARGES
+from xtalgraph.screening.perovskite_sites import ANION_CHARGES
 from xtalgraph.structures import CrystalStore
 from xtalgraph.structures.elements import SYMBOLS, atomic_number
 

@@ -12,11 +12,13 @@ import pandas as pd
 from xtalgraph.files import write_text
 from xtalgraph.report import Picture, Report, Section, Table, write_report
 from xtalgraph.report.page import describe_repeat, file_name
-from xtalgraph.screening.overview import MOST_MAPS, count_in_bins, read_maps
-from xtalgraph.screening.overview_figures import (
+from xtalgraph.screening.overview import (
+    MOST_MAPS,
+    count_in_bins,
     draw_distribution,
     draw_site_map,
     find_range,
+    read_maps,
 )
 from xtalgraph.screening.results import ScreenResult
 from xtalgraph.screening.screener import BOUND, SCORE, SITES, UNCERTAINTY, Screener

@@ -15,8 +15,9 @@ import pandas as pd
 from xtalgraph.errors import BadConfig, Rejected, UnknownName
 from xtalgraph.screening.candidates import Candidates, Chunk, generate_chunks
 from xtalgraph.screening.cell_sizes import CellRule, RadiiCells, Sites
-from xtalgraph.screening.oxidation_states import ANION_CHARGES, METALS
 from xtalgraph.screening.perovskite_sites import (
+    ANION_CHARGES,
+    METALS,
     Cations,
     SiteCharges,
     anion_sums,

@@ -16,7 +16,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,7 +24,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import loky
 import numpy as np
 import pandas as pd
 import torch
@@ -43,6 +41,7 @@ from xtalgraph.nn import Task
 from xtalgraph.training import RunConfig, TrainedRun, read_run, train
 from xtalgraph.training.config import config_tables
 from xtalgraph.training.run_folder import CONFIG, METRICS, PREDICTIONS
+from xtalgraph.workers import work_in_processes
 
 if TYPE_CHECKING:
     from xtalgraph.training import Progress
@@ -214,7 +213,7 @@ def run_trials(
     can fix, or for lack of memory, does not stop the others.
 
     Raises:
-        BadConfig: A process was killed.
+        LostWorkers: Processes were killed again and again.
     """
     results: dict[int, TrialResult] = {}
     for number, error in _settle(study, trials):
@@ -242,34 +241,22 @@ def _settle(study: Study, trials: Sequence[Trial]) -> Iterator[tuple[int, str]]:
         else:
             left.append(number)
     if study.jobs > 1 and len(left) > 1:
-        yield from _run_in_processes(study, {number: trials[number] for number in left})
+        # a script needs no `if __name__ == "__main__"`, as with one process
+        yield from work_in_processes(
+            _begin_trials,
+            (study, trials),
+            left,
+            min(study.jobs, len(left)),
+            ahead=1,
+            imports_main=False,
+        )
         return
     for number in left:
         yield number, run_trial(study, trials[number])
 
 
-def _run_in_processes(study: Study, trials: Mapping[int, Trial]) -> Iterator[tuple[int, str]]:
-    """Run trials in processes; loky's, as these need no `if __name__ == "__main__"` of a script.
-
-    They ignore Ctrl-C and are killed with the pool: run folders are whole after every epoch.
-    """
-    pool = loky.ProcessPoolExecutor(min(study.jobs, len(trials)), initializer=_begin_worker)
-    try:
-        waiting = {pool.submit(run_trial, study, trial): n for n, trial in trials.items()}
-        for future in loky.as_completed(waiting):
-            yield waiting[future], future.result()
-    except loky.BrokenProcessPool as error:
-        raise BadConfig(
-            "a training process was killed, most often because the memory was full. Rerun the "
-            "command with fewer processes (--jobs) to resume; what is finished is kept."
-        ) from error
-    finally:
-        pool.shutdown(kill_workers=True)
-
-
-def _begin_worker() -> None:
-    torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _begin_trials(study: Study, trials: Sequence[Trial]) -> Callable[[int], str]:
+    return lambda number: run_trial(study, trials[number])
 
 
 def run_trial(

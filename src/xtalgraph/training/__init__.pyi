@@ -10,7 +10,7 @@ from .config import (
 from .finetune import (
     start_from as start_from,
 )
-from .fitting import (
+from .loop import (
     Progress as Progress,
 )
 from .run import (

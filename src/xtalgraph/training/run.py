@@ -19,8 +19,7 @@ from xtalgraph.files import format_json, lock_folder, write_json, write_text
 from xtalgraph.nn import NETWORKS, Network, SavedModel, save_model
 from xtalgraph.training.config import RunConfig, preset
 from xtalgraph.training.devices import Place, find_place, joined, tell_all
-from xtalgraph.training.fitting import Progress, fit, read_checkpoint
-from xtalgraph.training.loop import TrainingLoop
+from xtalgraph.training.loop import Progress, TrainingLoop, fit, read_checkpoint
 from xtalgraph.training.problem import Problem, pose_problem, refuse_bad_crystals
 from xtalgraph.training.run_folder import (
     CHECKPOINT,

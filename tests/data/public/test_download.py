@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.data.loopback import Publisher, serve
-from xtalgraph.data.public.download import checksums, download, verify
+from xtalgraph.data.public.fetch import checksums, download, verify
 from xtalgraph.data.public.sets import PublicFile
 from xtalgraph.errors import BadDataset
 

@@ -5,6 +5,7 @@ import io
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -43,36 +44,6 @@ DASHES = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1))]
 DENSITY_MAP = "viridis"
 ERROR_MAP = "cividis"
 
-SETTINGS: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9.0,
-    "axes.labelsize": 9.0,
-    "axes.titlesize": 9.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.linewidth": 0.7,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.edgecolor": "#444444",
-    "axes.labelcolor": "#222222",
-    "grid.color": "#E4E4E4",
-    "grid.linewidth": 0.6,
-    "lines.linewidth": 1.4,
-    "lines.markersize": 4.5,
-    "xtick.labelsize": 8.0,
-    "ytick.labelsize": 8.0,
-    "xtick.color": "#444444",
-    "ytick.color": "#444444",
-    "legend.fontsize": 8.0,
-    "legend.frameon": False,
-    "figure.facecolor": "white",
-    "savefig.facecolor": "white",
-    "svg.hashsalt": "xtalgraph",  # the same figure gives the same file
-    "svg.fonttype": "path",
-}
-
 COLUMN_WIDTH = 3.5  # inches, one column of a journal page
 PAGE_WIDTH = 7.0  # inches, both columns
 DOTS = 200  # an inch, of a PNG
@@ -86,10 +57,19 @@ def styled(draw: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     def draw_styled(*args: Parameters.args, **keywords: Parameters.kwargs) -> Result:
         from matplotlib import rc_context
 
-        with rc_context(SETTINGS):
+        with rc_context(read_settings()):
             return draw(*args, **keywords)
 
     return draw_styled
+
+
+@functools.cache
+def read_settings() -> Any:
+    """Return the settings of matplotlib for figures of this package."""
+    from matplotlib import rc_params_from_file
+
+    with as_file(files(__package__).joinpath("xtalgraph.mplstyle")) as path:
+        return rc_params_from_file(path, use_default_template=False)
 
 
 def new_figure(width: float = COLUMN_WIDTH, height: float = 3.0) -> "tuple[Figure, Axes]":
