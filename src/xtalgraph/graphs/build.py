@@ -26,7 +26,19 @@ SHORTEST_BOND = 0.5  # Å; atoms nearer than this are an error of the file, not 
 
 @dataclass(frozen=True, eq=False)
 class GraphArrays:
-    """The neighbour graphs of a batch of crystals; `CrystalGraph` says what each array means."""
+    """The neighbour graphs of a batch of crystals as numpy arrays.
+
+    Attributes:
+        atomic_numbers: Element of each atom.
+        crystal: Number of the crystal in the batch that each atom belongs to.
+        centre: Receiving atom of each edge.
+        neighbour: Sending atom of each edge.
+        image: Cell of the sending atom, in lattice vectors.
+        distance: Length of each edge in Å.
+        edge_weight: Weight of each edge in a sum of messages.
+        multiplicity: Number of atoms that each node represents.
+        n_crystals: Number of crystals in the batch.
+    """
 
     atomic_numbers: Int64[np.ndarray, "n_atoms"]
     crystal: Int64[np.ndarray, "n_atoms"]
@@ -67,7 +79,21 @@ def build_arrays(
     deduplicated: bool = False,
     n_threads: int | None = None,
 ) -> GraphArrays:
-    """Return the neighbour graphs of crystals as one batch: `build_graphs` without torch."""
+    """Return the neighbour graphs of crystals as one batch: `build_graphs` without torch.
+
+    Args:
+        crystals: One crystal, several, or a store.
+        config: The neighbour rule and its cutoff; default settings if None.
+        deduplicated: Merge atoms of a crystal that are indistinguishable by distances into one
+            node.
+        n_threads: Number of threads.
+
+    Returns:
+        The graphs as numpy arrays.
+
+    Raises:
+        BadCrystal: Two atoms are too close, or a site has no neighbour, as for `build_graphs`.
+    """
     config = config or GraphConfig()
     store = pack(crystals)
     n_threads = count_cores() if n_threads is None else n_threads
@@ -211,9 +237,17 @@ def _search(store: CrystalStore, config: GraphConfig, first: int, last: int) -> 
 def nearest_distances(
     store: CrystalStore, n_nearest: int, cutoff: float = 8.0
 ) -> Float64[np.ndarray, "n_atoms n_rows"]:
-    """Return the `n_nearest` smallest distances of each atom in Å, sorted; inf beyond the cutoff.
+    """Return the smallest distances of each atom in Å.
 
-    Nothing is refused: this is how a pre-flight finds isolated sites and overlapping atoms.
+    Nothing is refused, so that a check can find isolated sites and overlapping atoms.
+
+    Args:
+        store: The crystals.
+        n_nearest: Number of distances per atom.
+        cutoff: Longest distance in Å.
+
+    Returns:
+        One row per atom, ascending; inf beyond the cutoff.
     """
     config = GraphConfig("nearest", n_nearest, cutoff)
     _, _, distance, counts = _search(store, config, 0, len(store))

@@ -93,7 +93,16 @@ class Table:
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """A part of a report: paragraphs, then notes, tables, figures, and preformatted text."""
+    """A section of a page, in the order of its attributes.
+
+    Attributes:
+        heading: Its title.
+        paragraphs: Text.
+        notes: Remarks.
+        tables: Tables, also written as CSV.
+        pictures: Figures.
+        verbatim: Preformatted text.
+    """
 
     heading: str
     paragraphs: tuple[str, ...] = ()
@@ -105,7 +114,14 @@ class Section:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """A title and sections; `numbers` go into `report.json`, NaN as null."""
+    """The contents of a page.
+
+    Attributes:
+        title: The title of the page.
+        sections: Its sections.
+        numbers: Contents of `report.json`, NaN as null.
+        made: The time that the page shows.
+    """
 
     title: str
     sections: tuple[Section, ...]
