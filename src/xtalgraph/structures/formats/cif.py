@@ -200,6 +200,7 @@ def _lists_only_identity(block: cif.Block) -> bool:
             return (
                 len(operations) == 1
                 and operations[0] in _IDENTITY
+                and (tag != LISTED[0] or not block.find_loop(LISTED[1]))
                 and _P1.issuperset(names := [find(name) for name in NAMES])
                 and (names != _NO_NAMES or _NUMBER_1.issuperset(map(find, NUMBERS)))
             )
