@@ -95,7 +95,7 @@ def test_public_names_are_documented() -> None:
 
 
 def test_a_docstring_without_its_sections_is_found() -> None:
-    def weigh(mass: float, factor: float) -> float:
+    def weigh(mass: float, factor: float) -> float:  # noqa: D417
         """Return the product.
 
         Args:
