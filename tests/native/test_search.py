@@ -141,7 +141,7 @@ def test_mutated_crystals_end_in_edges_or_in_the_packages_own_error():
     random = np.random.default_rng(7)
     odd = [0.0, -0.0, 1e-320, 1e-8, 0.5, 1.0, 1e3, 1e6, 1e9, 1e18, 1e300, np.inf, np.nan]
     config, n_refused = GraphConfig("shell", 8, 6.0, isolated="ignore"), 0
-    for _ in range(3000):
+    for _ in range(600):
         n_atoms = int(random.choice([1, 3, 45]))
         lattice, positions = random_cell(random), random.random((n_atoms, 3))
         for array in (lattice, positions):
@@ -159,7 +159,7 @@ def test_mutated_crystals_end_in_edges_or_in_the_packages_own_error():
         except BadCrystal:
             n_refused += 1
         assert time.process_time() - begin < 10
-    assert 300 < n_refused < 2700
+    assert 60 < n_refused < 540
 
 
 def test_ties_are_those_of_the_table():
