@@ -22,7 +22,7 @@ constexpr double FURTHEST = 1e6;     // of a fractional coordinate
 constexpr double MOST_CELLS = 1e9;   // cells between a position and the reduced cell: more leave no digits
 constexpr int64_t MOST_STEPS = int64_t(1) << 30;  // of an entry of the matrices of a reduction
 constexpr double MOST_IMAGES = 4e6;  // atoms that are looked at around one atom
-constexpr double MOST_EDGES = 2e8;   // of one crystal
+constexpr double MOST_EDGES = 5e7;   // of one crystal
 constexpr int64_t FEW = 40;          // atoms; in cells of up to this many all pairs are looked at
 constexpr int64_t COUNTED = 64;      // candidates; up to this many are sorted by counting
 
@@ -424,7 +424,7 @@ INLINE void sort_candidates(const double *RESTRICT squares, const Candidate *RES
 INLINE int64_t count_kept(const Search &search, const double *lengths, int64_t n_found) {
     if (search.rule == RADIUS || n_found < search.n_neighbours) return n_found;
     int64_t n_kept = search.n_neighbours;
-    if (search.rule == SHELL) {
+    if (search.rule == SHELL && n_kept > 0) {
         const double reach = lengths[search.n_neighbours - 1] + search.same_shell;
         while (n_kept < n_found && lengths[n_kept] <= reach) ++n_kept;
     }
