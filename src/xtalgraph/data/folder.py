@@ -24,6 +24,7 @@ from xtalgraph.data.files import (
 from xtalgraph.data.pieces import Cells, Contents, Part, Source
 from xtalgraph.data.text_rows import find_dialect, iterate_even_rows
 from xtalgraph.errors import BadCrystal, BadDataset, Rejected
+from xtalgraph.files import unprotect
 from xtalgraph.structures import CrystalStore
 from xtalgraph.structures.formats import FORMATS
 from xtalgraph.structures.reading import list_by_priority, only_one, read_bytes, read_file
@@ -47,7 +48,7 @@ class FolderIndex:
     @property
     def ids(self) -> list[str]:
         """The id of each row."""
-        return [row[self.id_column].strip() for row in self.rows]
+        return [unprotect(row[self.id_column].strip()) for row in self.rows]
 
 
 class FolderSource(Source):
@@ -154,7 +155,7 @@ def read_index(table: Path, match: str = "exact") -> FolderIndex:
     files = _index_files(table.parent)
     names, rows = _name_columns(rows, table, files)
     id_column = _find_id(names, rows)
-    ids = [row[id_column].strip() for row in rows]
+    ids = [unprotect(row[id_column].strip()) for row in rows]
     refuse_blank_ids(ids, names[id_column])
     found, missing = match_files(ids, files, match)
     if not found:

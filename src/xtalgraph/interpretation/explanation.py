@@ -12,7 +12,7 @@ from jaxtyping import Float64
 
 from xtalgraph.data import Dataset
 from xtalgraph.errors import BadCrystal, BadDataset, Rejected, summarise
-from xtalgraph.files import write_text
+from xtalgraph.files import format_csv, write_text
 from xtalgraph.interpretation.contributions import (
     SiteContributions,
     contribution_column,
@@ -151,9 +151,9 @@ def _list_crystals(result: SiteContributions, roles: tuple[Roles, ...]) -> pd.Da
 def _write_files(folder: Path, explanation: Explanation) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     result, roles = explanation.contributions, explanation.roles
-    write_text(folder / SITES, explanation.sites.to_csv(index=False, float_format=DIGITS))
-    write_text(folder / CRYSTALS, explanation.crystals.to_csv(index=False, float_format=DIGITS))
-    write_text(folder / ELEMENTS, explanation.elements.to_csv(index=False, float_format=DIGITS))
+    write_text(folder / SITES, format_csv(explanation.sites, float_format=DIGITS))
+    write_text(folder / CRYSTALS, format_csv(explanation.crystals, float_format=DIGITS))
+    write_text(folder / ELEMENTS, format_csv(explanation.elements, float_format=DIGITS))
 
     def join(write: Callable[..., str]) -> str:
         return "".join(
@@ -178,8 +178,8 @@ def format_contributions_cif(
     """
     lines = format_cif(crystal).splitlines()
     head = [
-        f"_xtalgraph_target '{target.name}'",
-        f"_xtalgraph_contribution_unit '{target.unit or '1'}'",
+        f"_xtalgraph_target {quote_cif(target.name)}",
+        f"_xtalgraph_contribution_unit {quote_cif(target.unit or '1')}",
     ]
     columns = [f" {name}" for name in CIF_COLUMNS]
     n_atoms = crystal.n_atoms
@@ -188,6 +188,17 @@ def format_contributions_cif(
         for line, role, value in zip(lines[-n_atoms:], roles, values.tolist(), strict=True)
     ]
     return "\n".join([lines[0], *head, *lines[1:-n_atoms], *columns, *rows]) + "\n"
+
+
+def quote_cif(text: str) -> str:
+    """Return a text as one value of a CIF, whatever is in it.
+
+    >>> print(quote_cif("E"), quote_cif("O's"))
+    'E' "O's"
+    """
+    text = " ".join(text.split()).replace("\N{NULL}", "")
+    quote = next((sign for sign in "'\"" if sign not in text), "")
+    return f"{quote}{text}{quote}" if quote else f"\n;{text}\n;"
 
 
 def format_contributions_xyz(

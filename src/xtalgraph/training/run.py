@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.metadata
 import importlib.util
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import torch
 from xtalgraph.data import Dataset
 from xtalgraph.data.splits import DEFAULT_SPLIT, PARTS, Split, read_split
 from xtalgraph.errors import BadConfig, MissingExtra
-from xtalgraph.files import format_json, lock_folder, write_json, write_text
+from xtalgraph.files import format_csv, format_json, lock_folder, write_json, write_text
 from xtalgraph.nn import NETWORKS, Network, SavedModel, save_model
 from xtalgraph.training.config import RunConfig, preset
 from xtalgraph.training.devices import Place, find_place, joined, tell_all
@@ -177,7 +179,7 @@ def _run(
             state = read_checkpoint(folder) if resume else None
             if state is not None:
                 loop.load_state_dict(state)
-            fit(loop, folder, on_progress)
+            fit(loop, folder, on_progress, partial(_keep_best, folder, loop))
             if place.is_first:
                 _finish_run(folder, loop)
             tell_all(place, "the run folder is complete")
@@ -229,10 +231,17 @@ def _finish_run(folder: Path, loop: TrainingLoop) -> None:
         metrics[part] = score_part(problem, part, outputs)
         if part == "test":
             table = tabulate_predictions(problem, part, outputs)
-            write_text(folder / PREDICTIONS, table.to_csv(index=False, float_format="%.9g"))
+            write_text(folder / PREDICTIONS, format_csv(table, float_format="%.9g"))
     save_model(_describe_model(network, loop), folder)
     write_json(folder / METRICS, metrics)
     (folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+def _keep_best(folder: Path, loop: TrainingLoop) -> None:
+    """Save the best model of a run that is not finished, and leave the run as it is."""
+    network = copy.deepcopy(loop.network)
+    network.load_state_dict(loop.best.weights)
+    save_model(_describe_model(network, loop), folder)
 
 
 def _describe_model(network: Network, loop: TrainingLoop) -> SavedModel:
