@@ -60,13 +60,18 @@ def read_dataset(
 def iterate_dataset(
     source: str | Path | Sequence[str | Path],
 ) -> Iterator[tuple[CrystalStore, list[Rejected]]]:
-    """Yield the crystals of a source of `read_dataset` in its order, in pieces that fit any memory.
+    """Yield the crystals of a source in the order of `read_dataset`, in pieces that fit in memory.
 
-    Each piece comes with what could not be read in it. `open_source(source).pieces()` gives the
-    columns too.
+    `open_source(source).pieces()` yields the columns too.
+
+    Args:
+        source: A path, a glob or several, as for `read_dataset`.
+
+    Yields:
+        Crystals, and what could not be read among them.
 
     Raises:
-        BadDataset: At the end, where nothing of the source can be read.
+        BadDataset: At the end, if nothing of the source can be read.
     """
     for piece in open_source(source).pieces():
         yield piece.crystals, list(piece.rejected)

@@ -55,7 +55,21 @@ class Threshold:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """How good a model is on rows of a data set, and what the baselines do on the same rows."""
+    """Scores of a model on rows of a data set, and of baselines on the same rows.
+
+    Attributes:
+        part: `train`, `validation`, `test`, `all` or `given`.
+        task: The task.
+        metrics: Metrics of the model, by target and name.
+        baselines: Metrics of each baseline.
+        rows: The rows of the data set that were scored.
+        labels: Their labels.
+        predicted: Their predictions.
+        ids: Their ids.
+        notes: What readers of the numbers have to know.
+        rejected: Crystals that could not be predicted, and why.
+        threshold: The best threshold on the validation set, for two classes.
+    """
 
     part: str  # train, validation, test, all, or given
     task: Task
@@ -228,7 +242,20 @@ def _predict(
 
 
 def score(labels: Labels, predicted: Outputs, task: Task) -> Scores:
-    """Return all metrics of each target: of numbers in their units, or of class probabilities."""
+    """Return all metrics of each target.
+
+    Args:
+        labels: Values of the targets in their units, NaN where missing, or class numbers, -1 where
+            missing.
+        predicted: Predicted values, or class probabilities.
+        task: The task.
+
+    Returns:
+        Metrics by target and name.
+
+    Raises:
+        BadDataset: No row has a label, or a prediction is not finite.
+    """
     if task.kind == "classification":
         return {task.targets[0].name: classification_metrics(labels, predicted)}
     return {

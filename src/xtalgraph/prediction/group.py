@@ -24,7 +24,7 @@ from xtalgraph.prediction.predictor import (
     report_refused,
 )
 from xtalgraph.structures import Crystal, CrystalStore, pack
-from xtalgraph.threads import map_parts
+from xtalgraph.threads import map_parts, read_ahead
 
 ALL = "all"
 """Stands for all models that come with the package."""
@@ -171,7 +171,7 @@ def predict_source(
     Raises:
         BadDataset: At the end, where nothing of the source can be read.
     """
-    for piece in open_source(source).pieces():
+    for piece in read_ahead(open_source(source).pieces(), n_threads):
         refused: list[Rejected] = []
         result = predictor.predict(piece.crystals, rejected=refused, n_threads=n_threads)
         yield replace(result, rejected=(*piece.rejected, *refused))

@@ -26,12 +26,18 @@ SHARE_OF_FEATURES = 1 / 3  # looked at in each split of a regression tree, after
 def composition_features(
     crystals: CrystalStore,
 ) -> tuple[Float64[np.ndarray, "n_crystals width"], list[str]]:
-    """Return numbers that describe each composition, and what each is called.
+    """Return features of each composition, and their names.
 
-    Of each numeric property of the package's element table, weighted by the share of the atoms:
-    mean, standard deviation, least, most, and range. Then the share of each block, the number of
-    elements, and norms of the vector of shares, (Σ share^p)^(1/p). An element whose property is not
-    known is left out of that property; where all are unknown the number is NaN.
+    For each numeric property of the package's element table: mean, standard deviation, minimum,
+    maximum and range, weighted by atomic fraction. Then the fraction of each block, the number of
+    elements, and norms of the vector of fractions, (Σ fraction^p)^(1/p). An element with an unknown
+    property is left out of it; if all are unknown the feature is NaN.
+
+    Args:
+        crystals: The crystals.
+
+    Returns:
+        One row per crystal, and the name of each column.
 
     >>> from xtalgraph.structures.crystal import Crystal
     >>> salt = Crystal(4 * np.eye(3), [[0, 0, 0], [0.5, 0.5, 0.5]], [11, 17])
