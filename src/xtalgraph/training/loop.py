@@ -6,7 +6,6 @@ compiler, which takes over a second.
 
 from __future__ import annotations
 
-import math
 import pickle
 import time
 from bisect import bisect_right
@@ -326,7 +325,6 @@ def _move(graph: CrystalGraph, device: torch.device) -> CrystalGraph:
 
 
 _FORMAT = "xtalgraph checkpoint 1"
-_SECONDS_BETWEEN_MODELS = 30.0
 _SECONDS_BETWEEN = 0.5  # reading the loss from an accelerator waits for it, so not at every step
 
 
@@ -361,29 +359,31 @@ def fit(
     loop: TrainingLoop,
     folder: Path,
     on_progress: Callable[[Progress], None] | None = None,
-    keep_best: Callable[[], None] | None = None,
+    keep_best: Callable[[bool], None] = lambda is_end: None,
 ) -> None:
     """Train to the end. The first process writes and reports after each epoch.
 
     `history.csv` and the checkpoint are replaced atomically, so that the folder always contains the
-    state after a complete epoch, even if the run is killed, or if `on_progress` raises. So that a
-    run that ends early leaves a model, `keep_best` saves the best so far: after the first epoch,
-    then twice a minute at most, and where the run is interrupted.
+    state after a complete epoch, even if the run is killed, or if `on_progress` raises. `keep_best`
+    is called after each epoch with False, and with True where the run ends before its last one.
     """
     reporter = _Reporter(loop, on_progress if loop.place.is_first else None)
     writer = _open_tensorboard(loop, folder)
-    keeper = _Keeper(loop, keep_best if loop.place.is_first else None)
     try:
-        _train_epochs(loop, folder, reporter, writer, keeper)
+        _train_epochs(loop, folder, reporter, writer, keep_best)
     finally:
         if not loop.is_done:
-            keeper.keep()
+            keep_best(True)
     if writer is not None:
         writer.close()
 
 
 def _train_epochs(
-    loop: TrainingLoop, folder: Path, reporter: _Reporter, writer: Any, keeper: _Keeper
+    loop: TrainingLoop,
+    folder: Path,
+    reporter: _Reporter,
+    writer: Any,
+    keep_best: Callable[[bool], None],
 ) -> None:
     while not loop.is_done:
         begin = time.monotonic()
@@ -408,28 +408,8 @@ def _train_epochs(
                 for name, value in row.items():
                     writer.add_scalar(name, value, loop.epoch)
                 writer.flush()
-        keeper.after_epoch()
+        keep_best(False)
         reporter.after_epoch(validation)
-
-
-class _Keeper:
-    """The best model so far, saved now and then: each time it is synced to disk."""
-
-    def __init__(self, loop: TrainingLoop, save: Callable[[], None] | None) -> None:
-        self.loop, self.save = loop, save
-        self.epoch = 0  # of the model that is saved
-        self.time = -math.inf
-
-    def after_epoch(self) -> None:
-        """Save the best model if the last time was long ago."""
-        if time.monotonic() - self.time > _SECONDS_BETWEEN_MODELS:
-            self.keep()
-
-    def keep(self) -> None:
-        """Save the best model, unless it is saved."""
-        if self.save is not None and self.loop.best.epoch != self.epoch:
-            self.save()
-            self.epoch, self.time = self.loop.best.epoch, time.monotonic()
 
 
 def read_checkpoint(folder: Path) -> dict[str, Any] | None:

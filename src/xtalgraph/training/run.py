@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 import importlib.metadata
 import importlib.util
+import math
 import platform
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ from xtalgraph.training.run_folder import (
 )
 from xtalgraph.training.scoring import predict_rows, score_part, tabulate_predictions
 
+_SECONDS_BETWEEN_MODELS = 30.0
 GIVEN_SPLIT = "given"  # how a `Split` object is recorded; its rows are in splits.csv
 
 
@@ -179,7 +181,7 @@ def _run(
             state = read_checkpoint(folder) if resume else None
             if state is not None:
                 loop.load_state_dict(state)
-            fit(loop, folder, on_progress, partial(_keep_best, folder, loop))
+            fit(loop, folder, on_progress, _Keeper(folder, loop))
             if place.is_first:
                 _finish_run(folder, loop)
             tell_all(place, "the run folder is complete")
@@ -237,11 +239,27 @@ def _finish_run(folder: Path, loop: TrainingLoop) -> None:
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
-def _keep_best(folder: Path, loop: TrainingLoop) -> None:
-    """Save the best model of a run that is not finished, and leave the run as it is."""
-    network = copy.deepcopy(loop.network)
-    network.load_state_dict(loop.best.weights)
-    save_model(_describe_model(network, loop), folder)
+class _Keeper:
+    """Saves the best model of a run that is not finished, and leaves the run as it is.
+
+    After the first epoch, then twice a minute at most, because each model is synced to disk, and
+    where the run ends early.
+    """
+
+    def __init__(self, folder: Path, loop: TrainingLoop) -> None:
+        self.folder, self.loop = folder, loop
+        self.epoch = 0  # of the model that is saved
+        self.time = -math.inf
+
+    def __call__(self, is_end: bool) -> None:
+        best = self.loop.best
+        is_due = is_end or time.monotonic() - self.time > _SECONDS_BETWEEN_MODELS
+        if not self.loop.place.is_first or best.epoch == self.epoch or not is_due:
+            return
+        network = copy.deepcopy(self.loop.network)
+        network.load_state_dict(best.weights)
+        save_model(_describe_model(network, self.loop), self.folder)
+        self.epoch, self.time = best.epoch, time.monotonic()
 
 
 def _describe_model(network: Network, loop: TrainingLoop) -> SavedModel:
