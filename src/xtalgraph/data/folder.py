@@ -135,7 +135,7 @@ def _read_entries(
 
 
 def names_files(table: Path) -> bool:
-    """Tell whether a table has a row for some structure file next to it."""
+    """Return whether a table has a row for some structure file next to it."""
     with explain_unreadable(table):
         rows = list(islice(iterate_even_rows(table), _ROWS))
     files = _index_files(table.parent)
