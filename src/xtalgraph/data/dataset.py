@@ -83,6 +83,7 @@ class Dataset:
         paths: The paths from which `read_dataset` can read them again; empty for data made in
             memory.
         remarks: What was skipped in reading, in sentences.
+        match: How the ids of a table found their structure files, `exact` or `loose`.
 
     >>> from xtalgraph.structures import Crystal
     >>> iron = Crystal(2.87 * np.eye(3), [[0, 0, 0], [0.5, 0.5, 0.5]], [26, 26], id="Fe")
