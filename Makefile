@@ -8,7 +8,7 @@ export MPLBACKEND := Agg
 # runs a command and prints how long it took: $(TIMED) NAME COMMAND …
 TIMED := bash -c 'name=$$0; "$$@"; status=$$?; echo "$$name: $$SECONDS seconds"; exit $$status'
 
-.PHONY: demo test full test-full test-scale test-accelerator check format bench bench-growth bench-guard bench-screening clean
+.PHONY: demo test full test-full test-scale test-accelerator fuzz check format bench bench-growth bench-guard bench-screening clean
 
 demo: $(STAMP) ## train on the embedded data set, compare, predict, draw (3 minutes)
 	$(BIN)/xtalgraph demo --out runs/demo
@@ -32,6 +32,9 @@ test-accelerator: $(STAMP) ## the Triton kernels, on the accelerator or interpre
 	$(BIN)/python -c "import triton" 2> /dev/null || $(BIN)/python -m pip install --quiet --constraint constraints.txt triton
 	TRITON_INTERPRET=$$($(BIN)/python -c "import torch; print(int(not torch.cuda.is_available()))") \
 		$(BIN)/python -m pytest -rs tests/nn/test_triton.py tests/graphs/test_loader.py
+
+fuzz: $(STAMP) ## 30,000 mutated inputs for every reader: no crash, hang or foreign error
+	$(BIN)/python -m tests.structures.fuzz --inputs 30000 --seed 1
 
 check: $(STAMP) ## lint, format, types, import contracts
 	$(BIN)/ruff check .

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
+import inspect
 import re
 import shlex
 import shutil
@@ -45,6 +47,63 @@ def test_names_of_a_stub_are_those_that_can_be_loaded(stub: Path) -> None:
     for name, public in names:
         assert name == public
         assert getattr(room, name) is not None
+
+
+def public_callables() -> dict[str, object]:
+    """Return the functions and classes that the stubs name, by their full name."""
+    found: dict[str, object] = {}
+    for stub in STUBS:
+        inner = stub.parent.relative_to(Path(xtalgraph.__file__).parents[1])
+        room = importlib.import_module(".".join(inner.parts))
+        text = stub.read_text(encoding="utf-8")
+        for name in re.findall(r"^    (\w+) as \w+,$", text, re.MULTILINE):
+            thing = getattr(room, name)
+            if inspect.isfunction(thing) or inspect.isclass(thing):
+                found[f"{thing.__module__}.{thing.__qualname__}"] = thing
+    return found
+
+
+def missing_sections(thing: object) -> list[str]:
+    """Return the parameters, fields and sections that a docstring lacks.
+
+    A function with at most one parameter that one sentence describes needs no sections.
+    """
+    text = inspect.getdoc(thing) or ""
+    if inspect.isclass(thing):
+        if not dataclasses.is_dataclass(thing):
+            return [] if text else ["docstring"]
+        names = [field.name for field in dataclasses.fields(thing)]
+        return [name for name in names if not re.search(rf"^    {name}: ", text, re.MULTILINE)]
+    signature = inspect.signature(thing)
+    names = list(signature.parameters)
+    if len(names) < 2 and len(text.splitlines()) == 1:
+        return []
+    lacking = [name for name in names if not re.search(rf"^    {name}: ", text, re.MULTILINE)]
+    if names and not re.search(r"^Args:$", text, re.MULTILINE):
+        lacking.append("Args")
+    returns = signature.return_annotation not in ("None", None)
+    if returns and not re.search(r"^(Returns|Yields):$", text, re.MULTILINE):
+        lacking.append("Returns")
+    return lacking
+
+
+def test_public_names_are_documented() -> None:
+    found = public_callables()
+    assert len(found) > 100
+    lacking = {name: missing_sections(thing) for name, thing in found.items()}
+    assert {name: parts for name, parts in lacking.items() if parts} == {}
+
+
+def test_a_docstring_without_its_sections_is_found() -> None:
+    def weigh(mass: float, factor: float) -> float:  # noqa: D417
+        """Return the product.
+
+        Args:
+            mass: In kg.
+        """
+        return mass * factor
+
+    assert missing_sections(weigh) == ["factor", "Returns"]
 
 
 @pytest.fixture(scope="module")

@@ -41,6 +41,12 @@ struct Edges {  // allocated by malloc, for the caller to free; counts are fille
     int64_t n_edges = 0;
 };
 
+struct Weighed {  // edges in place
+    int64_t *neighbour;
+    int32_t *image;
+    double *distance, *weight;
+};
+
 struct Lattice {
     double reduced[9];
     int64_t forward[9], backward[9];  // reduced = forward × lattice; backward is its inverse
@@ -90,8 +96,7 @@ struct Kernels {
     void (*find_neighbours)(const Store &, int64_t first, int64_t last, const Search &, int64_t *counts, Edges &);
     bool (*has_pair_within)(const Store &, double radius);  // of its first crystal
     void (*reduce_lattice)(const double *, double shortest, Lattice &);
-    void (*weigh_smoothly)(const double *distance, const int64_t *counts, int64_t n_atoms, int64_t n_neighbours,
-                           double cutoff, double *weight);
+    int64_t (*weigh_smoothly)(const Weighed &, int64_t *counts, int64_t n_atoms, int64_t n_neighbours, double cutoff);
     void (*deduplicate)(const Graph &, Merged &);
     void (*expand_near)(const double *distance, int64_t n_edges, double start, double step, int64_t n_functions,
                         int32_t *first, float *values);

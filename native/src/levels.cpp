@@ -10,7 +10,7 @@ namespace xtalgraph {
     void find_neighbours(const Store &, int64_t, int64_t, const Search &, int64_t *, Edges &);                     \
     bool has_pair_within(const Store &, double);                                                                   \
     void reduce_lattice(const double *, double, Lattice &);                                                        \
-    void weigh_smoothly(const double *, const int64_t *, int64_t, int64_t, double, double *);                      \
+    int64_t weigh_smoothly(const Weighed &, int64_t *, int64_t, int64_t, double);                                  \
     void deduplicate(const Graph &, Merged &);                                                                     \
     void expand_near(const double *, int64_t, double, double, int64_t, int32_t *, float *);                        \
     void activate(int, const float *, int64_t, float *);                                                           \

@@ -171,20 +171,23 @@ nb::tuple reduce_lattice(In<double, 2> lattice, Out<double, 2> reduced, Out<int6
 
 // Graphs
 
-void weigh_smoothly(In<double, 1> distance, In<int64_t, 1> counts, int64_t n_neighbours, double cutoff,
-                    Out<double, 1> weight) {
-    require(rows_of(weight) == rows_of(distance), "weight: not one for each distance");
+int64_t weigh_smoothly(Out<int64_t, 1> neighbour, Out<int32_t, 2> image, Out<double, 1> distance, Out<int64_t, 1> counts,
+                       int64_t n_neighbours, double cutoff, Out<double, 1> weight) {
+    const int64_t n_all = rows_of(distance);
+    require(rows_of(neighbour) == n_all && rows_of(image) == n_all && columns_of(image) == 3 && rows_of(weight) == n_all,
+            "neighbour, image and weight: not one row for each distance");
     require(n_neighbours >= 0, "n_neighbours: negative");
     int64_t n_edges = 0;
     for (int64_t i = 0; i < rows_of(counts); ++i) {
         const int64_t count = counts.data()[i];
-        require(0 <= count && count <= rows_of(distance) - n_edges, "counts: not those of the distances");
+        require(0 <= count && count <= n_all - n_edges, "counts: not those of the distances");
         n_edges += count;
     }
-    require(n_edges == rows_of(distance), "counts: not those of the distances");
+    require(n_edges == n_all, "counts: not those of the distances");
     const Kernels &k = kernels();
     nb::gil_scoped_release release;
-    k.weigh_smoothly(distance.data(), counts.data(), rows_of(counts), n_neighbours, cutoff, weight.data());
+    const Weighed edges{neighbour.data(), image.data(), distance.data(), weight.data()};
+    return k.weigh_smoothly(edges, counts.data(), rows_of(counts), n_neighbours, cutoff);
 }
 
 void require_within(const int64_t *values, int64_t n, int64_t end, const char *otherwise) {
@@ -443,8 +446,8 @@ NB_MODULE(_native, m) {
           "first"_a, "last"_a, "rule"_a, "n_neighbours"_a, "cutoff"_a, "same_shell"_a, "counts"_a.noconvert());
     m.def("has_pair_within", &has_pair_within, "lattice"_a.noconvert(), "positions"_a.noconvert(), "radius"_a);
     m.def("reduce_lattice", &reduce_lattice, "lattice"_a.noconvert(), "reduced"_a.noconvert(), "forward"_a.noconvert());
-    m.def("weigh_smoothly", &weigh_smoothly, "distance"_a.noconvert(), "counts"_a.noconvert(), "n_neighbours"_a, "cutoff"_a,
-          "weight"_a.noconvert());
+    m.def("weigh_smoothly", &weigh_smoothly, "neighbour"_a.noconvert(), "image"_a.noconvert(), "distance"_a.noconvert(),
+          "counts"_a.noconvert(), "n_neighbours"_a, "cutoff"_a, "weight"_a.noconvert());
     m.def("deduplicate", &deduplicate, "atomic_numbers"_a.noconvert(), "starts"_a.noconvert(), "neighbour"_a.noconvert(),
           "distance"_a.noconvert(), "weight"_a.noconvert(), "offsets"_a.noconvert(), "nodes"_a.noconvert(),
           "edges"_a.noconvert(), "lengths_and_weights"_a.noconvert());

@@ -570,19 +570,27 @@ bool has_pair_within(const Store &store, double radius) {
 void reduce_lattice(const double *lattice, double shortest, Lattice &l) { reduce(lattice, shortest, l); }
 
 // (1 - (r / d)⁶)² for the edges of each atom, where d is the distance of the next one, or the cutoff
-// where there is none.
-void weigh_smoothly(const double *distance, const int64_t *counts, int64_t n_atoms, int64_t n_neighbours,
-                    double cutoff, double *weight) {
-    constexpr double NEGLIGIBLE = 1e-6;  // such an edge is left out
-    int64_t edge = 0;
+// where there is none. Edges that weigh next to nothing are left out: the others move up.
+int64_t weigh_smoothly(const Weighed &edges, int64_t *counts, int64_t n_atoms, int64_t n_neighbours, double cutoff) {
+    constexpr double NEGLIGIBLE = 1e-6;
+    int64_t edge = 0, n_kept = 0;
     for (int64_t atom = 0; atom < n_atoms; ++atom) {
-        const int64_t last = edge + counts[atom];
-        const double reach = counts[atom] > n_neighbours ? distance[edge + n_neighbours] : cutoff;
+        const int64_t last = edge + counts[atom], first_kept = n_kept;
+        const double reach = counts[atom] > n_neighbours ? edges.distance[edge + n_neighbours] : cutoff;
         for (; edge < last; ++edge) {
-            const double x = distance[edge] / reach, x2 = x * x, base = most(0.0, 1.0 - x2 * (x2 * x2));
-            weight[edge] = base * base > NEGLIGIBLE ? base * base : 0.0;
+            const double distance = edges.distance[edge];
+            const double x = distance / reach, x2 = x * x, base = most(0.0, 1.0 - x2 * (x2 * x2));
+            const double weight = base * base;
+            if (!(weight > NEGLIGIBLE)) continue;
+            edges.neighbour[n_kept] = edges.neighbour[edge];
+            for (int d = 0; d < 3; ++d) edges.image[3 * n_kept + d] = edges.image[3 * edge + d];
+            edges.distance[n_kept] = distance;
+            edges.weight[n_kept] = weight;
+            ++n_kept;
         }
+        counts[atom] = n_kept - first_kept;
     }
+    return n_kept;
 }
 
 }  // namespace LEVEL

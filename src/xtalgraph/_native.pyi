@@ -28,8 +28,14 @@ def reduce_lattice(
     lattice: np.ndarray, reduced: np.ndarray, forward: np.ndarray
 ) -> tuple[int, float]: ...
 def weigh_smoothly(
-    distance: np.ndarray, counts: np.ndarray, n_neighbours: int, cutoff: float, weight: np.ndarray
-) -> None: ...
+    neighbour: np.ndarray,
+    image: np.ndarray,
+    distance: np.ndarray,
+    counts: np.ndarray,
+    n_neighbours: int,
+    cutoff: float,
+    weight: np.ndarray,
+) -> int: ...
 def deduplicate(
     atomic_numbers: np.ndarray,
     starts: np.ndarray,

@@ -4,6 +4,7 @@ Every error that xtalgraph raises on purpose is a child of `XtalgraphError`. Its
 wrong, where (file, id, site), and what to do.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -97,15 +98,28 @@ class UnknownName(XtalgraphError):
 
     >>> print(UnknownName("pooling", "meen", ["mean", "sum", "max"]))
     unknown pooling 'meen'. Did you mean 'mean'? Legal: max, mean, sum.
+    >>> print(UnknownName("setting", "lr", ["loss", "learning_rate"]))
+    unknown setting 'lr'. Did you mean 'learning_rate'? Legal: learning_rate, loss.
     """
 
     def __init__(self, kind: str, name: str, legal: Iterable[str]) -> None:
         legal = sorted(legal)
         self.kind, self.name, self.legal = kind, name, legal
-        near = get_close_matches(name, legal, n=1, cutoff=0.4)
-        guess = f" Did you mean {near[0]!r}?" if near else ""
+        near = _find_nearest(name, legal)
+        guess = f" Did you mean {near!r}?" if near else ""
         choice = f"Legal: {', '.join(legal)}." if legal else "There is none at all."
         super().__init__(f"unknown {kind} {name!r}.{guess} {choice}")
+
+
+def _find_nearest(name: str, legal: Sequence[str]) -> str:
+    """Return the legal name whose initials are given, or that is spelled alike; or nothing."""
+    section, _, last = name.rpartition(".")
+    for one in legal:
+        there, _, words = one.rpartition(".")
+        initials = "".join(word[:1] for word in re.split("[_-]", words))
+        if (there, initials) == (section, last) and len(last) > 1:
+            return one
+    return next(iter(get_close_matches(name, legal, n=1, cutoff=0.4)), "")
 
 
 @dataclass(frozen=True)

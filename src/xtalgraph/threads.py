@@ -101,3 +101,19 @@ def map_parts(
             finally:
                 for future in futures:
                     future.cancel()
+
+
+def read_ahead(pieces: Iterator[Part], n_threads: int | None = None) -> Iterator[Part]:
+    """Yield pieces of some work, and read the next one in a thread while one is worked on.
+
+    With one thread each is read when it is asked for.
+    """
+    if (count_cores() if n_threads is None else n_threads) <= 1:
+        yield from pieces
+        return
+    end = object()
+    with ThreadPoolExecutor(1, thread_name_prefix="reader") as pool:
+        waiting = pool.submit(next, pieces, end)
+        while (piece := waiting.result()) is not end:
+            waiting = pool.submit(next, pieces, end)
+            yield piece  # type: ignore[misc]

@@ -71,21 +71,41 @@ KNOWN_TARGETS = {
     )
 }
 
+_UNIT_WORDS = {
+    *("eV", "meV", "keV", "J", "kJ", "kcal", "mol", "Ha", "Hartree", "hartree", "Ry", "K"),
+    *("GPa", "MPa", "kPa", "Pa", "kbar", "bar", "Å", "Å3", "Å^3", "Ang", "Angstrom", "angstrom"),
+    *("nm", "pm", "cm", "μm", "fs", "ps", "ns", "THz", "GHz", "μB", "µB", "uB", "muB", "kg"),
+    *("%", "°", "deg", "atom", "cell", "formula", "f.u.", "fu", "log10", "1", "2", "3", "-1"),
+}
+"""What a unit in parentheses is made of; other words there belong to the name: `E (PBE)`."""
+
+_PARENTHESES = re.compile(r"^\s*(?P<name>[^\[\]()]+?)\s*\((?P<unit>[^\[\]()]+)\)\s*$")
 _HEADER = re.compile(r"^\s*(?P<name>[^\[\]]+?)\s*(?:\[(?P<unit>[^\[\]]*)\])?\s*$")
 
 
+def _is_unit(text: str) -> bool:
+    words = re.split(r"[\s/*·]+", text.strip())
+    return all(word in _UNIT_WORDS or word.rstrip("0123456789-^") in _UNIT_WORDS for word in words)
+
+
 def read_target_header(header: str) -> Target:
-    """Read a column header, `name` or `name [unit]`, as a target.
+    """Read a column header, `name`, `name [unit]` or `name (unit)`, as a target.
+
+    In parentheses only what is made of known units counts as one: `E (PBE)` is a name.
 
     A known name without a unit takes the unit of the table; a unit that is written wins. A unit
     that ends in `/atom` says that the target is counted per atom.
 
     >>> read_target_header("gap [eV]")
     Target(name='gap', unit='eV', per='')
+    >>> read_target_header("gap (meV)").column, read_target_header("gap (PBE)").column
+    ('gap [meV]', 'gap (PBE)')
     >>> read_target_header("energy_per_atom")
     Target(name='energy_per_atom', unit='eV/atom', per='atom')
     """
-    match = _HEADER.match(header)
+    match = _PARENTHESES.match(header)
+    if match is None or not _is_unit(match["unit"]):
+        match = _HEADER.match(header)
     if match is None:
         raise BadConfig(f"column header {header!r}: write 'name' or 'name [unit]'.")
     name, unit = match["name"], match["unit"]

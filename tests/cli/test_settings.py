@@ -86,3 +86,11 @@ def test_a_name_that_is_mistyped_is_answered_with_the_nearest(call: Call) -> Non
 def test_what_else_is_chosen_by_name_is_listed(call: Call) -> None:
     assert "composition_forest" in call("settings", "baselines").out
     assert ".cif" in call("settings", "formats").out
+
+
+@pytest.mark.parametrize(
+    ("short", "meant"),
+    [("train.lr", "learning_rate"), ("train.bs", "batch_size"), ("train.wd", "weight_decay")],
+)
+def test_initials_are_answered_with_what_they_stand_for(call: Call, short: str, meant: str) -> None:
+    assert f"Did you mean 'train.{meant}'?" in call("settings", short).err

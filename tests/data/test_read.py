@@ -359,7 +359,8 @@ def test_a_folder_or_path_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(BadDataset, match="no file matches"):
         read_dataset(str(tmp_path / "*.cif"))
     (tmp_path / "data.parquet").touch()
-    with pytest.raises(BadDataset, match=r"It has tables: data.parquet; name one"):
+    (tmp_path / "more.csv").touch()
+    with pytest.raises(BadDataset, match=r"It has tables: data.parquet, more.csv; name one"):
         read_dataset(tmp_path)
     (tmp_path / "id_prop.csv").write_text("a,1\n")
     (tmp_path / "a.cif").write_text("data_a")

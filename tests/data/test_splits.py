@@ -205,7 +205,7 @@ def test_a_split_comes_back_from_its_file(tmp_path: Path) -> None:
         ("0.6,0.2,0.3", BadConfig, "adding up to 1"),
         ("0.6", BadConfig, "shares '0.6'"),
         ("0.9,0.0,0.1", BadDataset, "validation set of the split is empty"),
-        ("0,5,5", BadDataset, "train part of the split is empty"),
+        ("0,5,5", BadDataset, "train set of the split is empty"),
         ("10,10,10", BadConfig, "20 or less in all"),
         ("random", BadConfig, "neither shares nor one of"),
         ("groups:formula", UnknownName, "Did you mean 'group'"),

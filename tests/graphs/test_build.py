@@ -9,7 +9,8 @@ from hypothesis import given, settings, strategies as st
 
 from tests.zoo import ZOO, supercell, transformed
 from xtalgraph.errors import BadConfig, BadCrystal, UnknownName
-from xtalgraph.graphs import CrystalGraph, GraphConfig, build_graphs, nearest_distances
+from xtalgraph.graphs import CrystalGraph, GraphConfig, build, build_graphs, nearest_distances
+from xtalgraph.graphs.graph import ARRAYS
 from xtalgraph.structures import Crystal, CrystalStore
 
 FAR_APART = Crystal(
@@ -78,14 +79,20 @@ def test_nearest_rule_depends_on_the_order_of_atoms():
     assert int((shell.centre == 1).sum()) == 14
 
 
-@pytest.mark.parametrize("rule", ["shell", "nearest", "radius"])
-def test_batch_and_threads_change_nothing(rule):
+@pytest.mark.parametrize("rule", ["shell", "nearest", "radius", "smooth"])
+def test_batch_and_threads_change_nothing(rule, monkeypatch):
+    monkeypatch.setattr(build, "LEAST_ATOMS", 100)  # so that three threads have work
     crystals = list(ZOO.values())
     config = GraphConfig(rule, cutoff=6.0, isolated="ignore")
     whole = build_graphs(crystals, config)
-    threaded = build_graphs(crystals, config, n_threads=3)
-    for name in ("atomic_numbers", "crystal", "centre", "neighbour", "image", "distance"):
-        assert torch.equal(getattr(whole, name), getattr(threaded, name))
+    for deduplicated in (False, True):
+        one, three = (
+            build_graphs(crystals, config, deduplicated=deduplicated, n_threads=n_threads)
+            for n_threads in (1, 3)
+        )
+        assert one.n_crystals == three.n_crystals == len(ZOO)
+        for name in ARRAYS:
+            assert torch.equal(getattr(one, name), getattr(three, name))
     first_atom = 0
     for number, crystal in enumerate(crystals):
         alone = build_graphs(crystal, config)
@@ -125,6 +132,18 @@ def test_nearest_distances_stand_in_rows():
     np.testing.assert_allclose(near[:2, 4], 5.431 / np.sqrt(2))
     pair = [1.0, *[np.inf] * 4]
     np.testing.assert_allclose(near[2:], [[np.inf] * 5, pair, pair])
+
+
+@pytest.mark.parametrize("n_threads", [1, 4])
+def test_a_crystal_is_named_by_its_place_whichever_thread_finds_it(n_threads, monkeypatch):
+    monkeypatch.setattr(build, "LEAST_ATOMS", 2)
+    bad = Crystal(4 * np.eye(3), [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0.55]], [1, 8, 8])
+    good = Crystal(ZOO["Si"].lattice, ZOO["Si"].fractional_positions, [14, 14])
+    with pytest.raises(BadCrystal, match="crystal '#7', site 1: another atom"):
+        build_graphs([good] * 7 + [bad] + [good] * 7, n_threads=n_threads)
+    far = Crystal(20 * np.eye(3), [[0, 0, 0]], [2])
+    with pytest.raises(BadCrystal, match="crystal '#5', site 0: no neighbour"):
+        build_graphs([good] * 5 + [far] + [good] * 7, n_threads=n_threads)
 
 
 def test_overlapping_atoms_are_refused_with_their_site():

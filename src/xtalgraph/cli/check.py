@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from xtalgraph.cli.options import DEFAULT_SPLIT, Data, Json, Settings, Split, Task, default
+from xtalgraph.cli.options import DEFAULT_SPLIT, Data, Json, Match, Settings, Split, Task, default
 from xtalgraph.cli.output import print_json, print_lines
 
 
@@ -15,6 +15,7 @@ def check(
     target: Annotated[str | None, default("all numeric columns")] = None,
     task: Task = None,
     split: Split = None,
+    match: Match = "exact",
     rule: Annotated[str | None, default("shell")] = None,
     n_neighbours: Annotated[int | None, default("12")] = None,
     cutoff: Annotated[float | None, default("8.0")] = None,
@@ -64,6 +65,7 @@ def check(
         target=target,
         task=task,
         split=split or DEFAULT_SPLIT,
+        match=match,
         nearest_distances=lambda store, k: nearest_distances(store, k, graph.cutoff),
         n_neighbours=graph.n_neighbours,
         rule=graph.rule,

@@ -21,6 +21,9 @@ split: str
     How the data are split into training, validation and test set: 0.6,0.2,0.2 (ratios) |
     500,100,100 (sizes) | column:NAME[:train=A+B,test=C] | file:PATH | group:formula[:ratios] |
     group:crystal_system[:ratios] | element:Sr.
+match: str
+    How ids of a table find their structure files: exact, or loose, which allows other capitals, a
+    suffix in the id, and lost zeros in front of numbers, where one file alone fits.
 skip_bad: bool
     Leave out crystals that cannot be used, list them in OUT.rejected.csv, and exit with 0.
 json: bool
@@ -88,6 +91,7 @@ Task: TypeAlias = Annotated[
     str | None, Parameter(help=_TEXTS["task"]), default("classification if a column is not numeric")
 ]
 Split: TypeAlias = Annotated[str | None, Parameter(help=_TEXTS["split"]), default(DEFAULT_SPLIT)]
+Match: TypeAlias = Annotated[str, Parameter(help=_TEXTS["match"])]
 SkipBad: TypeAlias = Annotated[bool, Parameter(help=_TEXTS["skip_bad"]), Flag]
 Json: TypeAlias = Annotated[bool, Parameter(help=_TEXTS["json"]), Flag]
 Baselines: TypeAlias = Annotated[
@@ -145,6 +149,7 @@ class Study:
 
     target: Target
     task: Task = None
+    match: Match = "exact"
     skip_bad: SkipBad = False
     json: Json = False
 
@@ -164,7 +169,9 @@ class Study:
         from xtalgraph.evaluation.distance_table import read_labelled
 
         rejected: list[Rejected] | None = [] if self.skip_bad else None
-        dataset = (read_labelled if labelled else read_dataset)(data, rejected=rejected)
+        read = read_labelled if labelled else read_dataset
+        dataset = read(data, rejected=rejected, match=self.match)
+        say(*dataset.remarks)
         out = out or Path("runs") / f"{dataset.name}-{'+'.join(self.names)}-{ending}"
         unlabelled = (dataset.find_unlabelled(name) for name in self.names if labelled)
         report_rejected([*(rejected or []), *chain(*unlabelled)], out)

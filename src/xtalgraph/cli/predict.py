@@ -8,6 +8,7 @@ from typing import Annotated
 from xtalgraph.cli.options import (
     Compute,
     Flag,
+    Match,
     SkipBad,
     Structures,
     UsageError,
@@ -25,6 +26,7 @@ def predict(
     *inputs: Structures,
     out: Annotated[Path | None, default("CSV to stdout")] = None,
     long: Annotated[bool, Flag] = False,
+    match: Match = "exact",
     skip_bad: SkipBad = False,
     model_version: Annotated[bool, Flag] = False,
     compute: Compute = Compute(),
@@ -61,12 +63,14 @@ def predict(
     if not inputs:
         raise UsageError("nothing to predict. Name structure files, folders, globs or tables.")
     refuse_table(out)
+    from xtalgraph.data.source import open_source
     from xtalgraph.prediction import load_model, predict_source
 
     several = "," in model and not Path(model).exists()
     models = split_words(model) if several else model
     predictor = load_model(models, device=choose_device(compute.device))
-    source = list(inputs) if len(inputs) > 1 else inputs[0]
+    source = open_source(list(inputs) if len(inputs) > 1 else inputs[0], match=match)
+    say(*source.remarks)
     outside = DomainWarning()
     with TableStream(out) as table, RejectedStream(out) as rejected:
         for result in predict_source(predictor, source, n_threads=compute.threads):

@@ -14,6 +14,7 @@ from cyclopts import Parameter
 from xtalgraph.cli.options import (
     Data,
     Device,
+    Match,
     Settings,
     SkipBad,
     Split,
@@ -73,6 +74,7 @@ def train(
     target: Annotated[Target | None, default("none: needed unless a run is resumed")] = None,
     task: Task = None,
     split: Split = None,
+    match: Match = "exact",
     start_from: Annotated[str | None, Parameter(name="--from"), default("random weights")] = None,
     out: Annotated[Path | None, default("runs/DATA-TARGET")] = None,
     resume: Annotated[Path | None, default("a new run")] = None,
@@ -113,7 +115,8 @@ def train(
     from xtalgraph.training import train as train_network
 
     rejected: list[Rejected] | None = [] if skip_bad else None
-    dataset = read_dataset(data, rejected=rejected)
+    dataset = read_dataset(data, rejected=rejected, match=match)
+    say(*dataset.remarks)
     out = out or Path("runs") / f"{dataset.name}-{target.replace(',', '+')}"
     report_rejected(rejected or [], out)
     with training_bar() as show, told_how_to_resume(out):

@@ -58,6 +58,7 @@ def check_dataset(
     n_neighbours: int = 12,
     rule: str = "shell",
     known_elements: Collection[int] = range(1, LAST_KNOWN_ELEMENT + 1),
+    match: str = "exact",
 ) -> CheckReport:
     """Check a data set before training: what it contains, and what would make training fail.
 
@@ -76,6 +77,7 @@ def check_dataset(
         n_neighbours: Of the rule of neighbours.
         rule: Of neighbours; ties matter for `nearest`.
         known_elements: Atomic numbers that the network will have a vector for.
+        match: How the ids of a table find their structure files, as `read_dataset` takes it.
 
     Returns:
         What was found. What is wrong with the data never raises.
@@ -90,7 +92,7 @@ def check_dataset(
         dataset = source
     else:
         try:
-            dataset = read_dataset(source, rejected=rejected)
+            dataset = read_dataset(source, rejected=rejected, match=match)
         except BadDataset as error:
             report = CheckReport(str(source), problems=[str(error)])
             report.rejected = [{"id": one.id, "reason": one.reason} for one in rejected]

@@ -39,7 +39,12 @@ SYMMETRY_LABELS = ("space_group", "crystal_system")
 
 @dataclass(frozen=True, eq=False)
 class SymmetryLabels:
-    """The labels by name, object arrays of texts; None, and a reason, where the search failed."""
+    """Space groups and crystal systems of crystals.
+
+    Attributes:
+        labels: Object arrays of strings by name; None where the search failed.
+        rejected: Crystals whose symmetry was not found, and why.
+    """
 
     labels: dict[str, np.ndarray]
     rejected: tuple[Rejected, ...]
@@ -65,14 +70,20 @@ class _Columns:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Crystals with their ids, and a table with one row a crystal.
+    """Crystals with their ids, and a table with one row per crystal.
 
-    `columns` holds everything of the source but the structures, under plain names, as a data frame;
-    `table` has the same as arrays, and either makes a data set. `targets` has the unit of each
-    numeric column. Columns of texts and of true/false may be class labels.
-    `checksum` is the SHA-256 of the files the data came from. `source` names them in messages;
-    `paths` is what `read_dataset` takes to read them again, and empty for data made in memory;
-    `remarks` is what was passed over on the way, in sentences for a person.
+    Attributes:
+        name: The name of the data set.
+        crystals: The crystals.
+        columns: Everything in the source but the structures, as a data frame with plain names;
+            `table` has the same as arrays. Columns of strings or true/false may be class labels.
+        targets: The unit of each numeric column.
+        source: The name of the source in messages.
+        checksum: SHA-256 of the files that the data came from.
+        paths: The paths from which `read_dataset` can read them again; empty for data made in
+            memory.
+        remarks: What was skipped in reading, in sentences.
+        match: How the ids of a table found their structure files, `exact` or `loose`.
 
     >>> from xtalgraph.structures import Crystal
     >>> iron = Crystal(2.87 * np.eye(3), [[0, 0, 0], [0.5, 0.5, 0.5]], [26, 26], id="Fe")
@@ -91,6 +102,7 @@ class Dataset:
     checksum: str
     paths: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    match: str = "exact"
 
     def __post_init__(self) -> None:
         given = self.__dict__["given"]
@@ -186,6 +198,8 @@ class Dataset:
         return list(self.symmetry.rejected) if self.is_computed(name) else []
 
     def _column(self, name: str) -> np.ndarray:
+        if not self.table and self.remarks:
+            raise BadDataset(f"{self.source}: no column {name!r}. {' '.join(self.remarks)}")
         if name not in self.table:
             raise UnknownName("column", name, self.table)
         return self.table[name]
@@ -243,9 +257,17 @@ Dataset.columns = _Columns()
 
 
 def find_symmetry_labels(crystals: CrystalStore, tolerance: float = SYMMETRY) -> SymmetryLabels:
-    """Find the space group (number as text) and the crystal system of each crystal, by moyo.
+    """Find the space group and the crystal system of each crystal with moyo.
 
-    About 0.3 ms per crystal. A crystal whose symmetry cannot be found has no label and is reported.
+    It takes about 0.3 ms per crystal.
+
+    Args:
+        crystals: The crystals.
+        tolerance: Distance in Å within which atoms are equivalent.
+
+    Returns:
+        The labels; the space group is its number as a string. A crystal whose symmetry cannot be
+        found has no label and is reported.
 
     >>> from xtalgraph.structures import Crystal
     >>> salt = Crystal(2.8 * np.eye(3), [[0, 0, 0], [0.5, 0.5, 0.5]], [55, 17], id="CsCl")
@@ -267,9 +289,16 @@ def find_symmetry_labels(crystals: CrystalStore, tolerance: float = SYMMETRY) ->
 
 
 def order_classes(labels: Iterable[str | None]) -> tuple[str, ...]:
-    """Return the classes that occur among labels, in the one order that all of xtalgraph uses.
+    """Return the distinct classes of labels in the order used everywhere in xtalgraph.
 
-    Numbers come first and by size, so that class `10` follows class `9`; texts by the alphabet.
+    Numbers come first, by value, so that class `10` follows class `9`; strings are in alphabetical
+    order.
+
+    Args:
+        labels: Labels; None is a missing one.
+
+    Returns:
+        The classes, each once.
 
     >>> order_classes(["10", "2.5", "metal", None, "-1", "0"])
     ('-1', '0', '2.5', '10', 'metal')
@@ -288,7 +317,20 @@ def _class_key(label: str) -> tuple[bool, float, str]:
 def draw_sample(
     dataset: Dataset, size: int, *, max_atoms: int | None = None, seed: int = 0
 ) -> Dataset:
-    """Return `size` crystals drawn at random, in their order, of at most `max_atoms` each."""
+    """Return crystals drawn at random, in their original order.
+
+    Args:
+        dataset: Where they are drawn from.
+        size: Number of crystals.
+        max_atoms: Draw only crystals with at most this number of atoms.
+        seed: Random seed.
+
+    Returns:
+        A data set of `size` crystals.
+
+    Raises:
+        BadConfig: There are fewer crystals than that.
+    """
     n_atoms = dataset.crystals.n_atoms
     rows = np.arange(len(dataset)) if max_atoms is None else np.flatnonzero(n_atoms <= max_atoms)
     if not 1 <= size <= len(rows):
@@ -297,9 +339,16 @@ def draw_sample(
 
 
 def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
-    """Return one data set of several, one after another; a column that one lacks is missing there.
+    """Return one data set of several, one after another.
 
-    Refused: a target that has two units.
+    Args:
+        datasets: At least one; a column that one of them lacks has missing values there.
+
+    Returns:
+        All crystals, with the columns of all data sets.
+
+    Raises:
+        BadDataset: A target has different units.
     """
     if not datasets:
         raise BadDataset("an empty list of data sets. Give one or more.")
@@ -329,6 +378,7 @@ def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
         checksum_texts(dataset.checksum for dataset in datasets),
         tuple(path for dataset in datasets for path in dataset.paths),
         tuple(remark for dataset in datasets for remark in dataset.remarks),
+        datasets[0].match,
     )
 
 

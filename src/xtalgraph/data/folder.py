@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,7 @@ from xtalgraph.structures.formats import FORMATS
 from xtalgraph.structures.reading import list_by_priority, only_one, read_bytes, read_file
 
 _ROWS = 2048  # read at a time
+_SHOWN = 5  # files that are named
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +40,8 @@ class FolderIndex:
     rows: list[list[str]]  # without the header
     id_column: int
     files: dict[str, str]  # names of files, by themselves and without their suffixes
+    found: dict[str, str]  # names of files by id
+    missing: dict[str, str]  # what to say of an id without file
     decimal: str = "."  # the sign that numbers have
 
     @property
@@ -51,11 +57,16 @@ class FolderSource(Source):
     cannot be read, have no crystal.
     """
 
-    def __init__(self, table: Path, title: str) -> None:
+    def __init__(self, table: Path, title: str, match: str = "exact") -> None:
         super().__init__(plain_name(table.parent if table.name == TABLE_NAME else table), title)
         with explain_unreadable(table):
-            self.index = read_index(table)
-        self.table = table
+            self.index = read_index(table, match)
+        self.table, self.match = table, match
+        unused = sorted(set(self.index.files.values()) - set(self.index.found.values()))
+        if unused:
+            named = ", ".join(unused[:_SHOWN]) + (", …" if len(unused) > _SHOWN else "")
+            n_files = f"{len(unused)} structure file{'s are' if len(unused) > 1 else ' is'}"
+            self.remarks = (f"{title}: {n_files} in no row and not read: {named}.",)
         self.n_crystals = len(self.index.rows)
         self._contents: dict[str, bytes] = {}  # of files, between their checksum and their parts
 
@@ -66,16 +77,17 @@ class FolderSource(Source):
         names = [name for place, name in enumerate(index.names) if place != id_column]
         for first in range(0, len(ids), _ROWS):
             some = ids[first : first + _ROWS]
-            files = [index.files.get(id, "") for id in some]
+            files = [index.found.get(id, "") for id in some]
             contents = [self._contents.pop(file, None) for file in files]
             rows = [row[:id_column] + row[id_column + 1 :] for row in index.rows[first:][:_ROWS]]
             entries = list(zip(some, files, contents, rows, strict=True))
-            yield Part(partial(_read_entries, folder, names, entries, index.decimal))
+            missing = {id: index.missing[id] for id in some if id in index.missing}
+            yield Part(partial(_read_entries, folder, names, entries, missing, index.decimal))
 
     def identity(self) -> dict[str, Any]:
         """Return a checksum of the table, and of the names, sizes and times of its files."""
         texts = [f"{row}" for row in self.index.rows]
-        for name in sorted({self.index.files.get(id, "") for id in self.index.ids} - {""}):
+        for name in sorted(set(self.index.found.values())):
             status = (self.table.parent / name).stat()
             texts.append(f"{name} {status.st_size} {status.st_mtime_ns}")
         return {"kind": "folder", "checksum": checksum_texts(texts)}
@@ -86,7 +98,7 @@ class FolderSource(Source):
         What is read for it is kept for the parts, so that each file is read once.
         """
         folder, total = self.table.parent, FilesChecksum()
-        files = {self.index.files[id] for id in self.index.ids if id in self.index.files}
+        files = set(self.index.found.values())
         for name in sorted([*files, self.table.name]):
             if name == self.table.name:
                 total.add(name, self.table.read_bytes())
@@ -104,13 +116,14 @@ def _read_entries(
     folder: str,
     names: Sequence[str],
     entries: Sequence[tuple[str, str, bytes | None, list[str]]],
+    missing: dict[str, str],
     decimal: str,
 ) -> Contents:
     """Read the structure files of some rows, and keep the cells of those that are good."""
     crystals, rejected, kept = [], [], []
     for id, file, content, cells in entries:
         if not file:
-            rejected.append(Rejected(id, f"no structure file {id}.cif in {folder}"))
+            rejected.append(Rejected(id, f"no structure file {id}.cif in {folder}{missing[id]}"))
             continue
         try:
             crystals.append(only_one(read_file(f"{folder}/{file}", id, content=content), id))
@@ -121,8 +134,16 @@ def _read_entries(
     return Contents(CrystalStore.from_crystals(crystals), rejected, Cells(columns, True, decimal))
 
 
-def read_index(table: Path) -> FolderIndex:
-    """Read a table like `id_prop.csv`, and find the structure files next to it.
+def names_files(table: Path) -> bool:
+    """Tell whether a table has a row for some structure file beside it."""
+    with explain_unreadable(table):
+        rows = list(islice(iterate_even_rows(table), _ROWS))
+    files = _index_files(table.parent)
+    return any(cell.strip() in files for row in rows for cell in row)
+
+
+def read_index(table: Path, match: str = "exact") -> FolderIndex:
+    """Read a table like `id_prop.csv`, and find the structure files beside it.
 
     With or without header. Without one a single column is called as the file, or `target` in
     `id_prop.csv`; several are `target_1`, `target_2`, … The id is the column called so, or the
@@ -132,16 +153,58 @@ def read_index(table: Path) -> FolderIndex:
     rows = _cut_empty(list(iterate_even_rows(table)))
     files = _index_files(table.parent)
     names, rows = _name_columns(rows, table, files)
-    index = FolderIndex(names, rows, _find_id(names, rows), files, find_dialect(table).decimal)
-    ids = index.ids
-    refuse_blank_ids(ids, names[index.id_column])
-    if not any(id in files for id in ids):
+    id_column = _find_id(names, rows)
+    ids = [row[id_column].strip() for row in rows]
+    refuse_blank_ids(ids, names[id_column])
+    found, missing = match_files(ids, files, match)
+    if not found:
         raise BadDataset(
             f"{table}: no structure file for any of its {len(ids)} ids, as {ids[0]}.cif in "
-            f"{table.parent}. Put the files there; or give the table a column 'cif' of CIF text, "
-            "or 'lattice', 'species' and 'frac'."
+            f"{table.parent}{missing[ids[0]]}. Put the files there; or give the table a column "
+            "'cif' of CIF text, or 'lattice', 'species' and 'frac'."
         )
-    return index
+    decimal = find_dialect(table).decimal
+    return FolderIndex(names, rows, id_column, files, found, missing, decimal)
+
+
+def match_files(
+    ids: Sequence[str], files: Mapping[str, str], match: str
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the file of each id, and for each id without one what to say of it.
+
+    A file that one row has is no other's: of two ids that are loosely the same neither is taken.
+
+    >>> match_files(["A", "7"], {"a": "a.cif", "007": "007.cif"}, "loose")[0]
+    {'A': 'a.cif', '7': '007.cif'}
+    """
+    found = {id: files[id] for id in ids if id in files}
+    missing = {id: "" for id in ids if id not in files}
+    if not missing:
+        return found, missing
+    near: dict[str, set[str]] = {}
+    for file in set(files.values()):
+        near.setdefault(_loosely(file), set()).add(file)
+    wanted = Counter(_loosely(id) for id in missing)
+    taken = set(found.values())
+    for id in list(missing):
+        candidates = sorted(near.get(_loosely(id), set()))
+        if not candidates:
+            continue
+        free = len(candidates) == 1 and candidates[0] not in taken and wanted[_loosely(id)] == 1
+        if free and match == "loose":
+            found[id] = candidates[0]
+            del missing[id]
+        elif free:
+            missing[id] = f" (near is {candidates[0]}: --match loose takes it)"
+        else:
+            missing[id] = f" (near is {', '.join(candidates[:3])}, which is not this row's alone)"
+    return found, missing
+
+
+def _loosely(name: str) -> str:
+    """Return an id or file name without suffix, capitals, and zeros in front of numbers."""
+    name = FORMATS.stem(name) if FORMATS.find(name) is not None else name
+    return re.sub(r"(?<!\d)0+(?=\d)", "", name.strip().casefold())
 
 
 def _index_files(folder: Path) -> dict[str, str]:
@@ -175,7 +238,7 @@ def _name_columns(
 
 def _is_header(first: Sequence[str], files: dict[str, str]) -> bool:
     """A header names no file, and has a word where the rows below it have numbers."""
-    if first[0] in files:
+    if first[0] in files or match_files(first[:1], files, "loose")[0]:
         return False
     if first[0].lower() in ID_NAMES:
         return True

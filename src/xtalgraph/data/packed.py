@@ -57,11 +57,23 @@ def pack_dataset(
     *,
     rejected: list[Rejected] | None = None,
 ) -> Path:
-    """Write tables as a packed folder, which `read_dataset` maps, and give the folder.
+    """Write tables as a packed folder, which `read_dataset` maps into memory.
 
-    Tables are parquet, CSV or JSON, of the same columns, such as the parts of one large table. They
-    are read some thousand rows at a time. The folder is written under another name first, so that
-    it is whole or not there. Rows that make no crystal are refused, or added to `rejected`.
+    Tables are read a few thousand rows at a time. The folder is written under another name first,
+    so that it is either complete or absent.
+
+    Args:
+        sources: Parquet, CSV or JSON files with the same columns, such as the parts of a large
+            table.
+        folder: The new folder.
+        rejected: List to which rows that are no valid crystal are added; without it they are
+            refused.
+
+    Returns:
+        The folder.
+
+    Raises:
+        BadDataset: A table cannot be read, the columns differ, or rows are refused.
     """
     paths = [Path(sources)] if isinstance(sources, (str, Path)) else [Path(one) for one in sources]
     for path in paths:

@@ -113,10 +113,14 @@ class Source(ABC):
         paths: What `open_source` takes to open it again.
         has_columns: Whether there may be columns beside the structures.
         n_crystals: How many rows or crystals there are, None where only reading tells.
+        remarks: What is passed over in opening it, in sentences for a person.
+        match: How ids of a table find their structure files: `exact` or `loose`.
     """
 
     has_columns = True
     n_crystals: int | None = None
+    remarks: tuple[str, ...] = ()
+    match = "exact"
 
     def __init__(self, name: str, title: str, paths: Sequence[str] = ()) -> None:
         self.name, self.title, self.paths = name, title, tuple(paths) or (title,)

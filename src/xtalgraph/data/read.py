@@ -18,7 +18,10 @@ from xtalgraph.units import Target
 
 
 def read_dataset(
-    source: str | Path | Sequence[str | Path], *, rejected: list[Rejected] | None = None
+    source: str | Path | Sequence[str | Path],
+    *,
+    rejected: list[Rejected] | None = None,
+    match: str = "exact",
 ) -> Dataset:
     """Read a whole data set.
 
@@ -27,6 +30,8 @@ def read_dataset(
             folder, the name of the embedded data set, or a list of these.
         rejected: A list to which rows and files are added that make no crystal; the others are
             then read. Without it they are refused together.
+        match: How the ids of a table find their structure files, `exact` or `loose`; see
+            `open_source`.
 
     Returns:
         The crystals with their ids and columns, in the order of the source.
@@ -34,7 +39,7 @@ def read_dataset(
     Raises:
         BadDataset: Something cannot be read and `rejected` is not given, or nothing is left.
     """
-    opened = open_source(source)
+    opened = open_source(source, match=match)
     if isinstance(opened, SeveralSource):
         return _read_several(opened, rejected)
     found: list[Rejected] = []
@@ -55,13 +60,18 @@ def read_dataset(
 def iterate_dataset(
     source: str | Path | Sequence[str | Path],
 ) -> Iterator[tuple[CrystalStore, list[Rejected]]]:
-    """Yield the crystals of a source of `read_dataset` in its order, in pieces that fit any memory.
+    """Yield the crystals of a source in the order of `read_dataset`, in pieces that fit in memory.
 
-    Each piece comes with what could not be read in it. `open_source(source).pieces()` gives the
-    columns too.
+    `open_source(source).pieces()` yields the columns too.
+
+    Args:
+        source: A path, a glob or several, as for `read_dataset`.
+
+    Yields:
+        Crystals, and what could not be read among them.
 
     Raises:
-        BadDataset: At the end, where nothing of the source can be read.
+        BadDataset: At the end, if nothing of the source can be read.
     """
     for piece in open_source(source).pieces():
         yield piece.crystals, list(piece.rejected)
@@ -93,7 +103,17 @@ def _read_one(
     if cells:
         whole = join_columns([some.content for some in cells], [len(one) for one in stores])
         columns, targets = read_columns(whole, texts=cells[0].texts, decimal=cells[0].decimal)
-    return Dataset(opened.name, store, columns, targets, opened.title, checksum, opened.paths)
+    return Dataset(
+        opened.name,
+        store,
+        columns,
+        targets,
+        opened.title,
+        checksum,
+        opened.paths,
+        opened.remarks,
+        opened.match,
+    )
 
 
 def _read_several(several: SeveralSource, rejected: list[Rejected] | None) -> Dataset:

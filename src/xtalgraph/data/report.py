@@ -115,10 +115,24 @@ def find_outliers(values: np.ndarray) -> Bool[np.ndarray, "n_rows"]:
 
 @dataclass
 class CheckReport:
-    """The state of a data set before training.
+    """The state of a data set before training. Fields that could not be measured are None.
 
-    `problems` would make training fail or make its result wrong; `warnings` are worth a look.
-    Fields that could not be measured are None.
+    Attributes:
+        source: The name of the data set.
+        checksum: SHA-256 of its files.
+        n_crystals: Number of crystals.
+        n_atoms: Number of atoms of all crystals.
+        atoms_per_crystal: Statistics of the number of atoms.
+        elements: Number of crystals that contain each element, by symbol.
+        targets: Statistics of the targets.
+        split: Number of crystals in each set.
+        shortest_distance: The shortest distance between two atoms in Å.
+        n_ties: Number of crystals whose k-th and next neighbour are equally far away.
+        ties: Their ids.
+        duplicates: Ids of crystals with the same structure.
+        rejected: Id and reason of each rejected crystal.
+        problems: What would make training fail or its result wrong.
+        warnings: What should be looked at.
     """
 
     source: str

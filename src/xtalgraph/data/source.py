@@ -6,8 +6,10 @@ What reads tables is loaded only where there is one: one CIF is predicted withou
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from functools import partial
+from itertools import groupby, islice
 from pathlib import Path
 
 from xtalgraph.data.files import (
@@ -23,26 +25,38 @@ from xtalgraph.data.files import (
     table_suffix,
 )
 from xtalgraph.data.pieces import FileSource, SeveralSource, Source
-from xtalgraph.errors import BadDataset
+from xtalgraph.errors import BadDataset, MissingExtra, UnknownName
 from xtalgraph.structures.formats import FORMATS
 from xtalgraph.structures.reading import list_by_priority
 
+MATCHES = ("exact", "loose")
+"""How the ids of a table find their structure files."""
 
-def open_source(source: str | Path | Sequence[str | Path]) -> Source:
+_MOST_SEEN = 10_000  # entries of subfolders that are looked at, to tell of their files
+
+
+def open_source(
+    source: str | Path | Sequence[str | Path] | Source, *, match: str = "exact"
+) -> Source:
     """Open crystals, whatever holds them; what they are is read when their pieces are.
 
     Args:
         source: One of these, or a list of them:
 
             - a structure file, a folder or a glob (`runs/*/CONTCAR`) of structure files;
-            - a folder with `id_prop.csv`: id and targets a row, with or without header, and a
-              structure file `ID.cif` for each id; another CSV in such a folder may be named itself;
+            - a folder with `id_prop.csv`, or with one table of another name: id and targets a row,
+              with or without header, and a structure file `ID.cif` for each id; of several tables
+              in such a folder name one;
             - a table: CSV, JSON lines or JSON (also `.gz`), and with the extra `tables` parquet
               or a spreadsheet (xlsx, xls, ods: the first sheet), with a column `cif` or
               `structure`, or with `lattice`, `species` and `frac`; files of matbench, of JARVIS and
               pages of OPTIMADE are of this kind;
             - a folder that `pack_dataset` wrote: its crystals are mapped, not held in memory;
-            - the name of the embedded data set.
+            - the name of the embedded data set;
+            - a source that is open, which is returned.
+        match: How the ids of a table find their structure files. `exact`: a file `ID.cif`, or of
+            another suffix. `loose`: also where capitals, a suffix in the id or zeros in front of a
+            number differ, if there is but one such file.
 
     Returns:
         The source. `pieces()` gives its crystals, columns and rejections, some thousand at a time,
@@ -50,9 +64,18 @@ def open_source(source: str | Path | Sequence[str | Path]) -> Source:
 
     Raises:
         BadDataset: There is no such file, or none of the files is a structure or a table.
+        UnknownName: `match` is none of the two.
     """
+    if match not in MATCHES:
+        raise UnknownName("match", match, MATCHES)
+    if isinstance(source, Source):
+        return source
     if not isinstance(source, (str, Path)):
-        return SeveralSource(list(_group([str(path) for path in source])), _open_run)
+        several = SeveralSource(
+            list(_group([str(path) for path in source])), partial(_open_run, match=match)
+        )
+        several.match = match
+        return several
     path, title = Path(source).expanduser(), str(source)
     if title == EMBEDDED and not path.exists():
         from xtalgraph.data.packed import open_embedded
@@ -64,11 +87,11 @@ def open_source(source: str | Path | Sequence[str | Path]) -> Source:
             "crystals with the columns formation_energy_per_atom, band_gap, is_metal and kind."
         )
     if path.is_dir():
-        return _open_folder(path, title)
+        return _open_folder(path, title, match)
     if path.is_file():
-        return _open_file(path, title)
+        return _open_file(path, title, match)
     if any(sign in title for sign in "*?["):
-        return _open_glob(path, title)
+        return _open_glob(path, title, match)
     raise BadDataset(
         f"{source}: there is no such file or folder. Give a folder with {TABLE_NAME}, a table "
         f"({', '.join(TABLE_SUFFIXES)}), structure files ({FORMATS.describe()}), or {EMBEDDED!r} "
@@ -83,31 +106,100 @@ def _group(paths: Sequence[str]) -> Iterator[list[str]]:
         yield from [files] if are_structures else [[path] for path in files]
 
 
-def _open_run(paths: Sequence[str]) -> Source:
+def _open_run(paths: Sequence[str], *, match: str) -> Source:
     if len(paths) == 1:
-        return open_source(paths[0])
+        return open_source(paths[0], match=match)
     files = [Path(path).expanduser() for path in paths]
     return FileSource(files, ", ".join(paths), "structures", paths)
 
 
-def _open_folder(folder: Path, title: str) -> Source:
+def _open_folder(folder: Path, title: str, match: str) -> Source:
     if (folder / PACKED_NAME).is_file():
         from xtalgraph.data.packed import open_packed
 
         return open_packed(folder, title)
     table = folder / TABLE_NAME
     if table.is_file():
-        return _open_file(table, str(table))
+        return _open_file(table, str(table), match)
     names = list_by_priority(folder)
     names = [name for name in names if not _is_often_other(name)] or names
     if not names:
-        tables = sorted(path.name for path in folder.iterdir() if table_suffix(path))
-        hint = f" It has tables: {', '.join(tables[:5])}; name one of them." if tables else ""
-        raise BadDataset(
-            f"{title}: neither {TABLE_NAME} nor a structure file in this folder. Structure files "
-            f"are {FORMATS.describe()}.{hint}"
+        return _open_only_table(folder, title, match)
+    tables, broken = _find_labels(folder)
+    if len(tables) == 1:
+        from xtalgraph.data.folder import FolderSource
+
+        source: Source = FolderSource(tables[0], str(tables[0]), match)
+        source.name = plain_name(folder)
+        source.remarks = (
+            f"{title}: labels are those of {tables[0].name}.",
+            *broken,
+            *source.remarks,
         )
-    return FileSource([folder / name for name in names], title, plain_name(folder))
+        return source
+    source = FileSource([folder / name for name in names], title, plain_name(folder))
+    source.remarks = broken
+    if tables:
+        found = ", ".join(path.name for path in tables)
+        source.remarks += (f"{title}: several tables name its files: {found}. Name one of them.",)
+    deeper = _count_deeper(folder)
+    if deeper:
+        source.remarks += (f"{title}: {deeper} in its subfolders are not read. {_recurse(title)}",)
+    return source
+
+
+def _open_only_table(folder: Path, title: str, match: str) -> Source:
+    """Open the one table of a folder without structure files, or say what there is."""
+    tables = sorted(path for path in folder.iterdir() if table_suffix(path) and _is_table(path))
+    if len(tables) == 1:
+        return _open_file(tables[0], str(tables[0]), match)
+    hint = ""
+    if tables:
+        named = ", ".join(path.name for path in tables[:5])
+        hint = f" It has tables: {named}; name one of them."
+    elif _count_deeper(folder):
+        hint = f" In its subfolders there are {_count_deeper(folder)}. {_recurse(title)}"
+    raise BadDataset(
+        f"{title}: neither {TABLE_NAME} nor a structure file in this folder. Structure files "
+        f"are {FORMATS.describe()}.{hint}"
+    )
+
+
+def _is_table(path: Path) -> bool:
+    """Tell whether a file of such a name is more than what this program lists beside a result."""
+    return path.is_file() and ".rejected." not in path.name
+
+
+def _find_labels(folder: Path) -> tuple[list[Path], tuple[str, ...]]:
+    """Return the tables of a folder that have rows for its structure files, and which are broken.
+
+    A table that cannot be read is told, and does not keep the structures from being read.
+    """
+    tables = sorted(path for path in folder.iterdir() if table_suffix(path) in TEXT_SUFFIXES)
+    if not tables:
+        return [], ()
+    from xtalgraph.data.folder import names_files
+
+    found, remarks = [], []
+    for path in filter(_is_table, tables):
+        try:
+            found += [path] if names_files(path) else []
+        except (BadDataset, MissingExtra) as error:
+            remarks.append(str(error))
+    return found, tuple(remarks)
+
+
+def _count_deeper(folder: Path) -> str:
+    """Return how many structure files are in the subfolders of a folder; nothing for none."""
+    entries = (name for _, _, names in islice(os.walk(folder), 1, None) for name in names)
+    seen = list(islice(entries, _MOST_SEEN))
+    n_found = sum(FORMATS.find(name) is not None and not _is_often_other(name) for name in seen)
+    more = " or more" if len(seen) == _MOST_SEEN else ""
+    return f"{n_found}{more} structure files" if n_found else ""
+
+
+def _recurse(title: str) -> str:
+    return f"To read all below it, name '{title.rstrip('/')}/**/*.cif'."
 
 
 def _is_often_other(name: str) -> bool:
@@ -116,7 +208,7 @@ def _is_often_other(name: str) -> bool:
     return found is not None and found.is_often_other
 
 
-def _open_file(path: Path, title: str) -> Source:
+def _open_file(path: Path, title: str, match: str) -> Source:
     with explain_unreadable(path):
         suffix = table_suffix(path)
         if not suffix or is_one_structure(path):
@@ -124,7 +216,7 @@ def _open_file(path: Path, title: str) -> Source:
         if _names_structure_files(path):
             from xtalgraph.data.folder import FolderSource
 
-            return FolderSource(path, title)
+            return FolderSource(path, title, match)
         from xtalgraph.data.tables import TableSource
 
         return TableSource(path, title)
@@ -139,14 +231,14 @@ def _names_structure_files(table: Path) -> bool:
     return table.name == TABLE_NAME or not find_structure_columns(read_header(table))
 
 
-def _open_glob(pattern: Path, title: str) -> Source:
+def _open_glob(pattern: Path, title: str, match: str) -> Source:
     matches = [Path(match) for match in sorted(glob.glob(str(pattern), recursive=True))]
     if not matches:
         raise BadDataset(f"{title}: no file matches. Check the folder and the spelling.")
     files = [path for path in matches if path.is_file()]
     if files and all(is_one_structure(path) for path in files):
         return FileSource(files, title, "structures")
-    return open_source(matches)
+    return open_source(matches, match=match)
 
 
 def is_one_structure(path: Path) -> bool:

@@ -30,10 +30,15 @@ _ALIASES = {"val": "validation", "valid": "validation", "training": "train"}
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Row numbers of the three parts, ascending; rows of no part are left out of everything.
+    """Row numbers of the training, validation and test sets; other rows are not used.
 
-    Refused: a row in two parts, and a part for training or validation that is empty. The test set
-    may be empty.
+    A row in two sets is refused, and so is an empty training or validation set. The test set may be
+    empty.
+
+    Attributes:
+        train: Rows of the training set, ascending.
+        validation: Rows of the validation set.
+        test: Rows of the test set.
     """
 
     train: np.ndarray  # int64
@@ -63,20 +68,34 @@ class Split:
 
 
 def make_split(dataset: Dataset, spec: str = DEFAULT_SPLIT, seed: int = 0) -> Split:
-    """Split a data set as `spec` says; the same seed gives the same split.
+    """Split a data set; the same seed gives the same split.
 
-    - `0.6,0.2,0.2`: shares of train, validation and test; two numbers leave the test set empty.
-    - `500,100,100`: numbers of crystals, drawn at random; the others are in no part.
-    - `column:NAME`: by a column that says train, validation (val, valid) or test.
-    - `column:NAME:train=A+B,test=C`: by the values of any column.
-    - `file:PATH`: by a CSV of `id,part`, as `write_split` makes it.
-    - `group:formula`, `group:crystal_system` or `group:COLUMN`, with shares behind (`:0.8,0.1,0.1`)
-      or without: crystals of one reduced formula, crystal system or value stay together.
-    - `element:Sr`, `element:Sr:0.1`: crystals with the element are the test set, and the given
-      share of the others is for validation.
+    If a column or an element does not determine the validation set, a tenth of the training set is
+    drawn for it at random.
 
-    Where a column or an element leaves the validation set open, a tenth of the training set is
-    cut off for it at random. Ids must be unique, since a split is saved by ids.
+    Args:
+        dataset: The data set. Ids must be unique, because a split is saved by ids.
+        spec: One of
+
+            - `0.6,0.2,0.2`: fractions of train, validation and test; two numbers leave the test set
+              empty.
+            - `500,100,100`: numbers of crystals, drawn at random; the others are not used.
+            - `column:NAME`: a column with train, validation (val, valid) or test.
+            - `column:NAME:train=A+B,test=C`: the values of any column.
+            - `file:PATH`: a CSV of `id,part`, as written by `write_split`.
+            - `group:formula`, `group:crystal_system` or `group:COLUMN`, optionally with fractions
+              (`:0.8,0.1,0.1`): crystals of the same reduced formula, crystal system or value stay
+              together.
+            - `element:Sr`, `element:Sr:0.1`: crystals with the element are the test set, and the
+              given fraction of the others is the validation set.
+        seed: Random seed.
+
+    Returns:
+        The rows of each set.
+
+    Raises:
+        BadConfig: The specification has another form.
+        BadDataset: Ids repeat, or the training or validation set is empty.
     """
     refuse_repeated_ids(dataset)
     kind, _, rest = spec.strip().partition(":")
@@ -91,7 +110,13 @@ def make_split(dataset: Dataset, spec: str = DEFAULT_SPLIT, seed: int = 0) -> Sp
 
 
 def write_split(path: str | Path, dataset: Dataset, split: Split) -> None:
-    """Write a split as CSV with a header: `id,part`, one row for each crystal of a part."""
+    """Write a split as CSV with a header: `id,part`, one row for each crystal in a set.
+
+    Args:
+        path: The CSV.
+        dataset: The data set of the split.
+        split: The split.
+    """
     refuse_repeated_ids(dataset)
     ids, parts = _list_parts(dataset, split)
     with open(path, "w", newline="", encoding="utf-8") as file:
@@ -100,9 +125,17 @@ def write_split(path: str | Path, dataset: Dataset, split: Split) -> None:
 
 
 def read_split(path: str | Path, dataset: Dataset) -> Split:
-    """Read a split of `id,part` back; crystals whose ids are not in it are in no part.
+    """Read a split from a CSV of `id,part`; crystals whose ids are not in it are not used.
 
-    Refused: an id that the data set does not have, an id named twice, and a part of another name.
+    Args:
+        path: The CSV.
+        dataset: The data set that is split.
+
+    Returns:
+        The rows of each set.
+
+    Raises:
+        BadDataset: An id is not in the data set or occurs twice, or a part has another name.
     """
     refuse_repeated_ids(dataset)
     with explain_unreadable(Path(path)):
@@ -127,7 +160,15 @@ def read_split(path: str | Path, dataset: Dataset) -> Split:
 
 
 def checksum_split(dataset: Dataset, split: Split) -> str:
-    """Return the SHA-256 of a split: of its lines `id,part`, sorted."""
+    """Return the SHA-256 of a split, of its lines `id,part`, sorted.
+
+    Args:
+        dataset: The data set of the split.
+        split: The split.
+
+    Returns:
+        64 hexadecimal digits.
+    """
     ids, parts = _list_parts(dataset, split)
     return checksum_texts(sorted(f"{id},{part}" for id, part in zip(ids, parts, strict=True)))
 

@@ -191,7 +191,7 @@ def find_odd_crystals(
         volumes = np.abs(np.linalg.det(lattices))
         usual = (volumes > 1e-2) & (volumes > 1e-2 * lengths.prod(axis=1)) & (volumes < 1e9)
         far = ~(np.abs(positions) < 1e3)
-    far = far.reshape(len(far), -1).any(axis=1)
+    far = far.any(axis=1) if far.ndim > 1 else far
     return ~usual | ~(lengths < 1e3).all(axis=1) | any_by_row(far, counts)
 
 

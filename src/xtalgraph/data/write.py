@@ -25,12 +25,22 @@ STRUCTURE_COLUMNS = ("material_id", "lattice", "species", "frac")
 def make_dataset_folder(
     dataset: Dataset, folder: str | Path, target: str | Sequence[str] | None = None
 ) -> Path:
-    """Write `ID.cif` for each crystal and `id_prop.csv` with the columns named by `target`.
+    """Write `ID.cif` for each crystal, and `id_prop.csv`.
 
-    All columns without one. The table has a header, numbers with their unit (`name [unit]`), and
-    blanks where labels are missing. Gives the folder, which `read_dataset` and the 2018 code
-    read (the latter wants one target, and no header). Refused: a folder that already has an
-    `id_prop.csv`, ids that repeat or cannot be file names.
+    The table has a header, numbers with their unit (`name [unit]`), and empty cells for missing
+    labels.
+
+    Args:
+        dataset: The crystals and columns.
+        folder: The output folder.
+        target: Names of columns, as a list or comma-separated; all columns if None.
+
+    Returns:
+        The folder, which `read_dataset` and the 2018 code can read (the latter expects one target
+        and no header).
+
+    Raises:
+        BadDataset: The folder already has an `id_prop.csv`, or ids repeat or cannot be file names.
     """
     folder = Path(folder)
     names = [target] if isinstance(target, str) else target
@@ -53,9 +63,16 @@ def make_dataset_folder(
 
 
 def write_parquet(dataset: Dataset, path: str | Path) -> Path:
-    """Write one table that `read_dataset` gives back exactly, and give its path.
+    """Write one table that `read_dataset` reads back exactly.
 
     Its columns are those of `as_table`. 106,000 crystals take a few seconds.
+
+    Args:
+        dataset: The crystals and columns.
+        path: The parquet file.
+
+    Returns:
+        The path.
     """
     path = Path(path)
     table = as_table(dataset)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
@@ -16,15 +16,29 @@ from xtalgraph.errors import BadCrystal
 from xtalgraph.graphs.config import RULES, GraphConfig
 from xtalgraph.structures import Crystal, CrystalStore, pack
 from xtalgraph.structures.neighbours import NEAREST, RADIUS, SHELL, Edges, find_neighbours
+from xtalgraph.threads import count_cores
 
 _SEARCHES = {"nearest": NEAREST, "shell": SHELL, "radius": RADIUS}
 
+LEAST_ATOMS = 2000  # atoms of the parts that threads build: some milliseconds of work
 SHORTEST_BOND = 0.5  # Å; atoms nearer than this are an error of the file, not a bond
 
 
 @dataclass(frozen=True, eq=False)
 class GraphArrays:
-    """The neighbour graphs of a batch of crystals; `CrystalGraph` says what each array means."""
+    """The neighbour graphs of a batch of crystals as numpy arrays.
+
+    Attributes:
+        atomic_numbers: Element of each atom.
+        crystal: Number of the crystal in the batch that each atom belongs to.
+        centre: Receiving atom of each edge.
+        neighbour: Sending atom of each edge.
+        image: Cell of the sending atom, in lattice vectors.
+        distance: Length of each edge in Å.
+        edge_weight: Weight of each edge in a sum of messages.
+        multiplicity: Number of atoms that each node represents.
+        n_crystals: Number of crystals in the batch.
+    """
 
     atomic_numbers: Int64[np.ndarray, "n_atoms"]
     crystal: Int64[np.ndarray, "n_atoms"]
@@ -63,31 +77,63 @@ def build_arrays(
     config: GraphConfig | None = None,
     *,
     deduplicated: bool = False,
-    n_threads: int = 1,
+    n_threads: int | None = None,
 ) -> GraphArrays:
-    """Return the neighbour graphs of crystals as one batch: `build_graphs` without torch."""
+    """Return the neighbour graphs of crystals as one batch: `build_graphs` without torch.
+
+    Args:
+        crystals: One crystal, several, or a store.
+        config: The neighbour rule and its cutoff; default settings if None.
+        deduplicated: Merge atoms of a crystal that are indistinguishable by distances into one
+            node.
+        n_threads: Number of threads.
+
+    Returns:
+        The graphs as numpy arrays.
+
+    Raises:
+        BadCrystal: Two atoms are too close, or a site has no neighbour, as for `build_graphs`.
+    """
     config = config or GraphConfig()
-    store, rule = pack(crystals), RULES[config.rule]
-    neighbour, image, distance, counts = _search(store, config, n_threads)
-    _refuse_overlap(store, distance, counts)
-    if config.isolated != "ignore":
-        _report_isolated(store, counts, config)
-    numbers = store.atomic_numbers.astype(np.int64)
-    crystal = np.repeat(np.arange(len(store)), store.n_atoms)
-    weight, multiplicity = np.ones(len(distance)), np.ones(len(numbers), np.int64)
+    store = pack(crystals)
+    n_threads = count_cores() if n_threads is None else n_threads
+    n_parts = min(len(store), int(store.offsets[-1]) // LEAST_ATOMS) if n_threads > 1 else 1
+    # of about equal numbers of atoms, because time goes by atoms
+    shares = np.linspace(0, store.offsets[-1], max(n_parts, 1) + 1)
+    bounds = np.searchsorted(store.offsets, shares).tolist()
+
+    def build(first: int, last: int) -> tuple[GraphArrays, np.ndarray]:
+        return _build_part(store, config, deduplicated, first, last)
+
+    with ThreadPoolExecutor(max(1, n_threads), thread_name_prefix="graphs") as pool:
+        apply = pool.map if n_parts > 1 else map
+        parts = list(apply(build, bounds[:-1], bounds[1:]))
+        if config.isolated != "ignore":
+            _report_isolated(store, np.concatenate([isolated for _, isolated in parts]), config)
+        return _join([arrays for arrays, _ in parts], apply)
+
+
+def _build_part(
+    store: CrystalStore, config: GraphConfig, deduplicated: bool, begin: int, end: int
+) -> tuple[GraphArrays, np.ndarray]:
+    """Return the graphs of the crystals `begin` to `end`, and their isolated atoms in the store."""
+    rule, offsets = RULES[config.rule], store.offsets[begin : end + 1]
+    edges = _search(store, config, begin, end)
+    _refuse_overlap(store, edges, int(offsets[0]))
+    isolated = np.flatnonzero(edges.counts == 0) + offsets[0]
+    numbers = store.atomic_numbers[offsets[0] : offsets[-1]].astype(np.int64)
+    crystal = np.repeat(np.arange(end - begin), np.diff(offsets))
+    weight, multiplicity = np.ones(len(edges.distance)), np.ones(len(numbers), np.int64)
     if rule.weighs:
-        weight = weigh_smoothly(distance, counts, config.n_neighbours, config.cutoff)
-        kept = weight > 0
-        counts = np.bincount(np.repeat(np.arange(len(counts)), counts)[kept], minlength=len(counts))
-        neighbour, image = neighbour[kept], image[kept]
-        distance, weight = distance[kept], weight[kept]
+        edges, weight = weigh_smoothly(edges, config.n_neighbours, config.cutoff)
+    neighbour, image, distance, counts = edges
     if deduplicated:
         starts = np.concatenate([[0], np.cumsum(counts)])
-        first, multiplicity, counts, neighbour, source, distance, weight = deduplicate(
-            numbers, starts, neighbour, distance, weight, store.offsets
+        atom, multiplicity, counts, neighbour, source, distance, weight = deduplicate(
+            numbers, starts, neighbour, distance, weight, offsets - offsets[0]
         )
-        numbers, crystal, image = numbers[first], crystal[first], image[source]
-    return GraphArrays(
+        numbers, crystal, image = numbers[atom], crystal[atom], image[source]
+    arrays = GraphArrays(
         atomic_numbers=numbers,
         crystal=crystal,
         centre=np.repeat(np.arange(len(counts)), counts),
@@ -96,24 +142,41 @@ def build_arrays(
         distance=distance,
         edge_weight=weight,
         multiplicity=multiplicity,
-        n_crystals=len(store),
+        n_crystals=end - begin,
     )
+    return arrays, isolated
 
 
-def weigh_smoothly(
-    distance: Float64[np.ndarray, "n_edges"],
-    counts: Int64[np.ndarray, "n_atoms"],
-    n_neighbours: int,
-    cutoff: float,
-) -> Float64[np.ndarray, "n_edges"]:
-    """Return (1 - (r/d)⁶)² for the edges of each atom, where d is the distance of the next one.
+def _join(parts: list[GraphArrays], apply: Callable) -> GraphArrays:
+    """Return several batches as one; `apply` is `map` or that of a pool of threads."""
+    if len(parts) == 1:
+        return parts[0]
+    n_crystals = [part.n_crystals for part in parts]
+    first_atom = np.cumsum([0] + [part.n_atoms for part in parts])
+    shifts = {"crystal": np.cumsum([0, *n_crystals]), "centre": first_atom, "neighbour": first_atom}
 
-    Expects `n_neighbours` + 1 edges an atom and their ties; where there are fewer, the next one is
-    beyond the cutoff, which then takes its place. Weights below 1e-6 are returned as 0.
+    def join(name: str) -> np.ndarray:
+        arrays = [getattr(part, name) for part in parts]
+        if name in shifts:
+            arrays = [array + first for array, first in zip(arrays, shifts[name], strict=False)]
+        return np.concatenate(arrays)
+
+    names = [field.name for field in fields(GraphArrays) if field.name != "n_crystals"]
+    joined = dict(zip(names, apply(join, names), strict=True))
+    return GraphArrays(**joined, n_crystals=sum(n_crystals))
+
+
+def weigh_smoothly(edges: Edges, n_neighbours: int, cutoff: float) -> tuple[Edges, np.ndarray]:
+    """Return the edges that weigh something, and their weights (1 - (r/d)⁶)².
+
+    d is the distance of an atom's next neighbour: expects `n_neighbours` + 1 edges an atom and
+    their ties; where there are fewer, the next one is beyond the cutoff, which then takes its
+    place. Edges that weigh less than 1e-6 are left out. The arrays are changed in place.
     """
-    weight = np.empty(len(distance))
-    _native.weigh_smoothly(distance, counts, n_neighbours, cutoff, weight)
-    return weight
+    weight = np.empty(len(edges.distance))
+    n = _native.weigh_smoothly(*edges, n_neighbours, cutoff, weight)
+    kept = Edges(edges.neighbour[:n], edges.image[:n], edges.distance[:n], edges.counts)
+    return kept, weight[:n]
 
 
 class Deduplicated(NamedTuple):
@@ -156,45 +219,38 @@ def deduplicate(
     return Deduplicated(*nodes[:, :n_nodes], *edges[:, :n_edges], *means[:, :n_edges])
 
 
-def _search(store: CrystalStore, config: GraphConfig, n_threads: int) -> Edges:
+def _search(store: CrystalStore, config: GraphConfig, first: int, last: int) -> Edges:
     rule = RULES[config.rule]
-
-    def find(first: int, last: int) -> Edges:
-        return find_neighbours(
-            store.lattices,
-            store.fractional_positions,
-            store.offsets,
-            first,
-            last,
-            _SEARCHES[rule.search],
-            config.n_neighbours + rule.weighs,
-            config.cutoff,
-            store.ids,
-        )
-
-    n_parts = min(n_threads, len(store))
-    if n_parts <= 1:
-        return find(0, len(store))
-    # parts of about equal numbers of atoms, because time goes by atoms
-    shares = np.linspace(0, store.offsets[-1], n_parts + 1)
-    bounds = np.searchsorted(store.offsets, shares).tolist()
-    with ThreadPoolExecutor(n_parts) as pool:
-        parts = list(pool.map(find, bounds[:-1], bounds[1:]))
-    shifts = store.offsets[bounds[:-1]]
-    neighbours = [part.neighbour + shift for part, shift in zip(parts, shifts, strict=True)]
-    others = zip(*(part[1:] for part in parts), strict=True)
-    return Edges(np.concatenate(neighbours), *map(np.concatenate, others))
+    return find_neighbours(
+        store.lattices,
+        store.fractional_positions,
+        store.offsets,
+        first,
+        last,
+        _SEARCHES[rule.search],
+        config.n_neighbours + rule.weighs,
+        config.cutoff,
+        store.ids,
+    )
 
 
 def nearest_distances(
     store: CrystalStore, n_nearest: int, cutoff: float = 8.0
 ) -> Float64[np.ndarray, "n_atoms n_rows"]:
-    """Return the `n_nearest` smallest distances of each atom in Å, sorted; inf beyond the cutoff.
+    """Return the smallest distances of each atom in Å.
 
-    Nothing is refused: this is how a pre-flight finds isolated sites and overlapping atoms.
+    Nothing is refused, so that a check can find isolated sites and overlapping atoms.
+
+    Args:
+        store: The crystals.
+        n_nearest: Number of distances per atom.
+        cutoff: Longest distance in Å.
+
+    Returns:
+        One row per atom, ascending; inf beyond the cutoff.
     """
     config = GraphConfig("nearest", n_nearest, cutoff)
-    _, _, distance, counts = _search(store, config, n_threads=1)
+    _, _, distance, counts = _search(store, config, 0, len(store))
     table = np.full((len(counts), n_nearest), np.inf)
     places = np.arange(len(distance)) - np.repeat(np.cumsum(counts) - counts, counts)
     table[np.repeat(np.arange(len(counts)), counts), places] = distance
@@ -207,11 +263,12 @@ def _locate(store: CrystalStore, atom: int) -> tuple[int, int]:
     return crystal, atom - int(store.offsets[crystal])
 
 
-def _refuse_overlap(store: CrystalStore, distance: np.ndarray, counts: np.ndarray) -> None:
+def _refuse_overlap(store: CrystalStore, edges: Edges, first_atom: int) -> None:
+    distance = edges.distance
     if not len(distance) or distance.min() >= SHORTEST_BOND:
         return
     edge = int(distance.argmin())
-    atom = int(np.searchsorted(np.cumsum(counts), edge, side="right"))
+    atom = first_atom + int(np.searchsorted(np.cumsum(edges.counts), edge, side="right"))
     crystal, site = _locate(store, atom)
     raise BadCrystal(
         f"another atom lies {distance[edge]:.3f} Å from this one",
@@ -221,8 +278,7 @@ def _refuse_overlap(store: CrystalStore, distance: np.ndarray, counts: np.ndarra
     )
 
 
-def _report_isolated(store: CrystalStore, counts: np.ndarray, config: GraphConfig) -> None:
-    isolated = np.flatnonzero(counts == 0)
+def _report_isolated(store: CrystalStore, isolated: np.ndarray, config: GraphConfig) -> None:
     if not len(isolated):
         return
     crystal, site = _locate(store, int(isolated[0]))

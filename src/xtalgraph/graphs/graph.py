@@ -94,7 +94,7 @@ def build_graphs(
     config: GraphConfig | None = None,
     *,
     deduplicated: bool = False,
-    n_threads: int = 1,
+    n_threads: int | None = None,
 ) -> CrystalGraph:
     """Return the neighbour graphs of crystals as one batch, distances in Å and float64.
 
@@ -103,7 +103,8 @@ def build_graphs(
         config: The neighbour rule and its cutoff; default settings if None.
         deduplicated: Merge atoms of a crystal that are indistinguishable by distances into one
             node, and their equal edges into one edge: less work for a network, same result.
-        n_threads: Number of threads.
+        n_threads: Number of threads; None: the cores that this process may use. The result does
+            not depend on it.
 
     Returns:
         The graphs, with indices that count atoms through the batch.

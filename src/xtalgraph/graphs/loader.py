@@ -15,6 +15,7 @@ from xtalgraph.errors import BadConfig
 from xtalgraph.graphs.config import GraphConfig
 from xtalgraph.graphs.graph import CrystalGraph, build_graphs
 from xtalgraph.structures import CrystalStore
+from xtalgraph.threads import count_cores
 
 Batch = tuple[CrystalGraph, Int[Tensor, "n_crystals"]]
 
@@ -22,8 +23,9 @@ Batch = tuple[CrystalGraph, Int[Tensor, "n_crystals"]]
 class GraphLoader:
     """Iterates over `(graph, rows)`: a batch of graphs and the rows of its crystals in the store.
 
-    Graphs (optionally deduplicated) are computed from the stored crystals in a background thread,
-    `n_prefetch` batches ahead; there is no graph cache. Batch sizes are at most `batch_size` and
+    Graphs (optionally deduplicated) are computed from the stored crystals in `n_threads` background
+    threads (default: the cores that this process may use), `n_prefetch` batches ahead; there is no
+    graph cache. Batch sizes are at most `batch_size` and
     differ by at most one, so that no epoch ends in a batch of one. The order of an epoch depends
     only on (`seed`, epoch); call `set_epoch` before each.
 
@@ -54,6 +56,7 @@ class GraphLoader:
         n_ranks: int = 1,
         n_prefetch: int = 4,
         pinned: bool = False,
+        n_threads: int | None = None,
     ) -> None:
         rows = np.arange(len(crystals)) if indices is None else np.asarray(indices, np.int64)
         if batch_size < 1:
@@ -67,6 +70,7 @@ class GraphLoader:
         self.seed, self.epoch = seed, 0
         self.rank, self.n_ranks, self.n_prefetch = rank, n_ranks, n_prefetch
         self.pinned = pinned
+        self.n_threads = max(1, min(count_cores() if n_threads is None else n_threads, n_prefetch))
         n_batches = -(-len(rows) // (batch_size * n_ranks))
         self.n_batches = min(n_batches, len(rows) // n_ranks)
 
@@ -90,7 +94,7 @@ class GraphLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         waiting: deque[Future[Batch]] = deque()
-        with ThreadPoolExecutor(1, thread_name_prefix="graphs") as pool:
+        with ThreadPoolExecutor(self.n_threads, thread_name_prefix="graphs") as pool:
             try:
                 for rows in self.batches():
                     waiting.append(pool.submit(self._build, rows))
@@ -104,6 +108,6 @@ class GraphLoader:
 
     def _build(self, rows: np.ndarray) -> Batch:
         crystals = self.crystals.take(rows)
-        graph = build_graphs(crystals, self.config, deduplicated=self.deduplicated)
+        graph = build_graphs(crystals, self.config, deduplicated=self.deduplicated, n_threads=1)
         graph = graph.pin_memory() if self.pinned else graph
         return graph, torch.from_numpy(np.ascontiguousarray(rows))

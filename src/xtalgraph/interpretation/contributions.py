@@ -43,10 +43,16 @@ CRYSTALS_PER_BATCH = 256
 class SiteContributions:
     """The contribution of every site of some crystals, in the unit of the target.
 
-    With `rule` mean, a crystal's prediction is the mean of the contributions of its sites, with sum
-    their sum. `values` has one number per atom, in the order of `crystals`. `target` is the
-    quantity that was explained: for a class its score, the logit minus the mean of the other
-    classes' logits, before any calibration of probabilities.
+    Attributes:
+        crystals: The explained crystals.
+        values: One number per atom, in the order of `crystals`.
+        predictions: The prediction for each crystal.
+        target: The explained quantity; for a class its score, the logit minus the mean of the other
+            classes' logits, before any calibration of probabilities.
+        rule: `mean` if a prediction is the mean of the contributions of the sites, `sum` if their
+            sum.
+        method: How the contributions were computed.
+        rejected: Crystals that could not be predicted, and why.
     """
 
     crystals: CrystalStore

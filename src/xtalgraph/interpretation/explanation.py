@@ -41,10 +41,15 @@ CIF, XYZ = "contributions.cif", "contributions.extxyz"
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """The results of `explain`: contributions with roles, as tables, and the path of the page.
+    """The results of `explain`.
 
-    `sites` has one row per site, `crystals` one row per crystal, `elements` one row per element and
-    role.
+    Attributes:
+        contributions: The contribution of every site.
+        roles: The roles of the sites of each crystal.
+        sites: One row per site.
+        crystals: One row per crystal.
+        elements: One row per element and role.
+        page: The path of the page.
     """
 
     contributions: SiteContributions

@@ -119,10 +119,18 @@ def draw_structure(
     *,
     scale: Scale | None = None,
 ) -> Figure:
-    """Draw the cell with its bonds, each atom in the colour of its contribution.
+    """Draw the cell with its bonds, each atom coloured by its contribution.
 
-    Seen from the front and a little from above, a to the right and c upwards, without perspective.
-    Give the `scale` that several pictures share.
+    Seen from the front and slightly from above, a to the right and c upwards, without perspective.
+
+    Args:
+        crystal: The crystal.
+        values: The contribution of each atom.
+        target: The explained quantity.
+        scale: A colour scale shared with other pictures; fitted to the values if None.
+
+    Returns:
+        The figure.
     """
     scale = scale or find_scale(values)
     figure, axes = new_figure(3.6, 3.0)
@@ -243,9 +251,14 @@ def _draw_ball(axes: Axes, place: np.ndarray, radius: float, colour: tuple, text
 
 
 def mean_by_element(sites: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Return mean, standard deviation and number of contributions of each element at each role.
+    """Return mean, standard deviation and number of contributions by role and element.
 
-    `sites` has one row per site, with `role`, `element` and the contributions in `column`.
+    Args:
+        sites: One row per site, with `role` and `element`.
+        column: The column of contributions.
+
+    Returns:
+        One row per role and element.
     """
     grouped = sites.groupby(["role", "element"], sort=False)[column]
     table = grouped.agg(mean="mean", std="std", sites="count").reset_index()
@@ -261,10 +274,18 @@ def draw_by_element(
     *,
     min_sites: int = 5,
 ) -> Figure:
-    """Draw periodic tables side by side, one a role, in the colours of the mean contribution.
+    """Draw periodic tables side by side, one per role, coloured by the mean contribution.
 
-    `means` is what `mean_by_element` gives. The small number counts the sites; an element with
-    fewer than `min_sites` stays grey. All panels have one scale.
+    The small number counts the sites. All panels share one scale.
+
+    Args:
+        means: The result of `mean_by_element`.
+        roles: The roles to draw.
+        target: The explained quantity.
+        min_sites: An element with fewer sites is grey.
+
+    Returns:
+        The figure.
     """
     drawn = means[means["role"].isin(roles) & (means["sites"] >= min_sites)]
     shown = drawn["mean"].to_numpy(dtype=float)

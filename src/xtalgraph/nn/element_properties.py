@@ -103,7 +103,14 @@ because the networks trained with these vectors know palladium by it."""
 
 @dataclass(frozen=True)
 class Component:
-    """What one component of an element vector means when it is 1.
+    """The meaning of one component of an element vector.
+
+    Attributes:
+        index: Its position in the vector.
+        property: The property of the element.
+        unit: The unit of the property.
+        category: The category for which it is 1, for a property with categories.
+        bin: Otherwise the lower and upper edge of the range for which it is 1.
 
     >>> print(describe_components()[73])
     73: electron_affinity from 0.35 to 1.02 eV
@@ -123,7 +130,10 @@ class Component:
 
 
 def describe_components() -> list[Component]:
-    """Return the meaning of each of the 92 components, in order.
+    """Return the meaning of each component of the paper's element vectors.
+
+    Returns:
+        92 components, in order.
 
     >>> [str(component) for component in describe_components()[18:20]]
     ['18: group 18', '19: period 1']
@@ -169,9 +179,11 @@ def _components(row: dict[str, str]) -> list[int]:
 
 
 def element_table() -> pd.DataFrame:
-    """Return the properties as a table, one row an element, the index the atomic number.
+    """Return the properties of the elements.
 
-    Numbers are floats, NaN where a value is not known; `symbol` and `block` are text.
+    Returns:
+        One row per element, indexed by atomic number. Numbers are floats, NaN where unknown;
+        `symbol` and `block` are strings.
 
     >>> table = element_table()
     >>> table.symbol[26], float(table.electronegativity[26]), float(table.covalent_radius[26])

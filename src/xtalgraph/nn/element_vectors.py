@@ -18,7 +18,10 @@ N_NUMBERS = len(SYMBOLS)  # rows of a table: elements 1 to 118, and 0, which no 
 
 
 def paper_vectors() -> Float32[Tensor, "n_elements n_components"]:
-    """Return the paper's 92 components, row Z for the element Z; NaN rows beyond Z = 100.
+    """Return the element vectors of the 2018 paper.
+
+    Returns:
+        92 components; row Z is the vector of element Z, NaN beyond Z = 100.
 
     >>> paper_vectors()[8].nonzero().flatten().tolist()  # O
     [16, 20, 34, 37, 51, 64, 74, 79, 86]
@@ -31,9 +34,16 @@ def paper_vectors() -> Float32[Tensor, "n_elements n_components"]:
 
 
 def read_element_vectors(path: str | Path) -> Float32[Tensor, "n_elements n_components"]:
-    """Read vectors from JSON in the form of 2018's `atom_init.json`: {"1": [numbers], "2": …}.
+    """Read element vectors from JSON in the format of the 2018 `atom_init.json`.
 
-    Row Z of the result is the vector of element Z; elements that the file lacks have NaN.
+    Args:
+        path: A file of the form {"1": [numbers], "2": …}.
+
+    Returns:
+        Row Z is the vector of element Z, NaN for elements that are not in the file.
+
+    Raises:
+        BadConfig: The file cannot be read or has another form.
     """
     path = Path(path)
     try:

@@ -9,6 +9,7 @@ from typing import Literal, overload
 
 import numpy as np
 
+from xtalgraph.data.pieces import Source
 from xtalgraph.data.source import open_source
 from xtalgraph.errors import BadConfig, Rejected
 from xtalgraph.nn.resolve import shipped_names
@@ -23,7 +24,7 @@ from xtalgraph.prediction.predictor import (
     report_refused,
 )
 from xtalgraph.structures import Crystal, CrystalStore, pack
-from xtalgraph.threads import map_parts
+from xtalgraph.threads import map_parts, read_ahead
 
 ALL = "all"
 """Stands for all models that come with the package."""
@@ -150,7 +151,7 @@ def load_model(
 
 def predict_source(
     predictor: Predictor | PredictorGroup,
-    source: str | Path | Sequence[str | Path],
+    source: str | Path | Sequence[str | Path] | Source,
     *,
     n_threads: int | None = None,
 ) -> Iterator[Predictions | PredictionGroup]:
@@ -170,7 +171,7 @@ def predict_source(
     Raises:
         BadDataset: At the end, where nothing of the source can be read.
     """
-    for piece in open_source(source).pieces():
+    for piece in read_ahead(open_source(source).pieces(), n_threads):
         refused: list[Rejected] = []
         result = predictor.predict(piece.crystals, rejected=refused, n_threads=n_threads)
         yield replace(result, rejected=(*piece.rejected, *refused))

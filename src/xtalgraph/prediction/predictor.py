@@ -215,7 +215,7 @@ class Predictor:
         config = self.saved.graph_config
 
         def pool(rows: np.ndarray) -> np.ndarray:
-            graph = build_arrays(crystals.take(rows), config, deduplicated=True)
+            graph = build_arrays(crystals.take(rows), config, deduplicated=True, n_threads=1)
             return self.networks.fingerprint(0, graph, {})
 
         n_threads = n_threads if self.device == "cpu" else 1
@@ -351,7 +351,7 @@ class Predictor:
         for config in self.graph_configs:
             key = (config, rows.tobytes())
             if key not in memo:
-                memo[key] = build_arrays(batch, config, deduplicated=True)
+                memo[key] = build_arrays(batch, config, deduplicated=True, n_threads=1)
             graphs[config] = memo[key]
         return graphs
 

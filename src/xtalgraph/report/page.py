@@ -93,7 +93,16 @@ class Table:
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """A part of a report: paragraphs, then notes, tables, figures, and preformatted text."""
+    """A section of a page, in the order of its attributes.
+
+    Attributes:
+        heading: Its title.
+        paragraphs: Text.
+        notes: Remarks.
+        tables: Tables, also written as CSV.
+        pictures: Figures.
+        verbatim: Preformatted text.
+    """
 
     heading: str
     paragraphs: tuple[str, ...] = ()
@@ -105,7 +114,14 @@ class Section:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """A title and sections; `numbers` go into `report.json`, NaN as null."""
+    """The contents of a page.
+
+    Attributes:
+        title: The title of the page.
+        sections: Its sections.
+        numbers: Contents of `report.json`, NaN as null.
+        made: The time that the page shows.
+    """
 
     title: str
     sections: tuple[Section, ...]
@@ -117,15 +133,15 @@ def write_report(folder: str | Path, report: Report) -> Path:
     """Write a page, and its numbers, figures and tables next to it.
 
     Args:
-        folder: Where they go; it is made where it is missing.
-        report: What they show. Figures and tables have different names.
+        folder: The output folder; it is created if missing.
+        report: The contents. Names of figures and tables must be unique.
 
     Returns:
-        `report.html`, which has its figures inside and loads nothing from the network. Beside it
-        lie `report.json`, `figures/` (PNG, SVG) and `tables/` (CSV).
+        `report.html`, which embeds its figures and loads nothing from the network. Next to it are
+        `report.json`, `figures/` (PNG, SVG) and `tables/` (CSV).
 
     Raises:
-        BadConfig: A name of a figure or table is taken, or no name for a file.
+        BadConfig: The name of a figure or table occurs twice, or is not a valid file name.
     """
     from jinja2 import Environment
 

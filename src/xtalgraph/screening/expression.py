@@ -124,7 +124,18 @@ class Expression:
 
 
 def compile_expression(text: str, columns: Sequence[str]) -> Expression:
-    """Return the expression of a text, or say which piece is not allowed or which column not there.
+    """Return a parsed expression, ready to be evaluated.
+
+    Args:
+        text: Comparisons and arithmetic of columns.
+        columns: The names of the columns.
+
+    Returns:
+        The expression.
+
+    Raises:
+        BadConfig: Some part of the text is not allowed.
+        UnknownName: There is no such column.
 
     >>> compile_expression("band_gap > 1", ["band_gp"])
     Traceback (most recent call last):

@@ -42,9 +42,13 @@ Overlap = tuple[int, int, float]  # two sites and their distance in Å
 
 
 def refuse_overlap(crystal: Crystal, min_distance: float = OVERLAP) -> None:
-    """Raise `BadCrystal` where two atoms are nearer than `min_distance` in Å, images included.
+    """Raise `BadCrystal` if two atoms are too close, periodic images included.
 
-    Exact for every cell, because it is the neighbour search of the graphs.
+    It is exact for every cell, because it uses the neighbour search of the graphs.
+
+    Args:
+        crystal: The crystal.
+        min_distance: Smallest allowed distance in Å.
     """
     overlap = find_overlap(crystal, min_distance)
     if overlap is not None:

@@ -36,12 +36,16 @@ _LEGAL_NUMBERS = bytes(range(1, len(SYMBOLS)))
 
 @dataclass(frozen=True, eq=False, slots=True, init=False)
 class Crystal:
-    """A periodic structure: what is stored of a material, about 100 bytes for a small cell.
+    """A periodic structure, about 100 bytes for a small cell.
 
-    Rows of `lattice` are the lattice vectors in Å (as in pymatgen and ASE). Positions are
-    fractional and kept as given, also outside [0, 1). The arrays cannot be written to. Refused:
-    arrays of the wrong shape, numbers that are not finite, a cell without volume, unknown elements
-    and a crystal without atoms.
+    The arrays are read-only. Arrays of the wrong shape, non-finite numbers, a cell without volume,
+    unknown elements and a crystal without atoms are refused.
+
+    Attributes:
+        lattice: Lattice vectors in Å as rows (as in pymatgen and ASE).
+        fractional_positions: Positions as given, also outside [0, 1).
+        atomic_numbers: Element of each atom.
+        id: Its name in tables and messages.
 
     >>> import numpy as np
     >>> iron = Crystal(2.87 * np.eye(3), [[0, 0, 0], [0.5, 0.5, 0.5]], [26, 26], id="Fe")
@@ -264,10 +268,20 @@ def _refuse_extreme(
 def lattice_from_parameters(
     a: Real, b: Real, c: Real, alpha: Real, beta: Real, gamma: Real
 ) -> Float64[np.ndarray, "3 3"]:
-    """Return the lattice rows in Å from lengths (Å) and angles (degrees).
+    """Return the lattice vectors of a cell with given lengths and angles.
 
-    The orientation is pymatgen's: c along z, a in the xz plane. Parameters that make no cell give
-    nan, which `Crystal` refuses.
+    The orientation is pymatgen's: c along z, a in the xz plane.
+
+    Args:
+        a: Length of the first vector in Å.
+        b: Length of the second vector in Å.
+        c: Length of the third vector in Å.
+        alpha: Angle between b and c in degrees.
+        beta: Angle between a and c in degrees.
+        gamma: Angle between a and b in degrees.
+
+    Returns:
+        Rows in Å; nan if there is no such cell, which `Crystal` refuses.
 
     >>> lattice_from_parameters(2, 3, 4, 90, 90, 90).tolist()
     [[2.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 4.0]]
@@ -309,10 +323,17 @@ def _write_formula(composition: dict[str, int]) -> str:
 
 @dataclass(frozen=True, eq=False)
 class CrystalStore(Sequence[Crystal]):
-    """A sequence of crystals held as flat arrays, at most 64 bytes per atom for cells of 5 atoms.
+    """A sequence of crystals stored in flat arrays, at most 64 bytes per atom for cells of 5 atoms.
 
-    The atoms of crystal `i` are `offsets[i]:offsets[i + 1]`. Indexing with a number gives a
-    `Crystal`; `take` gives a smaller store. `ids` is an array of strings.
+    The atoms of crystal `i` are `offsets[i]:offsets[i + 1]`. Indexing with an integer returns a
+    `Crystal`; `take` returns a smaller store.
+
+    Attributes:
+        lattices: Lattice vectors of each crystal in Å, as rows.
+        fractional_positions: Positions of all atoms, crystal by crystal.
+        atomic_numbers: Elements of all atoms.
+        offsets: First atom of each crystal, and the total number of atoms.
+        ids: One string per crystal.
 
     >>> import numpy as np
     >>> store = CrystalStore.from_crystals([Crystal(3 * np.eye(3), [[0, 0, 0]], [26], id="Fe")])

@@ -30,11 +30,20 @@ class _PathText(str):
 
 
 def read_crystal(source: Source, *, id: str | None = None, format: str | None = None) -> Crystal:
-    """Return the one crystal of a file, of text, or of a pymatgen dict.
+    """Return the one crystal of a file, a text, or a pymatgen dict.
 
-    Text is told from a path by its line breaks (or a leading brace), its format by its content. The
-    id is the file's stem, or the name of a CIF's data block. A source with several crystals is
-    refused.
+    Args:
+        source: A path, or the text of a file, which is recognised by its line breaks (or a leading
+            brace), or a dict.
+        id: The id; by default the file's stem, or the name of a CIF's data block.
+        format: The name of a format; by default it follows from the name or the content.
+
+    Returns:
+        The crystal.
+
+    Raises:
+        BadCrystal: It cannot be read, or the source contains several crystals.
+        UnknownName: There is no such format.
 
     >>> read_crystal('1\\nLattice="2.87 0 0 0 2.87 0 0 0 2.87"\\nFe 0 0 0', id="Fe").formula
     'Fe'
@@ -60,12 +69,21 @@ def only_one(crystals: list[Crystal], id: str | None = None) -> Crystal:
 def read_crystals(
     sources: Source | Iterable[Source], *, rejected: list[Rejected] | None = None
 ) -> CrystalStore:
-    """Return the crystals of a path, a folder, a glob, text, or an iterable of them.
+    """Return the crystals of files.
 
-    Each data block or frame is a crystal of its own, with the id `stem`, or `stem#block` where a
-    file holds several; files of one name in different folders get `folder/stem`. With a list
-    `rejected` what cannot be read is added to it and the rest is given; without it all problems
-    are raised together.
+    Each data block or frame is a separate crystal, with the id `stem`, or `stem#block` if a file
+    contains several; files with the same name in different folders get `folder/stem`.
+
+    Args:
+        sources: A path, a folder, a glob, text, or several of them.
+        rejected: List to which whatever cannot be read is added; without it, all problems are
+            raised together.
+
+    Returns:
+        The crystals.
+
+    Raises:
+        BadDataset: Something cannot be read and `rejected` is None, or there are no crystals.
     """
     problems: list[Rejected] = [] if rejected is None else rejected
     if isinstance(sources, str | Path | Mapping):

@@ -28,16 +28,35 @@ CRYSTAL_SYSTEMS = tuple(_LAST_NUMBERS)
 
 
 def find_space_group(crystal: Crystal, tolerance: float = SYMMETRY) -> int:
-    """Return the number of the space group, 1 to 230.
+    """Return the number of the space group.
 
-    `tolerance` is how far, in Å, an atom may be from where an operation brings another. Costs
-    between 0.02 and 0.7 ms for small cells.
+    It takes between 0.02 and 0.7 ms for small cells.
+
+    Args:
+        crystal: The crystal.
+        tolerance: Largest distance in Å between an atom and the image of another under an
+            operation.
+
+    Returns:
+        1 to 230.
+
+    Raises:
+        BadCrystal: The symmetry cannot be found.
     """
     return int(_analyse(crystal, tolerance).number)
 
 
 def crystal_system(space_group_number: int) -> str:
     """Return the crystal system of a space group; rhombohedral groups are trigonal.
+
+    Args:
+        space_group_number: 1 to 230.
+
+    Returns:
+        `triclinic`, `monoclinic`, `orthorhombic`, `tetragonal`, `trigonal`, `hexagonal` or `cubic`.
+
+    Raises:
+        BadConfig: There is no such space group.
 
     >>> crystal_system(221), crystal_system(167)
     ('cubic', 'trigonal')
@@ -49,9 +68,17 @@ def crystal_system(space_group_number: int) -> str:
 
 
 def find_orbits(crystal: Crystal, tolerance: float = SYMMETRY) -> list[int]:
-    """Return for each atom the first of the atoms that the space group makes of it.
+    """Return for each atom the first of the atoms that are equivalent to it by the space group.
 
-    Atoms with the same number are one orbit; `tolerance` is as for `find_space_group`.
+    Args:
+        crystal: The crystal.
+        tolerance: Distance in Å within which atoms are equivalent.
+
+    Returns:
+        One number per atom; atoms with the same number are in the same orbit.
+
+    Raises:
+        BadCrystal: The symmetry cannot be found.
 
     >>> cell = 2.87 * np.eye(3)
     >>> find_orbits(Crystal.from_symbols(cell, [[0, 0, 0], [0.5, 0.5, 0.5]], ["Fe", "Fe"]))
@@ -63,8 +90,18 @@ def find_orbits(crystal: Crystal, tolerance: float = SYMMETRY) -> list[int]:
 def primitive_cell(crystal: Crystal, tolerance: float = SYMMETRY) -> Crystal:
     """Return the standardised primitive cell: the same material with the fewest atoms.
 
-    The cell is turned to moyo's standard setting, atoms are moved by less than about `tolerance`
-    in Å onto exact symmetry, and their order changes.
+    The cell is rotated to moyo's standard setting, atoms are moved by less than about `tolerance`
+    onto exact symmetry, and their order changes.
+
+    Args:
+        crystal: The crystal.
+        tolerance: Distance in Å within which atoms are equivalent.
+
+    Returns:
+        The primitive crystal.
+
+    Raises:
+        BadCrystal: The symmetry cannot be found.
     """
     cell = _analyse(crystal, tolerance).prim_std_cell
     return Crystal(cell.basis, cell.positions, cell.numbers, crystal.id)
@@ -73,7 +110,13 @@ def primitive_cell(crystal: Crystal, tolerance: float = SYMMETRY) -> Crystal:
 def niggli_cell(crystal: Crystal) -> Crystal:
     """Return the same crystal in its Niggli-reduced cell, the most compact one.
 
-    Atoms keep their order and their places in space; a left-handed cell becomes right-handed.
+    Atoms keep their order and their positions in space; a left-handed cell becomes right-handed.
+
+    Args:
+        crystal: The crystal.
+
+    Returns:
+        The reduced crystal.
     """
     import moyopy
 

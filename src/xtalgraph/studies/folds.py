@@ -20,7 +20,12 @@ VALIDATION_SHARE = 0.1  # of a fold's training rows, for models that choose thei
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """Rows of the data set to train on, and rows to test on."""
+    """One fold of a cross-validation.
+
+    Attributes:
+        train: Rows of the data set to train on.
+        test: Rows to test on.
+    """
 
     train: Rows
     test: Int64[np.ndarray, "n_kept"]
@@ -29,11 +34,25 @@ class Fold:
 def make_folds(
     dataset: Labelled, task: Task, *, n_folds: int = 5, seed: int = 0, group: str | None = None
 ) -> list[Fold]:
-    """Return folds over the labelled rows, stratified by class for a classification.
+    """Return folds over the labelled rows, stratified by class for classification.
 
-    With `group` (`formula`, `crystal_system` or a column) every group is whole in one fold. Without
-    it these are scikit-learn's `KFold` and `StratifiedKFold` with `shuffle=True`; with the seed
-    18012019 and 5 folds over a data set in the published order, they are matbench's.
+    Without `group` these are scikit-learn's `KFold` and `StratifiedKFold` with `shuffle=True`; with
+    the seed 18012019 and 5 folds over a data set in the published order, they are those of
+    matbench.
+
+    Args:
+        dataset: The labelled crystals.
+        task: The task.
+        n_folds: Number of folds.
+        seed: Random seed.
+        group: `formula`, `crystal_system` or a column: each group is in one fold.
+
+    Returns:
+        The rows of each fold.
+
+    Raises:
+        BadConfig: There are fewer than two folds.
+        BadDataset: There are too few labelled crystals, groups, or crystals of a class.
     """
     if n_folds < 2:
         raise BadConfig(f"folds = {n_folds}; it must be 2 or more.")

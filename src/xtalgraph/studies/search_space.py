@@ -22,7 +22,13 @@ _FIXED = ("train.seed", "train.split_seed")
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`, both included; whole ones where both ends are whole."""
+    """Numbers in a range.
+
+    Attributes:
+        low: Lower end, included.
+        high: Upper end, included; only integers are drawn if both ends are integers.
+        log: Whether the logarithm is drawn uniformly.
+    """
 
     low: int | float
     high: int | float
@@ -49,7 +55,11 @@ class Range:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of some values."""
+    """One of several values.
+
+    Attributes:
+        values: The values.
+    """
 
     values: tuple[Value, ...]
 
@@ -86,14 +96,24 @@ DEFAULT_SPACE: Space = {
 def read_space(path: Path | str) -> dict[str, Range | Choice]:
     """Read a search space from TOML with the sections of a config file.
 
-    A list is a choice, `{ low = 1e-3, high = 2e-2, log = true }` a range (whole numbers where both
-    ends are), and `log` may be left out:
+    A list is a choice, `{ low = 1e-3, high = 2e-2, log = true }` a range (integers if both ends
+    are), and `log` is optional:
 
         [train]
         learning_rate = { low = 1e-3, high = 2e-2, log = true }
         [model]
         pooling = ["mean", "max"]
         n_convolutions = { low = 2, high = 5 }
+
+    Args:
+        path: The TOML file.
+
+    Returns:
+        Ranges and choices by setting, such as `train.learning_rate`.
+
+    Raises:
+        UnknownName: There is no such setting.
+        BadConfig: The file cannot be read, or a range or value is invalid.
     """
     space: dict[str, Range | Choice] = {}
     for section, table in read_toml(path).items():

@@ -63,6 +63,7 @@ class Trial:
             fitted on the first and scored on the others.
         config: All settings of a network; None for a baseline.
         baseline: The name of a baseline, fitted with `seed`.
+        seed: Random seed of the baseline.
         error: Why the settings are impossible; such a trial is reported and not run.
         place: Its folder, relative to that of the study; named by the labels if left out.
     """
@@ -83,7 +84,14 @@ class Trial:
 
 @dataclass(frozen=True, eq=False)
 class TrialResult:
-    """What a trial gave: its metrics as in its `metrics.json`, or the reason why there are none."""
+    """The result of a trial.
+
+    Attributes:
+        trial: The trial.
+        folder: Its folder.
+        metrics: Its metrics, as in its `metrics.json`; None if it failed.
+        error: Why it failed.
+    """
 
     trial: Trial
     folder: Path

@@ -121,6 +121,7 @@ def make_record(problem: Problem, split: str) -> dict[str, Any]:
         "task": task.kind,
         "split": split,
         "split_checksum": checksum_split(dataset, problem.split),
+        **({} if dataset.match == "exact" else {"match": dataset.match}),
     }
 
 
@@ -152,7 +153,9 @@ def read_run_dataset(folder: Path | str) -> Dataset:
     _, record = read_record(Path(folder))
     source = record["source"]
     rejected: list[Rejected] = []
-    dataset = read_dataset(_find_source(record), rejected=rejected)
+    dataset = read_dataset(
+        _find_source(record), rejected=rejected, match=record.get("match", "exact")
+    )
     if dataset.checksum != record["checksum"] or len(dataset) != record["n_crystals"]:
         left_out = f" Left out now:\n{summarise(rejected)}" if rejected else ""
         raise BadDataset(

@@ -33,19 +33,31 @@ def fetch_dataset(
     rejected: list[Rejected] | None = None,
     timeout: float = 30.0,
 ) -> Path:
-    """Fetch a public data set into `folder` and give the table to read: `FOLDER/NAME.parquet`.
+    """Download a public data set and write the table `FOLDER/NAME.parquet`.
 
-    The published files go to `FOLDER/NAME/`, each checked against its published checksum, or
-    against the first download where none is published; `fetched.json` beside them notes address,
-    size, SHA-256, and which of the two it was. Files that are there already, fetched before or put
-    there by hand, are checked and not fetched again, and a broken download goes on where it
-    stopped. The table has our names with units, and a column `split` where a split is published
-    (use it with `column:split`).
+    The published files go to `FOLDER/NAME/`, each verified with its published checksum, or with
+    that of the first download if none is published; `fetched.json` next to them records address,
+    size, SHA-256, and which of the two was used. Existing files, downloaded before or put there by
+    hand, are verified and not downloaded again, and an interrupted download is resumed. The table
+    has our column names with units, and a column `split` if a split is published (use it with
+    `column:split`).
 
-    `mirrors` replaces beginnings of addresses (`{"https://published/": "http://nearer/"}`); the
-    checksums stay the published ones. Rows that make no crystal are refused together, unless a
-    list `rejected` is given. `progress` is called with the bytes that are there and those in all,
-    file by file.
+    Args:
+        name: The name of a public set, or the set itself.
+        folder: The output folder.
+        mirrors: Replacements for the beginnings of addresses
+            (`{"https://published/": "http://nearer/"}`); checksums remain the published ones.
+        progress: Called with the bytes downloaded and the total, file by file.
+        rejected: List to which rows that are no valid crystal are added; without it they are
+            refused.
+        timeout: Seconds without data before the download fails.
+
+    Returns:
+        The path of the table.
+
+    Raises:
+        UnknownName: There is no such public set.
+        BadDataset: A download fails, a checksum is wrong, or rows are refused.
     """
     public = name if isinstance(name, PublicSet) else find_public_set(name)
     if not public.files:

@@ -40,14 +40,28 @@ def fetch_materials_project(
     api_key: str | None = None,
     rejected: list[Rejected] | None = None,
 ) -> Path:
-    """Query the Materials Project and write the result as parquet at `path`, which is given back.
+    """Query the Materials Project and write the result as parquet (extra `mp-api`).
 
-    `fields` are our names of properties (`band_gap`, `formation_energy_per_atom`, `bulk_modulus`,
-    …); `criteria` are those of the client's `materials.summary.search`, for instance
-    `{"elements": ["O"], "num_elements": 3, "energy_above_hull": (0, 0.05)}`. The key is `api_key`
-    or the environment variable `MP_API_KEY`; it is written nowhere. Moduli are Voigt-Reuss-Hill
-    averages in GPa. Refused: empty criteria, which would be the whole database, and an empty
-    result. Needs the extra `mp-api`.
+    Moduli are Voigt-Reuss-Hill averages in GPa.
+
+    Args:
+        path: The parquet file to write.
+        fields: Our names of properties (`band_gap`, `formation_energy_per_atom`, `bulk_modulus`,
+            …).
+        criteria: As for the client's `materials.summary.search`, for instance
+            `{"elements": ["O"], "num_elements": 3, "energy_above_hull": (0, 0.05)}`.
+        api_key: The API key; by default that in the environment variable `MP_API_KEY`. It is not
+            written anywhere.
+        rejected: List to which rows that are no valid crystal are added; without it they are
+            refused.
+
+    Returns:
+        The path.
+
+    Raises:
+        BadConfig: There are no criteria, which would select the whole database, or no API key.
+        BadDataset: The result is empty.
+        MissingExtra: The client is not installed.
     """
     unknown = [name for name in fields if name not in _FIELDS]
     if unknown:

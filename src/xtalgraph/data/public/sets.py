@@ -19,7 +19,16 @@ from xtalgraph.units import Target, read_target_header
 
 @dataclass(frozen=True)
 class PublicFile:
-    """A published file: its name, address, part of the split, and what it must be."""
+    """A published file.
+
+    Attributes:
+        name: The name of the file.
+        url: Its address.
+        sha256: Checksum of the content, if known.
+        git_blob: Git's SHA-1 of "blob <size>" and the content, which names the file in a commit.
+        n_bytes: Its size, if published.
+        part: `train`, `validation` or `test` if the files are a published split.
+    """
 
     name: str
     url: str
@@ -46,7 +55,20 @@ class PublicFile:
 
 @dataclass(frozen=True)
 class PublicSet:
-    """A published data set. `columns` maps published names to ours, with units."""
+    """A published data set.
+
+    Attributes:
+        name: Its name for `xtalgraph data fetch`.
+        files: The published files.
+        columns: Our targets, with units, by published name.
+        n_rows: Number of crystals; None if it depends on the query.
+        title: A short title.
+        description: What it contains.
+        licence: Its licence.
+        citation: What to cite.
+        homepage: Where it is published.
+        note: What to know before comparing results.
+    """
 
     name: str
     files: tuple[PublicFile, ...]

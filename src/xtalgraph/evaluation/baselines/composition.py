@@ -1,4 +1,4 @@
-"""Baselines that know what a crystal is made of, and nothing of where its atoms are."""
+"""Baselines that use the composition of a crystal, but not the positions of its atoms."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from xtalgraph.structures.elements import SYMBOLS
 BLOCKS = ("s", "p", "d", "f")
 NORMS = (2, 3, 5, 7, 10)
 STATISTICS = ("mean", "deviation", "least", "most", "range")
-N_REMEMBERED = 16  # predictions that are saved, to know the model again when it is read
+N_REMEMBERED = 16  # predictions that are saved, to verify the model when it is read
 
 N_TREES = 200
 SHARE_OF_FEATURES = 1 / 3  # looked at in each split of a regression tree, after Breiman (2001)
@@ -26,12 +26,18 @@ SHARE_OF_FEATURES = 1 / 3  # looked at in each split of a regression tree, after
 def composition_features(
     crystals: CrystalStore,
 ) -> tuple[Float64[np.ndarray, "n_crystals width"], list[str]]:
-    """Return numbers that describe each composition, and what each is called.
+    """Return features of each composition, and their names.
 
-    Of each numeric property of the package's element table, weighted by the share of the atoms:
-    mean, standard deviation, least, most, and range. Then the share of each block, the number of
-    elements, and norms of the vector of shares, (Σ share^p)^(1/p). An element whose property is not
-    known is left out of that property; where all are unknown the number is NaN.
+    For each numeric property of the package's element table: mean, standard deviation, minimum,
+    maximum and range, weighted by atomic fraction. Then the fraction of each block, the number of
+    elements, and norms of the vector of fractions, (Σ fraction^p)^(1/p). An element with an unknown
+    property is left out of it; if all are unknown the feature is NaN.
+
+    Args:
+        crystals: The crystals.
+
+    Returns:
+        One row per crystal, and the name of each column.
 
     >>> from xtalgraph.structures.crystal import Crystal
     >>> salt = Crystal(4 * np.eye(3), [[0, 0, 0], [0.5, 0.5, 0.5]], [11, 17])
@@ -87,12 +93,12 @@ def _shares(crystals: CrystalStore) -> np.ndarray:
 class CompositionModel:
     """A random `forest` or gradient `boosting` of trees on `composition_features`.
 
-    scikit-learn's `RandomForest…` and `HistGradientBoosting…`, one for each target. Where crystals
-    of one composition differ much (ABO3 and BAO3), a forest whose leaves are single crystals
-    answers with the one that it has seen, and may err more than boosting or even the median. Its
-    saved state is the table that it was fitted on, with the seed: reading it fits it again, because
-    scikit-learn's own files are pickles and those are never read. The same version of scikit-learn
-    gives the same model again; another that does not is refused.
+    scikit-learn's `RandomForest…` and `HistGradientBoosting…`, one for each target. If crystals of
+    the same composition differ a lot (ABO3 and BAO3), a forest with single crystals in its leaves
+    predicts the one it has seen, and may be worse than boosting or even the median. The saved state
+    is the training table and the seed: reading it fits the model again, because scikit-learn's own
+    files are pickles, which are never read. The same version of scikit-learn gives the same model;
+    one that does not is refused.
     """
 
     def __init__(self, learner: str, *, seed: int = 0, n_jobs: int = 1) -> None:
@@ -123,16 +129,16 @@ class CompositionModel:
         }
 
     def restore(self, state: dict[str, np.ndarray], task: Task) -> None:
-        """Fit again, and see that the remembered predictions come again."""
+        """Fit again, and verify the saved predictions."""
         self._fit(state["features"], state["labels"], task)
         again = self._predict(self.features[:N_REMEMBERED])
         if not np.allclose(again, state["remembered"], rtol=1e-6, atol=1e-9):
             import sklearn
 
             raise BadCheckpoint(
-                f"composition model: fitted again by scikit-learn {sklearn.__version__}, it does "
-                "not predict what it did when it was saved. Install the version that is written "
-                "next to it, or fit it anew."
+                f"composition model: fitted again by scikit-learn {sklearn.__version__}, its "
+                "predictions differ from the saved ones. Install the version that is recorded next "
+                "to it, or fit a new one."
             )
 
     def _fit(self, features: np.ndarray, labels: np.ndarray, task: Task) -> None:

@@ -124,12 +124,15 @@ def make_baseline(name: str, *, seed: int = 0, kind: str | None = None) -> Basel
 
     Args:
         name: A name in `BASELINES`.
-        seed: Of whatever is random in it.
-        kind: `regression` or `classification`: a baseline that cannot do it is refused.
+        seed: Random seed.
+        kind: `regression` or `classification`; a baseline that does not support it is refused.
+
+    Returns:
+        The baseline, to be fitted.
 
     Raises:
         UnknownName: There is no such baseline.
-        BadConfig: It cannot do tasks of this kind.
+        BadConfig: It does not support tasks of this kind.
 
     >>> make_baseline("median").settings
     {'seed': 0}
@@ -144,7 +147,15 @@ def make_baseline(name: str, *, seed: int = 0, kind: str | None = None) -> Basel
 
 
 def trivial_baselines(task: Task, *, seed: int = 0) -> dict[str, Baseline]:
-    """Return the baselines that ignore the crystal, such as the mean of the training labels."""
+    """Return the baselines that ignore the crystal, such as the mean of the training labels.
+
+    Args:
+        task: The task, which determines the baselines.
+        seed: Random seed.
+
+    Returns:
+        Unfitted baselines by name.
+    """
     return {
         name: entry.make({"seed": seed})
         for name, entry in BASELINES.items()
@@ -175,9 +186,15 @@ def need_structures(dataset: Labelled) -> Dataset:
 
 
 def save_baseline(name: str, baseline: Baseline, task: Task, folder: str | Path) -> Path:
-    """Write a fitted baseline, under its name in `BASELINES`, into a folder; neither file a pickle.
+    """Write a fitted baseline to a folder, without pickle.
 
-    Of the composition models the training table is saved, and they are fitted again when read.
+    For composition models the training table is saved, and they are fitted again when read.
+
+    Args:
+        name: Its name in `BASELINES`.
+        baseline: The fitted baseline.
+        task: The task that it was fitted for.
+        folder: The output folder.
 
     Returns:
         The folder, with `baseline.json` and `baseline.safetensors`.
@@ -199,10 +216,17 @@ def save_baseline(name: str, baseline: Baseline, task: Task, folder: str | Path)
 
 
 def read_baseline(folder: str | Path) -> tuple[Baseline, Task]:
-    """Read a baseline that `save_baseline` wrote, ready to predict, with its task.
+    """Read a baseline written by `save_baseline`.
+
+    Args:
+        folder: Its folder.
+
+    Returns:
+        The baseline, ready to predict, and its task.
 
     Raises:
-        BadCheckpoint: The files are missing or broken, or of a baseline that is not in `BASELINES`.
+        BadCheckpoint: The files are missing or corrupted, or belong to a baseline that is not in
+            `BASELINES`.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load_file

@@ -110,7 +110,20 @@ def gated_sum(
     normalise: nn.Module,
     activation: str,
 ) -> Float[Tensor, "n_atoms width"]:
-    """Return the sum of gated messages that each atom receives."""
+    """Return the sum of gated messages that each atom receives.
+
+    Args:
+        from_centre: Term of the centre in the argument of gate and message, one row per atom.
+        from_neighbour: Term of the neighbour, one row per atom.
+        bond_weight: Weights of the bond vectors.
+        bonds: The bond vectors of the edges.
+        graph: The graph of the edges.
+        normalise: The normalisation of the arguments.
+        activation: The name of the activation of the message.
+
+    Returns:
+        One row per atom.
+    """
     parts: Parts = from_centre, from_neighbour, bond_weight
     if isinstance(bonds, PlacedBonds):
         if bonds.unchecked is not None:
@@ -185,6 +198,14 @@ _CHECKED = (
 def sum_at_centres(
     messages: Float[Tensor, "n_edges width"], graph: CrystalGraph
 ) -> Float[Tensor, "n_atoms width"]:
-    """Return the sum of the messages that each atom receives; zero without neighbours."""
+    """Return the sum of the messages that each atom receives.
+
+    Args:
+        messages: One row per edge.
+        graph: The graph of the edges.
+
+    Returns:
+        One row per atom; zero without neighbours.
+    """
     weighed = messages * graph.edge_weight.to(messages.dtype)[:, None]
     return messages.new_zeros(graph.n_atoms, messages.shape[1]).index_add(0, graph.centre, weighed)

@@ -38,7 +38,16 @@ CROWDED = 15  # classes of a confusion matrix above which no number is legible
 def roc_figure(
     true: Int[np.ndarray, "n_rows"], scores: Mapping[str, np.ndarray], *, positive: str = "class 1"
 ) -> "Figure":
-    """Draw the ROC curve of each model's score for the class `positive`, with its area."""
+    """Draw the ROC curve of each model for the class `positive`, with its area.
+
+    Args:
+        true: 0 or 1; -1 where missing.
+        scores: Score of each row, higher for class 1, by model.
+        positive: The name of class 1.
+
+    Returns:
+        The figure.
+    """
     figure, axes = new_figure(COLUMN_WIDTH, COLUMN_WIDTH)
     axes.plot([0, 1], [0, 1], color=COLOURS["grey"], linewidth=0.9)
     for number, (model, score) in enumerate(scores.items()):
@@ -57,7 +66,16 @@ def roc_figure(
 def precision_recall_figure(
     true: Int[np.ndarray, "n_rows"], scores: Mapping[str, np.ndarray], *, positive: str = "class 1"
 ) -> "Figure":
-    """Draw precision against recall of each model's score for the class `positive`."""
+    """Draw the precision-recall curve of each model for the class `positive`.
+
+    Args:
+        true: 0 or 1; -1 where missing.
+        scores: Score of each row, higher for class 1, by model.
+        positive: The name of class 1.
+
+    Returns:
+        The figure.
+    """
     figure, axes = new_figure(COLUMN_WIDTH, COLUMN_WIDTH)
     share = float((true == 1).sum() / (true >= 0).sum())
     axes.axhline(share, color=COLOURS["grey"], linewidth=0.9)
@@ -90,9 +108,18 @@ def confusion_figure(
     predicted: Int[np.ndarray, "n_rows"],
     classes: Sequence[str],
 ) -> "Figure":
-    """Draw the confusion matrix: colour is the fraction of the true class, the number the count.
+    """Draw the confusion matrix: the colour is the fraction of the true class, the number the
+    count.
 
     With more than 15 classes the numbers are left out.
+
+    Args:
+        true: Class numbers; -1 where missing.
+        predicted: Class numbers.
+        classes: Names of the classes.
+
+    Returns:
+        The figure.
     """
     counts = confusion_matrix(true, predicted, len(classes))
     fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -120,7 +147,15 @@ def confusion_figure(
 
 @styled
 def reliability_figure(curve: ReliabilityCurve, *, positive: str = "class 1") -> "Figure":
-    """Draw observed frequency against predicted probability, and the number of crystals per bin."""
+    """Draw observed frequency against predicted probability, and the number of crystals per bin.
+
+    Args:
+        curve: The result of `calibration_curve`.
+        positive: The name of class 1.
+
+    Returns:
+        The figure.
+    """
     figure, axes = new_figure(COLUMN_WIDTH, COLUMN_WIDTH + 0.8)
     axes.remove()
     axes, below = figure.subplots(2, 1, height_ratios=[4, 1], sharex=True)
@@ -139,7 +174,15 @@ def reliability_figure(curve: ReliabilityCurve, *, positive: str = "class 1") ->
 def coverage_figure(
     levels: Float64[np.ndarray, "n_points"], observed: Mapping[str, Float[np.ndarray, "n_points"]]
 ) -> "Figure":
-    """Draw the observed coverage of prediction intervals against the nominal coverage."""
+    """Draw the observed coverage of prediction intervals against the nominal coverage.
+
+    Args:
+        levels: Nominal coverages.
+        observed: Observed coverages by model.
+
+    Returns:
+        The figure.
+    """
     figure, axes = new_figure(COLUMN_WIDTH, COLUMN_WIDTH)
     axes.plot([0, 1], [0, 1], color=COLOURS["grey"], linewidth=0.9)
     axes.annotate("over-confident", (0.97, 0.04), ha="right", fontsize=8, color="#555555")
@@ -169,8 +212,19 @@ def calibration_figure(
 ) -> "Figure":
     """Draw observed against stated frequencies, and the mean error by distance from training.
 
-    `limits` are the distances from which on a crystal is at the edge of the domain, and out of it;
-    NaN is the error of a crystal without a label.
+    Args:
+        stated: Stated frequencies.
+        observed: Observed frequencies by name.
+        distance: Distance of each crystal from the training crystals.
+        error: Error of each crystal; NaN without a label.
+        limits: Distances beyond which a crystal is at the edge of the domain, and outside it.
+        stated_words: Label of the axis of stated frequencies.
+        observed_words: Label of the axis of observed frequencies.
+        error_words: Label of the axis of errors.
+        error_unit: The unit of the errors.
+
+    Returns:
+        The figure.
     """
     figure, axes = new_figure(PAGE_WIDTH, 3.1)
     axes.remove()

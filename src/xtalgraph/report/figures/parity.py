@@ -43,8 +43,18 @@ def parity_plot(
 ) -> "Figure":
     """Draw predicted against true values, with the density where points overlap, and the errors.
 
-    Few points are drawn one by one and coloured by how many lie near them; more than 2,000 as
+    Few points are drawn one by one and coloured by the number of points nearby; more than 2,000 as
     hexagons, coloured by their count on a logarithmic scale.
+
+    Args:
+        true: Labels; NaN where missing.
+        predicted: Predicted values.
+        quantity: The name of the target.
+        unit: Its unit.
+        title: Title of the figure.
+
+    Returns:
+        The figure.
     """
     scores = regression_metrics(true, predicted)
     true, predicted = keep_labelled(true, predicted)
@@ -126,7 +136,17 @@ def residual_histogram(
     quantity: str = "value",
     unit: str = "",
 ) -> "Figure":
-    """Draw the distribution of predicted − true, with its median and central 90 %."""
+    """Draw the distribution of predicted − true, with its median and central 90 %.
+
+    Args:
+        true: Labels; NaN where missing.
+        predicted: Predicted values.
+        quantity: The name of the target.
+        unit: Its unit.
+
+    Returns:
+        The figure.
+    """
     true, predicted = keep_labelled(true, predicted)
     residuals = predicted - true
     low, middle, high = np.percentile(residuals, [5, 50, 95])
@@ -206,10 +226,17 @@ def table_position(atomic_number: int) -> tuple[float, int]:
 def error_of_elements(
     crystals: CrystalStore, errors: Float[np.ndarray, "n_crystals"]
 ) -> tuple[Float64[np.ndarray, "n_elements"], Int64[np.ndarray, "n_elements"]]:
-    """Return the mean |error| of the crystals that hold each element, and their number.
+    """Return the mean |error| of the crystals that contain each element, and their number.
 
-    Indexed by atomic number, from 0; NaN where no crystal has the element. A crystal counts once
-    for each of its elements. NaN in `errors` (a crystal without a label) is left out.
+    A crystal counts once for each of its elements.
+
+    Args:
+        crystals: The crystals.
+        errors: Error of each crystal; NaN without a label, which is left out.
+
+    Returns:
+        Means, NaN where no crystal has the element, and counts, both indexed by atomic number from
+        0.
     """
     owner = np.repeat(np.arange(len(crystals)), crystals.n_atoms)
     pairs = np.unique(np.column_stack([owner, crystals.atomic_numbers]), axis=0)
@@ -232,8 +259,16 @@ def error_by_element(
 ) -> "Figure":
     """Draw the mean absolute error of the crystals with each element on a periodic table.
 
-    The small number is how many crystals hold the element; below `min_crystals` its mean says
-    little, and the cell stays grey.
+    The small number is the number of crystals with the element.
+
+    Args:
+        crystals: The crystals.
+        errors: Error of each crystal; NaN without a label.
+        unit: The unit of the errors.
+        min_crystals: Elements with fewer crystals are grey.
+
+    Returns:
+        The figure.
     """
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
@@ -303,7 +338,15 @@ def error_by_group(
 ) -> "Figure":
     """Draw the mean absolute error of each group as a bar, with its standard error and its size.
 
-    Groups come in `order`, or else the largest error first. NaN errors are left out.
+    Args:
+        groups: The group of each crystal.
+        errors: Error of each crystal; NaN without a label, which is left out.
+        unit: The unit of the errors.
+        axis: Label of the axis of groups.
+        order: Order of the groups; the largest error first if None.
+
+    Returns:
+        The figure.
     """
     names = np.asarray(groups, dtype=object)
     size = np.abs(errors.astype(np.float64))
@@ -354,7 +397,16 @@ def error_by_size(
     *,
     unit: str = "",
 ) -> "Figure":
-    """Draw the mean absolute error of cells by their number of atoms, small cells first."""
+    """Draw the mean absolute error by the number of atoms of the cell, small cells first.
+
+    Args:
+        n_atoms: Number of atoms of each crystal.
+        errors: Error of each crystal; NaN without a label.
+        unit: The unit of the errors.
+
+    Returns:
+        The figure.
+    """
     order = dict.fromkeys(size_groups(np.sort(n_atoms)))
     groups = size_groups(n_atoms)
     return error_by_group(groups, errors, unit=unit, axis="atoms in the cell", order=list(order))

@@ -46,9 +46,16 @@ _MARKS = {"complete": ("o", "blue", "complete"), "pruned": ("x", "grey", "stoppe
 def scores_over_folds(
     scores: Mapping[str, Sequence[float]], *, metric: str, unit: str = "", points: str = "folds"
 ) -> "Figure":
-    """Draw each model's score of each fold as a point, and mean and standard deviation beside.
+    """Draw each model's score on each fold as a point, with mean and standard deviation.
 
-    Models keep their order, from top to bottom. `points` says what each point is.
+    Args:
+        scores: Scores by model, drawn from top to bottom.
+        metric: The name of the score.
+        unit: Its unit.
+        points: What each point is.
+
+    Returns:
+        The figure.
     """
     if not scores or any(len(values) == 0 for values in scores.values()):
         raise BadDataset("scores over folds: a model has no score. Finish its folds first.")
@@ -84,11 +91,20 @@ def error_against_size(
     band: tuple[float, float] | None = None,
     band_label: str = "DFT against experiment",
 ) -> "Figure":
-    """Draw error over number of training crystals, both logarithmic: one line for each model.
+    """Draw error against number of training crystals, both logarithmic, one line per model.
 
-    `results` has a row for each run: `model`, `n_train`, `seed` and the metric. Points are runs,
-    lines go through the geometric means of the seeds. `band` shades a range of errors to compare
-    with, such as `DFT_AGAINST_EXPERIMENT` where the target is the formation energy per atom.
+    Points are runs, lines connect the geometric means over seeds.
+
+    Args:
+        results: One row per run: `model`, `n_train`, `seed` and the metric.
+        unit: The unit of the metric.
+        metric: The column to draw.
+        band: A range of errors to compare with, such as `DFT_AGAINST_EXPERIMENT` for formation
+            energies per atom.
+        band_label: Label of the range.
+
+    Returns:
+        The figure.
     """
     figure, axes = new_figure(COLUMN_WIDTH + 0.6, 3.1)
     if band is not None:
@@ -123,9 +139,15 @@ def format_spread(mean: float, deviation: float) -> str:
 
 @styled
 def scores_of_trials(trials: pd.DataFrame, *, score: str = "score", unit: str = "") -> "Figure":
-    """Draw the score of each trial in their order, and the best so far as a line.
+    """Draw the score of each trial in order, and the best so far as a line.
 
-    `trials` has `trial`, `state` (complete, pruned or fail) and `score`, which is better if lower.
+    Args:
+        trials: Columns `trial`, `state` (complete, pruned or fail) and `score`, lower is better.
+        score: The name of the score.
+        unit: Its unit.
+
+    Returns:
+        The figure.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -157,9 +179,16 @@ def scores_of_trials(trials: pd.DataFrame, *, score: str = "score", unit: str = 
 def scores_over_settings(
     trials: pd.DataFrame, settings: Mapping[str, bool], *, score: str = "score", unit: str = ""
 ) -> "Figure":
-    """Draw the scores over each setting, the best trial marked.
+    """Draw the scores against each setting, with the best trial marked.
 
-    `settings` names columns of `trials`, and says of each whether its axis is logarithmic.
+    Args:
+        trials: One row per trial, with `score` and the settings.
+        settings: Columns to draw, and whether their axis is logarithmic.
+        score: The name of the score.
+        unit: Its unit.
+
+    Returns:
+        The figure.
     """
     complete = _complete(trials)
     best = complete.iloc[int(complete["score"].to_numpy().argmin())]
@@ -229,12 +258,19 @@ LOSSES = ("train_loss", "validation_loss")
 def learning_curves(
     history: pd.DataFrame, *, score: str | None = None, title: str = ""
 ) -> "Figure":
-    """Draw the losses of training and validation over epochs, and beside them a validation score.
+    """Draw training and validation loss by epoch, and next to them a validation score.
 
-    `history` has the columns `epoch`, `train_loss`, `validation_loss`, and scores such as
-    `validation_mae band_gap [eV]` or `validation_accuracy`. `score` is the column to draw, else the
-    first one; without any the losses stand alone. The best epoch by that score is marked: an error
-    or a loss is better when lower, anything else when higher.
+    The best epoch by that score is marked: errors and losses are better when lower, anything else
+    when higher.
+
+    Args:
+        history: Columns `epoch`, `train_loss`, `validation_loss`, and scores such as
+            `validation_mae band_gap [eV]` or `validation_accuracy`.
+        score: The column to draw; the first score if None, only the losses if there is none.
+        title: Title of the figure.
+
+    Returns:
+        The figure.
     """
     _refuse_without(history, ("epoch", *LOSSES) if score is None else ("epoch", *LOSSES, score))
     drawable = [str(name) for name in history if history[name].notna().any()]
@@ -283,7 +319,15 @@ def _draw_score(axes: "Axes", history: pd.DataFrame, score: str) -> None:
 
 @styled
 def compare_losses(histories: Mapping[str, pd.DataFrame], *, title: str = "") -> "Figure":
-    """Draw training losses (left) and validation losses (right) of several runs on one scale."""
+    """Draw training losses (left) and validation losses (right) of several runs on one scale.
+
+    Args:
+        histories: History of each run, by name, as for `learning_curves`.
+        title: Title of the figure.
+
+    Returns:
+        The figure.
+    """
     figure, axes = new_figure(PAGE_WIDTH, 3.1)
     axes.remove()
     pair = figure.subplots(1, 2, sharey=True)

@@ -51,7 +51,7 @@ LONG_LABEL = 36  # characters that fit along the side of the smallest figure
 
 
 def styled(draw: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Draw under the settings of this package, and leave the user's own as they were."""
+    """Draw with the settings of this package, without changing the user's own."""
 
     @functools.wraps(draw)
     def draw_styled(*args: Parameters.args, **keywords: Parameters.kwargs) -> Result:
@@ -65,7 +65,7 @@ def styled(draw: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
 
 @functools.cache
 def read_settings() -> Any:
-    """Return the settings of matplotlib for figures of this package."""
+    """Return the matplotlib settings for figures of this package."""
     from matplotlib import rc_params_from_file
 
     with as_file(files(__package__).joinpath("xtalgraph.mplstyle")) as path:
@@ -81,12 +81,12 @@ def new_figure(width: float = COLUMN_WIDTH, height: float = 3.0) -> "tuple[Figur
 
 
 def series(number: int) -> dict[str, Any]:
-    """Return the colour and the dashes of a line that is the so-many-eth of its figure."""
+    """Return the colour and the dashes of the n-th line of a figure."""
     return {"color": SERIES[number % len(SERIES)], "linestyle": DASHES[number % len(DASHES)]}
 
 
 def name_bar(bar: "Colorbar", words: str) -> None:
-    """Write what the colours of a bar stand for, and take its outline away."""
+    """Label a colour bar, and remove its outline."""
     bar.set_label(words, fontsize=8)
     bar.outline.set_visible(False)
 
@@ -106,9 +106,9 @@ def plain_log_ticks(
 
 
 def label(quantity: str, unit: str = "") -> str:
-    """Return the words on an axis: the quantity in words, with its unit where it has one.
+    """Return the label of an axis: the quantity in words, with its unit if it has one.
 
-    Long words go on two lines, or they would stand out over the end of a small figure's axis.
+    Long labels are broken into two lines, so that they do not exceed the axis of a small figure.
 
     >>> label("band_gap", "eV"), label("accuracy")
     ('band gap (eV)', 'accuracy')
@@ -119,9 +119,16 @@ def label(quantity: str, unit: str = "") -> str:
 
 
 def save_figure(figure: "Figure", path_without_suffix: str | Path) -> list[Path]:
-    """Write the figure as PNG (200 dots an inch) and as SVG; give both paths.
+    """Write a figure as PNG (200 dots per inch) and as SVG.
 
-    It is laid out once, for the first; matplotlib's own `savefig` lays out and draws twice a file.
+    It is laid out once; matplotlib's own `savefig` lays out and draws twice per file.
+
+    Args:
+        figure: The figure.
+        path_without_suffix: The path of both files, without `.png` and `.svg`.
+
+    Returns:
+        Both paths.
     """
     path = Path(path_without_suffix)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -135,7 +142,7 @@ def save_figure(figure: "Figure", path_without_suffix: str | Path) -> list[Path]
 
 
 def save_small_png(figure: "Figure", path: str | Path) -> None:
-    """Write the figure as PNG alone, 120 dots an inch and 64 colours, where the space counts."""
+    """Write the figure as PNG only, with 120 dots per inch and 64 colours, to save space."""
     from PIL import Image
 
     with _lent(figure):

@@ -52,10 +52,16 @@ _NUMBER_1 = {None, "?", ".", "1", "'1'"}
 
 
 def format_cif(crystal: Crystal) -> str:
-    """Return the text of a CIF without symmetry, with 12 digits after the point.
+    """Return the text of a CIF without symmetry, with 12 decimal places.
 
-    The block is named after the id. A CIF keeps lengths and angles of the cell, not its
-    orientation in space; a left-handed cell comes back as its mirror image.
+    The block is named after the id. A CIF stores lengths and angles of the cell, not its
+    orientation; a left-handed cell is read back as its mirror image.
+
+    Args:
+        crystal: The crystal.
+
+    Returns:
+        The text of the file.
     """
     lengths = np.linalg.norm(crystal.lattice, axis=1)
     a, b, c = crystal.lattice / lengths[:, None]
@@ -194,6 +200,7 @@ def _lists_only_identity(block: cif.Block) -> bool:
             return (
                 len(operations) == 1
                 and operations[0] in _IDENTITY
+                and (tag != LISTED[0] or not block.find_loop(LISTED[1]))
                 and _P1.issuperset(names := [find(name) for name in NAMES])
                 and (names != _NO_NAMES or _NUMBER_1.issuperset(map(find, NUMBERS)))
             )

@@ -182,11 +182,10 @@ def _read_old_symbols(
         part and part[1] in SYMBOLS[1:] and int(part[2] or count) == count
         for part, count in zip(parts, counts, strict=True)
     ):
-        found = [part[1] for part in parts if part]
-    else:
-        fitting = [word for word in title_words if _fits(word, counts, len(title_words) == 1)]
-        found = [part[1] for part in _PART.finditer(fitting[0])] if len(fitting) == 1 else []
-    if found and len(title_words) not in (1, len(counts)):
+        return [part[1] for part in parts if part]
+    fitting = [word for word in title_words if _fits(word, counts, len(title_words) == 1)]
+    found = [part[1] for part in _PART.finditer(fitting[0])] if len(fitting) == 1 else []
+    if found and len(title_words) > 1:
         notes.append(f"its elements {', '.join(found)} are taken from its title {title.strip()!r}")
     return found
 

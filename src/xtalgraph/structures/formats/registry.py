@@ -29,6 +29,7 @@ class Format:
     """One format of structure files.
 
     Attributes:
+        name: Its name in messages and for `format`.
         read: Gives the crystals of a text. It takes the text, the id (of one crystal; several are
             called `id#0`, `id#1`, …) and a list for crystals that are refused among several, or
             None, with which the first refusal is raised as `BadCrystal`.
