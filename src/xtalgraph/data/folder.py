@@ -136,7 +136,7 @@ def _read_entries(
 
 
 def names_files(table: Path) -> bool:
-    """Tell whether a table has a row for some structure file beside it."""
+    """Return whether a table has a row for some structure file next to it."""
     with explain_unreadable(table):
         rows = list(islice(iterate_even_rows(table), _ROWS))
     files = _index_files(table.parent)
@@ -144,7 +144,7 @@ def names_files(table: Path) -> bool:
 
 
 def read_index(table: Path, match: str = "exact") -> FolderIndex:
-    """Read a table like `id_prop.csv`, and find the structure files beside it.
+    """Read a table like `id_prop.csv`, and find the structure files next to it.
 
     With or without header. Without one a single column is called as the file, or `target` in
     `id_prop.csv`; several are `target_1`, `target_2`, … The id is the column called so, or the

@@ -148,7 +148,7 @@ def _list_crystals(result: SiteContributions, roles: tuple[Roles, ...]) -> pd.Da
             "anions": [" ".join(one.anions) for one in roles],
             f"predicted {result.target.column}": result.predictions,
             f"{result.rule} of contributions": result.totals,
-            "gap": result.gaps,
+            Target("sum minus prediction", result.target.unit).column: result.gaps,
         }
     )
 
@@ -265,7 +265,7 @@ def make_report(
         "sites": len(result.values),
         "perovskites": _count_perovskites(roles),
         "left_out": len(left_out),
-        "largest_gap": float(np.abs(result.gaps).max()),
+        "largest_deviation": float(np.abs(result.gaps).max()),
     }
     title = f"Site contributions to {result.target.name.replace('_', ' ')}"
     return Report(title, tuple(sections), numbers)
@@ -281,11 +281,11 @@ def _describe(
     crystals: pd.DataFrame,
     left_out: Sequence[Rejected],
 ) -> Section:
-    gap = f"{format_cell(float(np.abs(result.gaps).max()))} {result.target.unit}".strip()
+    deviation = f"{format_cell(float(np.abs(result.gaps).max()))} {result.target.unit}".strip()
     words = (
         f"The {result.rule} of the contributions of a crystal's sites is its predicted "
         f"{result.target.column}. "
-        f"Method: {result.method}. The largest deviation from this sum is {gap}.",
+        f"Method: {result.method}. The largest deviation from this sum is {deviation}.",
         f"{len(result.crystals):,} crystals, {len(result.values):,} sites; "
         f"{_count_perovskites(roles):,} are perovskites, whose sites are called A, B and X after "
         "their coordination. In other structures a site is named by its element, with a number "
