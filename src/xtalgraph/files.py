@@ -97,6 +97,44 @@ def format_json(value: Any, indent: int | None = 2) -> str:
     return json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
 
 
+def protect(text: str) -> str:
+    """Return a text that a spreadsheet takes for a text: one that would be a formula gets a quote.
+
+    A spreadsheet computes a cell of CSV that begins with = + - @, which a file name may do on
+    purpose. Numbers stay as they are; `unprotect` gives the text back.
+
+    >>> protect("=1+1"), protect("-0.5"), protect("mp-1")
+    ("'=1+1", '-0.5', 'mp-1')
+    """
+    return f"'{text}" if _is_formula(text) else text
+
+
+def unprotect(text: str) -> str:
+    """Return the text that `protect` was given."""
+    return text[1:] if text[:1] == "'" and _is_formula(text[1:]) else text
+
+
+def _is_formula(text: str) -> bool:
+    begin = text.lstrip("'")
+    if begin[:1] not in {"=", "+", "-", "@", "\t", "\r"} or len(begin) < 2:
+        return False
+    try:
+        float(text)
+    except ValueError:
+        return True
+    return False
+
+
+def format_csv(frame: Any, float_format: str | None = None) -> str:
+    """Return a data frame as CSV without its index, its texts as `protect` gives them."""
+    safe = frame.copy()
+    for place, (name, values) in enumerate(frame.items()):
+        if values.dtype.kind not in "biuf":
+            cells = [protect(cell) if isinstance(cell, str) else cell for cell in values]
+            safe.isetitem(place, type(values)(cells, index=values.index, name=name, dtype=object))
+    return safe.to_csv(index=False, float_format=float_format)
+
+
 def plain(value: Any) -> Any:
     """Return a value as JSON types: dicts, lists, texts, numbers, and None for NaN."""
     if isinstance(value, float):

@@ -25,7 +25,7 @@ def test_each_part_is_scored_beside_baselines(
     assert scores["units"] == {ENERGY: "eV/atom"}
     assert scores["metrics"][ENERGY]["n_scored"] == PARTS[part]
     assert set(scores["baselines"]) == {"mean", "median"}
-    assert ("of the training set" in outcome.err) == (part in ("train", "all"))
+    assert ("in the training set" in outcome.err) == (part in ("train", "all"))
 
 
 def test_the_test_part_is_scored_if_nothing_is_said(

@@ -243,7 +243,7 @@ def test_a_changed_or_broken_saved_baseline_is_refused(dataset: Dataset, tmp_pat
     file = folder / "baseline.json"
     description = json.loads(file.read_text())
     file.write_text(json.dumps(description | {"settings": {"seed": 1}}))
-    with pytest.raises(BadCheckpoint, match="does not predict what it did when it was saved"):
+    with pytest.raises(BadCheckpoint, match="its predictions differ from the saved ones"):
         read_baseline(folder)
     file.write_text(json.dumps(description | {"baseline": "oracle"}))
     with pytest.raises(BadCheckpoint, match="baseline 'oracle'; expected format 1"):

@@ -66,7 +66,7 @@ def test_bad_rows_are_refused_together_or_left_out(tmp_path: Path) -> None:
     path = write(tmp_path, text)
     with pytest.raises(BadDataset, match=r"6 of 10 rows cannot be read:") as error:
         read_distances(path)
-    assert "e: line 5: a distance is no number above 0" in str(error.value)
+    assert "e: line 5: a distance is not a number above 0" in str(error.value)
     assert "f: line 6: 2 cells; it needs an identifier" in str(error.value)
     assert "line 7: line 7: the identifier is blank" in str(error.value)
     assert "i: line 10: no distance" in str(error.value)

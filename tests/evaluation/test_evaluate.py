@@ -151,7 +151,7 @@ def test_all_rows_say_how_many_the_model_has_seen(dataset: Dataset, gap_run) -> 
     folder, split = gap_run
     result = evaluate(folder, dataset, part="all")
     assert len(result.rows) == 120
-    assert f"{len(split.train)} of the 120 crystals are of the training set." in result.notes
+    assert f"{len(split.train)} of the 120 crystals are in the training set." in result.notes
     assert not evaluate(folder, dataset).notes
 
 
@@ -174,7 +174,7 @@ def test_given_rows_and_a_given_split(dataset: Dataset, gap_run) -> None:
     result = evaluate(predictor, dataset, rows=rows)
     assert result.part == "given"
     np.testing.assert_array_equal(result.rows, rows)
-    assert result.notes == ("The model was trained on crystals of this very data set.",)
+    assert result.notes == ("The model was trained on crystals of this data set.",)
     split = make_split(dataset, "0.5,0.25,0.25", seed=3)
     np.testing.assert_array_equal(evaluate(predictor, dataset, split=split).rows, split.test)
     with pytest.raises(BadDataset, match="the test set is not known for a loaded model"):

@@ -98,7 +98,7 @@ def test_the_page_of_a_run_of_numbers(dataset: Dataset, tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text('[model]\npooling = "mean"\n')
     page = Page(report_run(tmp_path, dataset, part="train", out=tmp_path / "page"))
     assert f"{len(split.train)} crystals of the train set" in page.text
-    assert "of the training set." in page.text  # the note that these were seen
+    assert "in the training set." in page.text  # the note that these were seen
     assert 'pooling = "mean"' in page.text
     assert "--split file:" in page.text
     names = {path.stem for path in (tmp_path / "page" / "figures").glob("*.png")}

@@ -113,7 +113,7 @@ def test_the_page_needs_nothing_beside_it(explained: Explanation, folder: Path) 
     assert len(list((folder / "figures").glob("*.png"))) == 3
     numbers = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     assert (numbers["unit"], numbers["crystals"], numbers["perovskites"]) == ("eV/atom", 4, 1)
-    assert numbers["largest_gap"] < 1e-6
+    assert numbers["largest_deviation"] < 1e-6
     assert not list(folder.glob("*.part"))
 
 

@@ -5,16 +5,19 @@ import inspect
 import os
 import sys
 import traceback
+import warnings
 from pathlib import Path
+from typing import TextIO
 
 from cyclopts import App, CycloptsError, UnknownOptionError
 from rich.console import Console
 
 from xtalgraph import __version__
 from xtalgraph.cli.options import UsageError
-from xtalgraph.errors import XtalgraphError
+from xtalgraph.errors import CrystalWarning, XtalgraphError
 from xtalgraph.extras import explain_missing
 
+_SHOWN_WARNINGS = 10
 DONE, BAD_INPUT, WRONG_USE, INTERNAL_ERROR = 0, 1, 2, 3
 HELP = ("--help", "-h")
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -75,7 +78,10 @@ def run(arguments: list[str]) -> int:
     """Run the program and give its exit status."""
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
-        status = _call(arguments)
+        with warnings.catch_warnings():
+            warnings.simplefilter("default", CrystalWarning)
+            warnings.showwarning = _Warnings(errors)
+            status = _call(arguments)
         sys.stdout.flush()  # here, so that an error of it is reported as others are
         return status or DONE
     except UnknownOptionError as error:
@@ -112,6 +118,32 @@ def run(arguments: list[str]) -> int:
         errors.print(traceback.format_exc(), markup=False)
         errors.print("internal error: please report it with the lines above.")
         return INTERNAL_ERROR
+
+
+class _Warnings:
+    """Writes what was guessed in crystals as lines to stderr, the first of many; others as ever."""
+
+    def __init__(self, errors: Console) -> None:
+        self.errors, self.n_seen, self.show_other = errors, 0, warnings.showwarning
+
+    def __call__(
+        self,
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        """Show one warning."""
+        if not issubclass(category, CrystalWarning):
+            self.show_other(message, category, filename, lineno, file, line)
+            return
+        self.n_seen += 1
+        if self.n_seen <= _SHOWN_WARNINGS:
+            self.errors.print(f"warning: {message}", style="yellow", markup=False)
+        elif self.n_seen == _SHOWN_WARNINGS + 1:
+            self.errors.print("warning: … and more; read the files one by one to see all")
 
 
 def _call(arguments: list[str]) -> int | None:

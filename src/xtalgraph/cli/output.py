@@ -15,7 +15,7 @@ from rich.console import Console
 
 from xtalgraph.errors import BadConfig, Rejected, summarise
 from xtalgraph.extras import import_extra
-from xtalgraph.files import format_json, plain, publish, temporary_name
+from xtalgraph.files import format_json, plain, protect, publish, temporary_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -118,7 +118,7 @@ class TableStream:
                 if not self.n_rows:
                     writer.writerow(columns)
                 # as pandas does it, no number is an empty cell
-                writer.writerows(["" if cell != cell else cell for cell in row] for row in rows)
+                writer.writerows(map(_write_cell, row) for row in rows)
             else:
                 _write_records(self.file, list(columns), rows, is_first=not self.n_rows)
         self.n_rows += n_rows
@@ -227,6 +227,12 @@ class DomainWarning:
 def _summarise(first: Sequence[Rejected], n_rows: int) -> str:
     text = summarise(first)
     return text if n_rows <= len(first) else f"{text}\n  … and {n_rows - len(first)} more"
+
+
+def _write_cell(cell: object) -> object:
+    if isinstance(cell, str):
+        return protect(cell)
+    return "" if cell != cell else cell
 
 
 def _write_records(file: IO[str], names: list[str], rows: Any, *, is_first: bool) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from xtalgraph.errors import MissingExtra
+from xtalgraph.files import unprotect
 
 if TYPE_CHECKING:
     import pandas
@@ -54,7 +55,7 @@ def is_missing(cell: object) -> bool:
 def strip(cell: object) -> str | None:
     """Return the text of a cell, or None where it is blank."""
     text = "" if is_missing(cell) else str(cell).strip()
-    return None if not text or text.lower() in _MARKS else text
+    return None if not text or text.lower() in _MARKS else unprotect(text)
 
 
 def is_blank_number(text: str) -> bool:

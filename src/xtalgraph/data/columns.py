@@ -22,6 +22,7 @@ from xtalgraph.data.cells import (
 )
 from xtalgraph.data.files import ID_NAMES
 from xtalgraph.errors import BadConfig, BadDataset
+from xtalgraph.files import unprotect
 from xtalgraph.units import KNOWN_TARGETS, Target, read_target_header
 
 NAMELESS = "Unnamed:"
@@ -239,7 +240,7 @@ def _read_header(name: str) -> Target:
 def _write_id(cell: object) -> str:
     if isinstance(cell, (float, np.floating)) and float(cell).is_integer():
         return str(int(cell))  # a column of whole numbers with a gap comes as floats
-    text = str(cell).strip()
+    text = unprotect(str(cell).strip())
     return text.encode("utf-8", "replace").decode()  # JSON may hold half a character
 
 

@@ -24,6 +24,7 @@ from xtalgraph.data.files import (
 from xtalgraph.data.pieces import Cells, Contents, Part, Source
 from xtalgraph.data.text_rows import find_dialect, iterate_even_rows
 from xtalgraph.errors import BadCrystal, BadDataset, Rejected
+from xtalgraph.files import unprotect
 from xtalgraph.structures import CrystalStore
 from xtalgraph.structures.formats import FORMATS
 from xtalgraph.structures.reading import list_by_priority, only_one, read_bytes, read_file
@@ -47,7 +48,7 @@ class FolderIndex:
     @property
     def ids(self) -> list[str]:
         """The id of each row."""
-        return [row[self.id_column].strip() for row in self.rows]
+        return [unprotect(row[self.id_column].strip()) for row in self.rows]
 
 
 class FolderSource(Source):
@@ -135,7 +136,7 @@ def _read_entries(
 
 
 def names_files(table: Path) -> bool:
-    """Tell whether a table has a row for some structure file beside it."""
+    """Return whether a table has a row for some structure file next to it."""
     with explain_unreadable(table):
         rows = list(islice(iterate_even_rows(table), _ROWS))
     files = _index_files(table.parent)
@@ -143,7 +144,7 @@ def names_files(table: Path) -> bool:
 
 
 def read_index(table: Path, match: str = "exact") -> FolderIndex:
-    """Read a table like `id_prop.csv`, and find the structure files beside it.
+    """Read a table like `id_prop.csv`, and find the structure files next to it.
 
     With or without header. Without one a single column is called as the file, or `target` in
     `id_prop.csv`; several are `target_1`, `target_2`, … The id is the column called so, or the
@@ -154,7 +155,7 @@ def read_index(table: Path, match: str = "exact") -> FolderIndex:
     files = _index_files(table.parent)
     names, rows = _name_columns(rows, table, files)
     id_column = _find_id(names, rows)
-    ids = [row[id_column].strip() for row in rows]
+    ids = [unprotect(row[id_column].strip()) for row in rows]
     refuse_blank_ids(ids, names[id_column])
     found, missing = match_files(ids, files, match)
     if not found:

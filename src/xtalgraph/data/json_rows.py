@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
@@ -20,7 +21,26 @@ from xtalgraph.structures.formats.pymatgen_json import OPTIMADE
 INDEX_NAME = "Unnamed: index"
 """The column in which the index of a `split` table stands, if it has one."""
 
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_DEEPEST = 500
+_DEEP = re.compile(rb"[\[{]{%d}" % _DEEPEST)
 _HEAD = 1 << 16  # bytes that are looked at to tell the form
+
+
+class _Shallow:
+    """A file whose JSON may not be nested hundreds of times: ijson's time grows as its square."""
+
+    def __init__(self, file: BufferedReader, path: Path) -> None:
+        self.file, self.path, self.brackets = file, path, b""
+
+    def read(self, n_bytes: int = -1) -> bytes:
+        """Return the next bytes; `BadDataset` where too many brackets open one after another."""
+        content = self.file.read(n_bytes)
+        self.brackets += content.translate(None, _NO_BRACKETS)
+        if _DEEP.search(self.brackets):
+            raise _broken(self.path, "it is nested too deeply")
+        self.brackets = self.brackets[-_DEEPEST:]
+        return content
 
 
 def sniff_json(path: Path) -> str:
@@ -42,7 +62,9 @@ def sniff_json(path: Path) -> str:
             return "lines"
         file.seek(0)
         with _explain(path):
-            for prefix, event, value in ijson.parse(file, use_float=True, multiple_values=True):
+            for prefix, event, value in ijson.parse(
+                _Shallow(file, path), use_float=True, multiple_values=True
+            ):
                 if (prefix, event) == ("", "map_key") and value in ("index", "columns"):
                     return "split"
                 if (prefix, event) == ("", "map_key") and value not in ("data", "meta", "links"):
@@ -66,7 +88,7 @@ def iterate_records(path: Path, form: str) -> Iterator[dict[str, Any] | BadRow]:
     else:
         with _open(path) as file, _explain(path):
             prefix = "item" if form == "records" else "data.item"
-            for row in ijson.items(file, prefix, use_float=True):
+            for row in ijson.items(_Shallow(file, path), prefix, use_float=True):
                 yield _flatten(_require_object(row, path))
 
 
@@ -102,7 +124,9 @@ def _iterate_split(path: Path) -> Iterator[dict[str, Any]]:
         raise BadDataset(f"{path}: the columns come after the data. Write them before.")
     columns, index = [str(name) for name in head["columns"]], head.get("index")
     with _open(path) as file, _explain(path):
-        for number, row in enumerate(ijson.items(file, "data.item", use_float=True)):
+        for number, row in enumerate(
+            ijson.items(_Shallow(file, path), "data.item", use_float=True)
+        ):
             if len(row) != len(columns) or (index is not None and number >= len(index)):
                 raise BadDataset(
                     f"{path}: row {number} does not fit the {len(columns)} columns and the "
@@ -118,7 +142,7 @@ def _read_head(path: Path) -> dict[str, Any]:
     with _open(path) as file, _explain(path):
         builder: Any = None
         key = ""
-        for prefix, event, value in ijson.parse(file, use_float=True):
+        for prefix, event, value in ijson.parse(_Shallow(file, path), use_float=True):
             if prefix == "" and event == "map_key":
                 if value == "data":
                     break

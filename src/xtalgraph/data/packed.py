@@ -34,7 +34,7 @@ from xtalgraph.data.structure_columns import find_odd_crystals
 from xtalgraph.data.tables import TableSource
 from xtalgraph.errors import BadConfig, BadCrystal, BadDataset, Rejected, summarise
 from xtalgraph.files import folder_atomically, write_json
-from xtalgraph.structures import CrystalStore
+from xtalgraph.structures import Crystal, CrystalStore
 from xtalgraph.structures.elements import SYMBOLS
 from xtalgraph.units import Target
 
@@ -111,8 +111,9 @@ def read_packed(folder: Path) -> Dataset:
     columns, _ = read_columns(cells, texts=False)
     arrays = {name: _map(folder, name, facts) for name in _ARRAYS}
     targets = {target["name"]: Target(**target) for target in facts["targets"]}
-    store = CrystalStore(**arrays, offsets=np.concatenate([[0], np.cumsum(counts)]), ids=ids)
-    _refuse_bad_numbers(store, folder)
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    _refuse_bad_numbers(arrays, offsets, folder)
+    store = CrystalStore(**arrays, offsets=offsets, ids=ids)
     paths = (str(folder),)
     return Dataset(facts["name"], store, columns, targets, str(folder), facts["checksum"], paths)
 
@@ -141,18 +142,20 @@ def _fit(facts: dict[str, Any], counts: np.ndarray, ids: np.ndarray) -> bool:
     )
 
 
-def _refuse_bad_numbers(store: CrystalStore, folder: Path) -> None:
+def _refuse_bad_numbers(arrays: dict[str, np.ndarray], offsets: np.ndarray, folder: Path) -> None:
     """Raise `BadDataset` where a mapped number cannot be one of a crystal."""
-    for first in range(0, len(store), _AT_ONCE):
-        rows = np.arange(first, min(first + _AT_ONCE, len(store)))
-        some = store.take(rows)
-        numbers = some.atomic_numbers
+    for first in range(0, len(offsets) - 1, _AT_ONCE):
+        ends = offsets[first : first + _AT_ONCE + 1]
+        atoms = slice(ends[0], ends[-1])
+        numbers, positions = arrays["atomic_numbers"][atoms], arrays["fractional_positions"][atoms]
         if numbers.min() == 0 or numbers.max() >= len(SYMBOLS):
             raise BadDataset(f"{folder}: an atomic number is no element. {_ANEW}")
-        odd = find_odd_crystals(some.lattices, some.fractional_positions, some.n_atoms)
+        lattices = arrays["lattices"][first : first + len(ends) - 1]
+        odd = find_odd_crystals(lattices, positions, np.diff(ends))
         for row in np.flatnonzero(odd).tolist():
+            some = slice(ends[row] - ends[0], ends[row + 1] - ends[0])
             try:
-                some[row]
+                Crystal(lattices[row], positions[some], numbers[some], f"#{first + row}")
             except BadCrystal as error:
                 raise BadDataset(f"{folder}: {error} {_ANEW}") from error
 

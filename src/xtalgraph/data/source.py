@@ -166,7 +166,7 @@ def _open_only_table(folder: Path, title: str, match: str) -> Source:
 
 
 def _is_table(path: Path) -> bool:
-    """Tell whether a file of such a name is more than what this program lists beside a result."""
+    """Return whether a file of such a name is more than what this program lists beside a result."""
     return path.is_file() and ".rejected." not in path.name
 
 

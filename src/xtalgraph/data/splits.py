@@ -16,6 +16,7 @@ from xtalgraph.data.files import checksum_texts, explain_unreadable
 from xtalgraph.data.groups import assign_groups, find_groups
 from xtalgraph.data.text_rows import iterate_even_rows
 from xtalgraph.errors import BadConfig, BadDataset, UnknownName
+from xtalgraph.files import protect, unprotect
 from xtalgraph.structures.elements import SYMBOLS
 
 PARTS = ("train", "validation", "test")
@@ -121,7 +122,7 @@ def write_split(path: str | Path, dataset: Dataset, split: Split) -> None:
     ids, parts = _list_parts(dataset, split)
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerows([("id", "part"), *zip(ids, parts, strict=True)])
+        writer.writerows([("id", "part"), *zip(map(protect, ids), parts, strict=True)])
 
 
 def read_split(path: str | Path, dataset: Dataset) -> Split:
@@ -143,7 +144,7 @@ def read_split(path: str | Path, dataset: Dataset) -> Split:
     names = [name.strip() for name in names]
     if not {"id", "part"} <= set(names):
         raise BadDataset(f"{path}: columns {', '.join(names)}; a split has id and part.")
-    ids = [line[names.index("id")].strip() for line in lines]
+    ids = [unprotect(line[names.index("id")].strip()) for line in lines]
     repeated = [id for id, count in Counter(ids).items() if count > 1]
     if repeated:
         raise BadDataset(f"{path}: id {repeated[0]!r} is named twice. Keep one row of it.")

@@ -15,7 +15,7 @@ from xtalgraph.data.dataset import Dataset
 from xtalgraph.data.files import TABLE_NAME
 from xtalgraph.data.parquet import require_pyarrow
 from xtalgraph.errors import BadDataset, UnknownName
-from xtalgraph.files import open_atomically
+from xtalgraph.files import open_atomically, protect
 from xtalgraph.structures.elements import SYMBOLS
 from xtalgraph.structures.formats.cif import format_cif
 
@@ -58,7 +58,7 @@ def make_dataset_folder(
     with open_atomically(folder / TABLE_NAME) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["id", *headers.values()])
-        writer.writerows(zip(ids, *columns, strict=True))
+        writer.writerows(zip(map(protect, ids), *columns, strict=True))
     return folder
 
 
@@ -129,7 +129,9 @@ def _choose_headers(dataset: Dataset, names: Sequence[str] | None) -> dict[str, 
 def _write_cells(column: np.ndarray) -> list[object]:
     """Numbers with all their digits, blanks for what is missing."""
     cells = zip(column.tolist(), find_present(column), strict=True)
-    return [cell if there else "" for cell, there in cells]
+    return [
+        (protect(cell) if isinstance(cell, str) else cell) if there else "" for cell, there in cells
+    ]
 
 
 def _refuse_bad_file_names(ids: Sequence[str], source: str) -> None:

@@ -1,7 +1,7 @@
-"""Tables of distances: an identifier, a space group and a list of distances a row, no structures.
+"""Tables of distances: rows of identifier, space group and distances, without structures.
 
-Such a table has ids, labels and lists of distances, and only models that need no more can learn
-from it: the trivial baselines, and the distance classifier.
+Only models that need nothing else can be trained on such a table: the trivial baselines and the
+distance classifier.
 """
 
 import csv
@@ -30,8 +30,8 @@ from xtalgraph.structures.crystal import CrystalStore
 from xtalgraph.structures.reading import list_structure_names
 from xtalgraph.units import Target
 
-N_DISTANCES = 64  # of a crystal that are looked at
-CUTOFF = 8.0  # Å; longer distances are left out, and what is missing counts as this long
+N_DISTANCES = 64  # used per crystal
+CUTOFF = 8.0  # Å; longer distances are left out, and missing ones are filled with it
 CHUNK = 512  # crystals whose graphs are held at a time
 
 LABEL = "space_group"
@@ -69,7 +69,7 @@ class DistanceTable:
     def values(self, names: Sequence[str]) -> Float64[np.ndarray, "n_crystals n_targets"]:
         """Refuse: a table of distances has class labels, and no numbers to learn."""
         raise BadDataset(
-            f"{self.source}: a table of distances has class labels, and no numbers "
+            f"{self.source}: a table of distances has class labels, but no numbers "
             f"{', '.join(names)}. Learn {', '.join(map(str, self.columns.columns))} with the task "
             "classification."
         )
@@ -90,7 +90,7 @@ Labelled = Dataset | DistanceTable
 def read_labelled(
     source: str | Path, *, rejected: list[Rejected] | None = None, match: str = "exact"
 ) -> Labelled:
-    """Read a data set as `read_dataset` does, or a table of distances where it is one."""
+    """Read a data set like `read_dataset`, or a table of distances."""
     path = Path(source)
     if is_distance_table(path):
         return read_distances(path, rejected=rejected)
@@ -98,9 +98,9 @@ def read_labelled(
 
 
 def is_distance_table(path: Path) -> bool:
-    """Return whether a file is a CSV of identifier, label and numbers, without structures to it.
+    """Return whether a file is a CSV of identifier, label and numbers, without structures.
 
-    A CSV with a column of structures is none, nor one whose first ids are names of structure files
+    A CSV with a column of structures is not, nor one whose first ids are names of structure files
     next to it.
     """
     if not path.is_file() or table_suffix(path) not in (".csv", ".csv.gz"):
@@ -117,11 +117,11 @@ def is_distance_table(path: Path) -> bool:
 def read_distances(path: str | Path, *, rejected: list[Rejected] | None = None) -> DistanceTable:
     """Read rows of identifier, space group (or any class) and distances in Å.
 
-    With or without header; distances stand in a cell each or all in one, between blanks, commas or
-    semicolons, with or without brackets. Rows may be of unequal length: blank cells at their end
-    count as nothing. The label is called as in the header, or `space_group`. The lists are kept as
-    they are; `distance_mlp` pads them. Where all labels are numbers of space groups, the crystal
-    system is a second label. Bad rows are refused together, or added to `rejected`.
+    The header is optional; distances are in one cell each or all in one cell, separated by spaces,
+    commas or semicolons, with or without brackets. Rows may have different lengths: empty cells at
+    the end are ignored. The label has the name in the header, or `space_group`. The lists are kept
+    as they are; `distance_mlp` pads them. If all labels are space group numbers, the crystal system
+    is a second label. Bad rows are refused together, or added to `rejected`.
     """
     path = Path(path)
     lines = csv.reader(read_lines(path))
@@ -165,10 +165,10 @@ def write_distances(
     n_distances: int = N_DISTANCES,
     cutoff: float = CUTOFF,
 ) -> Path:
-    """Write a CSV of id, label and the shortest distances (Å) of each crystal, six decimals.
+    """Write a CSV of id, label and the shortest distances (Å) of each crystal, with six decimals.
 
-    Rows have as many distances as lie within the cutoff, at most `n_distances`. A crystal without a
-    label has a blank there.
+    Rows have the distances within the cutoff, at most `n_distances`. A missing label is an empty
+    cell.
     """
     path = Path(path)
     labels = dataset.labels(label)
@@ -189,9 +189,9 @@ def shortest_distances(
 ) -> Float64[np.ndarray, "n_crystals width"]:
     """Return the `n_distances` shortest interatomic distances of each crystal in Å, sorted.
 
-    Each atom of the cell sees each image of each neighbour: a bond between two atoms of the cell
-    counts twice, and the list of a supercell begins with more of the same. Where fewer lie within
-    the cutoff, the rest is filled with the cutoff. Isolated sites add nothing.
+    Distances are counted per atom of the cell: a bond between two atoms of the cell counts twice,
+    and a supercell has more equal distances at the beginning of its list. If fewer are within the
+    cutoff, the rest is filled with the cutoff. Isolated sites contribute nothing.
 
     >>> from xtalgraph.structures.crystal import Crystal
     >>> polonium = Crystal(3.36 * np.eye(3), [[0, 0, 0]], [84])
@@ -206,7 +206,7 @@ def shortest_distances(
 def list_shortest_distances(
     crystals: CrystalStore, n_distances: int = N_DISTANCES, cutoff: float = CUTOFF
 ) -> list[np.ndarray]:
-    """Return the same lists as `shortest_distances` without what fills them up."""
+    """Return the same lists as `shortest_distances`, without padding."""
     # The n shortest of a crystal are among the n nearest of each of its atoms.
     config = GraphConfig("nearest", n_distances, cutoff, isolated="ignore")
     lists: list[np.ndarray] = []
@@ -222,7 +222,7 @@ def list_shortest_distances(
 def pad_distances(
     lists: Sequence[np.ndarray], n_distances: int, filler: float
 ) -> Float64[np.ndarray, "n_crystals width"]:
-    """Return each list sorted and cut to `n_distances`, or filled up to it with `filler` (Å)."""
+    """Return each list sorted and truncated or padded with `filler` (Å) to `n_distances`."""
     padded = np.full((len(lists), n_distances), filler)
     for row, distances in enumerate(lists):
         shortest = np.sort(distances)[:n_distances]
@@ -237,7 +237,7 @@ def _read_row(row: list[str]) -> tuple[np.ndarray | None, str]:
         return None, "the identifier is blank"
     distances = _read_distances(row)
     if distances is None:
-        return None, "a distance is no number above 0"
+        return None, "a distance is not a number above 0"
     if len(distances) == 0:
         return None, "no distance"
     return distances, ""
@@ -249,7 +249,7 @@ def _split_cells(row: list[str]) -> list[str]:
 
 
 def _read_distances(row: list[str]) -> np.ndarray | None:
-    """Return the distances of a row, or None where one is no number above 0."""
+    """Return the distances of a row, or None if one is not a number above 0."""
     try:
         distances = [float(cell) for cell in _split_cells(row)]
     except ValueError:

@@ -1,4 +1,4 @@
-"""The true values of a task, as metrics take them."""
+"""The labels of a task, in the form that metrics use."""
 
 from dataclasses import replace
 
@@ -13,10 +13,10 @@ from xtalgraph.units import Target
 
 
 def read_labels(dataset: Labelled, task: Task, rows: Rows) -> Labels:
-    """Return the labels of rows: numbers with NaN, or class numbers with -1, for missing ones.
+    """Return the labels of rows: numbers, NaN where missing, or class numbers, -1 where missing.
 
-    Refused: a target whose unit in this data set is not the unit of the task, and a class that the
-    task does not know, in these rows.
+    A target whose unit in this data set differs from that of the task is refused, and so is a class
+    in these rows that the task does not have.
     """
     if task.kind == "classification":
         return class_indices(dataset.labels(task.targets[0].name)[rows].tolist(), task.classes)
@@ -25,8 +25,8 @@ def read_labels(dataset: Labelled, task: Task, rows: Rows) -> Labels:
         if found is not None and found.unit != target.unit:
             raise BadDataset(
                 f"{dataset.source}: the column {target.name!r} is in {found.unit or 'no unit'}, "
-                f"and the model predicts {target.unit or 'no unit'}. Convert the column, and say "
-                f"so in its header: {target.column!r}."
+                f"but the model predicts {target.unit or 'no unit'}. Convert the column, and state "
+                f"the unit in its header: {target.column!r}."
             )
     return dataset.values([target.name for target in task.targets])[rows]
 
@@ -75,9 +75,9 @@ def guess_task(dataset: Labelled, names: list[str]) -> str:
 def keep_common_classes(
     dataset: Labelled, name: str, min_class_size: int
 ) -> tuple[Labelled, dict[str, int]]:
-    """Take the labels of classes with fewer crystals away; give also how many each of these had.
+    """Remove the labels of classes with fewer crystals; return also how many each of these had.
 
-    The data set keeps its rows: those of rare classes have no label, and are in no fold.
+    The data set keeps its rows: those of rare classes have no label and are in no fold.
     """
     labels = dataset.labels(name)
     found, counts = np.unique(labels[labels != None].astype(str), return_counts=True)  # noqa: E711

@@ -1,4 +1,4 @@
-"""The page of one run: data, split, scores next to baselines, figures, settings, how to repeat."""
+"""The page of a run: data, split, scores and baselines, figures, settings, command."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ from xtalgraph.units import Target
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-HISTORY = "history.csv"  # as a run folder has it
+HISTORY = "history.csv"  # in a run folder
 NO_SYSTEM = "not found"
 MANY = 5000  # crystals above which their symmetry is not searched for a figure (about 1 ms each)
-MIN_FOR_ELEMENTS = 50  # scored crystals from which on errors by element say something
+MIN_FOR_ELEMENTS = 50  # scored crystals below which errors by element are not meaningful
 
 
 def report_run(
@@ -54,18 +54,18 @@ def report_run(
     evaluation: Evaluation | None = None,
     out: str | Path | None = None,
 ) -> Path:
-    """Evaluate a run on a part of its data set and write its page.
+    """Evaluate a run on one set of its split and write its page.
 
     Args:
         folder: The run folder.
         dataset: The data set of the run.
         part: `train`, `validation`, `test` or `all`.
         baselines: Names in `BASELINES`; the trivial ones if None.
-        evaluation: Of `evaluate`, if there is one; then `part` and `baselines` are not used.
-        out: Where the page goes; the run folder if None.
+        evaluation: The result of `evaluate`, if available; `part` and `baselines` are then unused.
+        out: The folder of the page; the run folder if None.
 
     Returns:
-        `report.html`, beside which lie `report.json`, `tables/` and `figures/`.
+        `report.html`, next to `report.json`, `tables/` and `figures/`.
     """
     folder = Path(folder)
     evaluation = evaluation or evaluate(folder, dataset, part=part, baselines=baselines)
@@ -98,16 +98,16 @@ CAPTIONS = {
 def draw_evaluation(
     evaluation: Evaluation, dataset: Dataset, history: pd.DataFrame | None = None
 ) -> list[Picture]:
-    """Draw what an evaluation gives, and the learning curves if there is a history.
+    """Draw the figures of an evaluation, and the learning curves if there is a history.
 
     Args:
-        evaluation: Of `evaluate`.
+        evaluation: The result of `evaluate`.
         dataset: The data set that was evaluated.
-        history: Losses and scores by epoch, as `history.csv` has them.
+        history: Losses and scores by epoch, as in `history.csv`.
 
     Returns:
-        For numbers the parity, the residuals and the errors by element, cell size and crystal
-        system of each target; for classes the confusion matrix, and the curves of two classes.
+        For regression parity, residuals and errors by element, cell size and crystal system of each
+        target; for classification the confusion matrix, and the curves for two classes.
     """
     pictures = []
     if history is not None and len(history):
@@ -156,7 +156,7 @@ def _draw_groups(crystals: CrystalStore, errors: np.ndarray, target: Target) -> 
 def _find_system(crystal: Crystal) -> str:
     try:
         return crystal_system(find_space_group(crystal))
-    except BadCrystal:  # a cell that the search gives up on has a bar of its own
+    except BadCrystal:  # cells without a result have their own bar
         return NO_SYSTEM
 
 

@@ -26,7 +26,7 @@ from xtalgraph.metrics import (
 from xtalgraph.nn import Labels, Outputs, Rows, Task
 from xtalgraph.prediction import Predictor, load_model
 
-SPLITS = "splits.csv"  # as a run folder has it
+SPLITS = "splits.csv"  # in a run folder
 ALL = "all"
 CRITERION = "f1"  # by which the threshold of two classes is chosen
 
@@ -36,7 +36,7 @@ Scores = dict[str, dict[str, int | float]]
 
 @dataclass(frozen=True)
 class Threshold:
-    """The second class is said where its probability is `value` or more; scores with that rule."""
+    """A threshold: the second class is predicted from a probability of `value`; its scores."""
 
     value: float
     criterion: str  # what it is the best for on the validation set: f1, accuracy, or youden
@@ -47,9 +47,10 @@ class Threshold:
     def describe(self, positive: str) -> str:
         """Return a sentence that describes the threshold."""
         return (
-            f"With {positive} said from a probability of {self.value:.3f}, the best threshold for "
-            f"{self.criterion} on the validation set: accuracy {self.accuracy:.4f}, balanced "
-            f"accuracy {self.balanced_accuracy:.4f}, F1 {self.f1:.4f}."
+            f"With {positive} predicted from a probability of {self.value:.3f}, the best "
+            f"threshold for {self.criterion} on the validation set: accuracy "
+            f"{self.accuracy:.4f}, balanced accuracy {self.balanced_accuracy:.4f}, "
+            f"F1 {self.f1:.4f}."
         )
 
 
@@ -97,7 +98,7 @@ class Evaluation:
         return pd.DataFrame(rows)
 
     def to_json(self) -> dict[str, object]:
-        """Return the numbers as JSON has them: what is not defined is null."""
+        """Return the numbers as JSON values: undefined ones are null."""
         numbers: dict[str, object] = plain(
             {
                 "part": self.part,
@@ -125,11 +126,11 @@ def evaluate(
     criterion: str = CRITERION,
     rejected: list[Rejected] | None = None,
 ) -> Evaluation:
-    """Score a model on a part of a data set, next to baselines.
+    """Score a model on one set of a split, and baselines on the same rows.
 
-    The baselines are fitted on the training set, never on the rows that are scored; without a
-    split the only one is the mean of the model's own training labels. Rows without any label are
-    left out.
+    The baselines are fitted to the training set, never to the rows that are scored; without a split
+    the only one is the mean of the model's own training labels. Rows without any label are left
+    out.
 
     Args:
         model: A run folder, a model file or a loaded predictor.
@@ -138,10 +139,10 @@ def evaluate(
         rows: Rows to score instead of a part.
         split: The split; that of the run folder if None.
         baselines: Names in `BASELINES`; the trivial ones if None.
-        seed: Of the baselines.
-        criterion: `f1`, `accuracy` or `youden`: what the threshold of two classes is chosen by, on
-            the validation set. All other metrics take the likelier class, as a threshold of 0.5.
-        rejected: Takes the crystals that the model cannot predict, which are left out.
+        seed: Random seed of the baselines.
+        criterion: `f1`, `accuracy` or `youden`, which the threshold of two classes maximises on
+            the validation set. All other metrics use the more likely class (a threshold of 0.5).
+        rejected: List to which crystals that the model cannot predict are added.
 
     Returns:
         Metrics in the units of the targets, with the labels and predictions behind them.
@@ -192,7 +193,7 @@ def choose_threshold(
 ) -> Threshold | None:
     """Choose the threshold on the validation set and score the other rows with it.
 
-    None where the validation set has not both classes. `criterion` is one of `best_threshold`.
+    None if the validation set does not have both classes. `criterion` is as for `best_threshold`.
     """
     known = validation_labels[validation_labels != MISSING_CLASS]
     if len(np.unique(known)) < 2:
@@ -217,7 +218,7 @@ def _find_threshold(
     predicted: np.ndarray,
     criterion: str,
 ) -> Threshold | None:
-    """Choose the threshold of two classes; none for rows that are themselves of validation."""
+    """Choose the threshold of two classes; none for rows of the validation set itself."""
     task = predictor.task
     if len(task.classes) != 2 or split is None or np.isin(rows, split.validation).any():
         return None
@@ -230,7 +231,7 @@ def _find_threshold(
 def _predict(
     predictor: Predictor, dataset: Dataset, rows: np.ndarray, rejected: list[Rejected] | None
 ) -> tuple[Int64[np.ndarray, "n_kept"], Float64[np.ndarray, "n_kept n_outputs"], list[Rejected]]:
-    """Return the rows that could be predicted, their predictions, and what was left out."""
+    """Return the rows that could be predicted, their predictions, and rejected crystals."""
     bad: list[Rejected] = []
     crystals = dataset.crystals.take(rows)
     predictions = predictor.predict(crystals, rejected=None if rejected is None else bad)
@@ -267,14 +268,14 @@ def score(labels: Labels, predicted: Outputs, task: Task) -> Scores:
 
 
 def _find_split(folder: Path, dataset: Dataset, needed: bool) -> Split | None:
-    """Return the split of the run folder; None where it has none or is of other data."""
+    """Return the split of the run folder; None if it has none or is for other data."""
     file = (folder if folder.is_dir() else folder.parent) / SPLITS
     if not needed and not file.is_file():
         return None
     if not file.is_file():
         raise BadDataset(
-            f"{file} does not exist, so it is not known which crystals are of which part. Score "
-            "all of them (--split all), or give a split."
+            f"{file} does not exist, so the split is unknown. Score all crystals (--split all), or "
+            "give a split."
         )
     try:
         return read_split(file, dataset)
@@ -341,9 +342,9 @@ def _find_notes(
     if split is not None:
         n_seen = int(np.isin(kept, split.train).sum())
         if n_seen:
-            notes.append(f"{n_seen} of the {len(kept)} crystals are of the training set.")
+            notes.append(f"{n_seen} of the {len(kept)} crystals are in the training set.")
     elif predictor.saved.provenance.get("data_checksum") == dataset.checksum:
-        notes.append("The model was trained on crystals of this very data set.")
+        notes.append("The model was trained on crystals of this data set.")
     else:
-        notes.append("No split is known: the only baseline is the mean of the training labels.")
+        notes.append("The split is unknown: the only baseline is the mean of the training labels.")
     return tuple(notes)

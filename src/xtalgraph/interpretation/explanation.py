@@ -12,7 +12,7 @@ from jaxtyping import Float64
 
 from xtalgraph.data import Dataset
 from xtalgraph.errors import BadCrystal, BadDataset, Rejected, summarise
-from xtalgraph.files import write_text
+from xtalgraph.files import format_csv, write_text
 from xtalgraph.interpretation.contributions import (
     SiteContributions,
     contribution_column,
@@ -148,7 +148,7 @@ def _list_crystals(result: SiteContributions, roles: tuple[Roles, ...]) -> pd.Da
             "anions": [" ".join(one.anions) for one in roles],
             f"predicted {result.target.column}": result.predictions,
             f"{result.rule} of contributions": result.totals,
-            "gap": result.gaps,
+            Target("sum minus prediction", result.target.unit).column: result.gaps,
         }
     )
 
@@ -156,9 +156,9 @@ def _list_crystals(result: SiteContributions, roles: tuple[Roles, ...]) -> pd.Da
 def _write_files(folder: Path, explanation: Explanation) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     result, roles = explanation.contributions, explanation.roles
-    write_text(folder / SITES, explanation.sites.to_csv(index=False, float_format=DIGITS))
-    write_text(folder / CRYSTALS, explanation.crystals.to_csv(index=False, float_format=DIGITS))
-    write_text(folder / ELEMENTS, explanation.elements.to_csv(index=False, float_format=DIGITS))
+    write_text(folder / SITES, format_csv(explanation.sites, float_format=DIGITS))
+    write_text(folder / CRYSTALS, format_csv(explanation.crystals, float_format=DIGITS))
+    write_text(folder / ELEMENTS, format_csv(explanation.elements, float_format=DIGITS))
 
     def join(write: Callable[..., str]) -> str:
         return "".join(
@@ -183,8 +183,8 @@ def format_contributions_cif(
     """
     lines = format_cif(crystal).splitlines()
     head = [
-        f"_xtalgraph_target '{target.name}'",
-        f"_xtalgraph_contribution_unit '{target.unit or '1'}'",
+        f"_xtalgraph_target {quote_cif(target.name)}",
+        f"_xtalgraph_contribution_unit {quote_cif(target.unit or '1')}",
     ]
     columns = [f" {name}" for name in CIF_COLUMNS]
     n_atoms = crystal.n_atoms
@@ -193,6 +193,17 @@ def format_contributions_cif(
         for line, role, value in zip(lines[-n_atoms:], roles, values.tolist(), strict=True)
     ]
     return "\n".join([lines[0], *head, *lines[1:-n_atoms], *columns, *rows]) + "\n"
+
+
+def quote_cif(text: str) -> str:
+    """Return a text as one value of a CIF, whatever is in it.
+
+    >>> print(quote_cif("E"), quote_cif("O's"))
+    'E' "O's"
+    """
+    text = " ".join(text.split()).replace("\N{NULL}", "")
+    quote = next((sign for sign in "'\"" if sign not in text), "")
+    return f"{quote}{text}{quote}" if quote else f"\n;{text}\n;"
 
 
 def format_contributions_xyz(
@@ -254,7 +265,7 @@ def make_report(
         "sites": len(result.values),
         "perovskites": _count_perovskites(roles),
         "left_out": len(left_out),
-        "largest_gap": float(np.abs(result.gaps).max()),
+        "largest_deviation": float(np.abs(result.gaps).max()),
     }
     title = f"Site contributions to {result.target.name.replace('_', ' ')}"
     return Report(title, tuple(sections), numbers)
@@ -270,11 +281,11 @@ def _describe(
     crystals: pd.DataFrame,
     left_out: Sequence[Rejected],
 ) -> Section:
-    gap = f"{format_cell(float(np.abs(result.gaps).max()))} {result.target.unit}".strip()
+    deviation = f"{format_cell(float(np.abs(result.gaps).max()))} {result.target.unit}".strip()
     words = (
         f"The {result.rule} of the contributions of a crystal's sites is its predicted "
         f"{result.target.column}. "
-        f"Method: {result.method}. The largest deviation from this sum is {gap}.",
+        f"Method: {result.method}. The largest deviation from this sum is {deviation}.",
         f"{len(result.crystals):,} crystals, {len(result.values):,} sites; "
         f"{_count_perovskites(roles):,} are perovskites, whose sites are called A, B and X after "
         "their coordination. In other structures a site is named by its element, with a number "

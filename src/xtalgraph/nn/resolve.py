@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from xtalgraph.errors import BadCheckpoint, BadConfig, UnknownName
-from xtalgraph.nn.saved import FORMAT, read_format, read_model
+from xtalgraph.nn.saved import FORMAT, is_inside, read_format, read_model
 from xtalgraph.nn.saved_model import SavedModel, select_targets
 
 SHIPPED = Path(__file__).resolve().parent / "shipped"
@@ -97,8 +97,8 @@ def read_ensemble_description(folder: Path) -> dict[str, Any]:
         if description["format"] == 1:
             description = _upgrade(description)
         for member in description["members"]:
-            if Path(member["path"]).is_absolute():
-                raise BadCheckpoint(f"{file}: {member['path']} is an absolute path.")
+            if not is_inside(member["path"]):
+                raise BadCheckpoint(f"{file}: the path {member['path']} leaves its folder.")
         list(description["targets"])
     except (KeyError, TypeError, AttributeError) as error:
         raise BadCheckpoint(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -231,6 +232,17 @@ def write_blocks(blocks: Mapping[str, Block], folder: Path) -> dict[str, Any]:
     return records
 
 
+def is_inside(place: str) -> bool:
+    """Return whether a path that a model names stays in its folder.
+
+    A folder beside it that begins with `_` counts too: networks that several models share.
+    """
+    parts = os.path.normpath(place.replace("\\", "/")).split("/")
+    if Path(place).is_absolute() or ":" in parts[0]:
+        return False
+    return parts[0] != ".." or (len(parts) > 1 and parts[1].startswith("_"))
+
+
 def read_blocks(records: Mapping[str, Any], description: Path) -> dict[str, Block]:
     """Return the blocks that a description names, also those that are not known here.
 
@@ -244,8 +256,8 @@ def read_blocks(records: Mapping[str, Any], description: Path) -> dict[str, Bloc
             stored: Mapping[str, np.ndarray] | Path = {}
             sha256 = ""
             if record.get("file") is not None:
-                if Path(record["file"]).is_absolute():
-                    raise ValueError(f"{record['file']} is an absolute path")
+                if not is_inside(record["file"]):
+                    raise ValueError(f"the path {record['file']} leaves its folder")
                 stored, sha256 = description.parent / record["file"], record["sha256"]
             info = dict(record.get("info", {}))
             blocks[name] = Block(int(schema), info, stored, bool(required), sha256)

@@ -3,7 +3,7 @@
 On disk an ensemble is a folder: `ensemble.json`, the arrays of its blocks (`domain.safetensors`:
 where the training crystals lie), and one folder a member with its `model.json` and
 `model.safetensors`. No pickle. Networks of several targets can serve several ensembles of one
-target each: then the member folders lie beside these, in a folder of their own, and are named by a
+target each: then the member folders are next to these, in a folder of their own, and are named by a
 path such as `../energies/member-1`.
 """
 

@@ -20,7 +20,7 @@ import pandas as pd
 
 from xtalgraph.data.files import EMBEDDED
 from xtalgraph.errors import BadConfig
-from xtalgraph.files import write_json, write_text
+from xtalgraph.files import format_csv, write_json, write_text
 from xtalgraph.report.figures import save_figure
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def write_report(folder: str | Path, report: Report) -> Path:
             images[picture.name] = base64.b64encode(png.read_bytes()).decode("ascii")
         for table in section.tables:
             (folder / "tables").mkdir(parents=True, exist_ok=True)
-            write_text(folder / "tables" / f"{table.name}.csv", table.frame.to_csv(index=False))
+            write_text(folder / "tables" / f"{table.name}.csv", format_csv(table.frame))
     folder.mkdir(parents=True, exist_ok=True)
     numbers = {"title": report.title, "versions": versions(), **report.numbers}
     write_json(folder / "report.json", numbers)

@@ -54,7 +54,12 @@ def write_page(asked: Asked, result: ScreenResult, predicted: Sequence[Path]) ->
         sections.append(describe_repeat(asked.command, words=words))
     n_passed, n_all = result.funnel["passed"], result.funnel["candidates"]
     title = f"{n_passed:,} of {n_all:,} candidates: {asked.title}"
-    numbers = {"asked": asked.description, "funnel": result.funnel}
+    versions = [predictor.model_version for predictor in asked.screener.predictors]
+    numbers = {
+        "asked": asked.description,
+        "model_versions": versions,
+        "funnel": result.funnel,
+    }
     return write_report(result.folder, Report(title, tuple(sections), numbers))
 
 

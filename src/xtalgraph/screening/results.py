@@ -29,7 +29,7 @@ from xtalgraph.data.duplicates import (
     mean_distances,
 )
 from xtalgraph.errors import BadConfig, Rejected
-from xtalgraph.files import open_atomically, write_json, write_text
+from xtalgraph.files import format_csv, open_atomically, write_json, write_text
 from xtalgraph.graphs import nearest_distances
 from xtalgraph.manifest import begin_or_resume, read_manifest
 from xtalgraph.screening.screener import BOUND, COUNTS, REJECTED_ROWS, SCORE, ChunkResult
@@ -221,7 +221,7 @@ def _add_counts(paths: list[Path], n_duplicates: int) -> dict[str, int]:
 def _write_rejected(path: Path, paths: list[Path]) -> None:
     rows = [(one.id, one.reason) for part in paths for one in read_rejected(part)]
     frame = pd.DataFrame(rows, columns=["id", "reason"])
-    write_text(path, frame.to_csv(index=False))
+    write_text(path, format_csv(frame))
 
 
 def _write_duplicates(path: Path, paths: list[Path], dropped: dict[int, dict[int, str]]) -> None:
@@ -230,7 +230,7 @@ def _write_duplicates(path: Path, paths: list[Path], dropped: dict[int, dict[int
         ids = pq.read_table(paths[number], columns=["material_id"])["material_id"].to_pylist()
         rows += [(ids[row], first) for row, first in sorted(found.items())]
     frame = pd.DataFrame(rows, columns=["id", "same_as"])
-    write_text(path, frame.to_csv(index=False))
+    write_text(path, format_csv(frame))
 
 
 def _write_top(folder: Path, name: str, best: pa.Table | None) -> pd.DataFrame:
@@ -241,7 +241,7 @@ def _write_top(folder: Path, name: str, best: pa.Table | None) -> pd.DataFrame:
     _write_tables(folder / f"{name}.parquet", [best])
     frame = best.drop_columns(list(STRUCTURES)).to_pandas()
     frame = frame.rename(columns={"material_id": "id"})
-    write_text(folder / f"{name}.csv", frame.to_csv(index=False))
+    write_text(folder / f"{name}.csv", format_csv(frame))
     cifs = folder / name
     cifs.mkdir(exist_ok=True)
     for old in cifs.glob("*.cif"):

@@ -84,18 +84,18 @@ class Crystal:
         keep(self, "id", id)
 
     @classmethod
-    def of_arrays(
+    def of_checked(
         cls,
         lattice: Float64[np.ndarray, "3 3"],
         fractional_positions: Float64[np.ndarray, "n_atoms 3"],
         atomic_numbers: UInt8[np.ndarray, "n_atoms"],
         id: str,
     ) -> Crystal:
-        """Return the crystal of arrays that are given away: checked, and not copied.
+        """Return the crystal of arrays that a reader has checked: neither checked nor copied.
 
-        They must be contiguous and of these types, and are made read-only.
+        They must be contiguous, of these types, within the bounds of `refuse_bad_arrays`, and are
+        made read-only.
         """
-        refuse_bad_arrays(lattice, fractional_positions, atomic_numbers, id)
         crystal = cls.__new__(cls)
         crystal._keep(lattice, fractional_positions, atomic_numbers, id)
         return crystal
@@ -214,7 +214,7 @@ def refuse_bad_arrays(
         raise BadCrystal("it has no atoms", id=id, remedy="Check that the file is complete.")
     (a, b, c), (d, e, f), (g, h, i) = lattice.tolist()
     volume = abs(a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g))
-    squares = (a * a + b * b + c * c, d * d + e * e + f * f, g * g + h * h + i * i)
+    squares = a * a + b * b + c * c, d * d + e * e + f * f, g * g + h * h + i * i
     total = np.vdot(positions, positions)
     if not (
         total <= _LARGEST_SQUARE

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from xtalgraph.evaluation.baselines import trivial_baselines
+from xtalgraph.files import unprotect
 from xtalgraph.nn import Task
 from xtalgraph.studies.folds import Fold
 from xtalgraph.studies.search_space import Space
@@ -191,7 +192,8 @@ class CrossValidation:
             texts |= {f"{name} true": str, f"{name} predicted": str}
         tables = [
             pd.read_csv(each.folder / PREDICTIONS, dtype=texts, keep_default_na=False).assign(
-                fold=each.trial.labels["fold"]
+                id=lambda table: [unprotect(id) for id in table["id"]],
+                fold=each.trial.labels["fold"],
             )
             for each in self.results
             if each.metrics is not None and _model(each) == model

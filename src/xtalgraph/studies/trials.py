@@ -35,7 +35,7 @@ from xtalgraph.evaluation.baselines import make_baseline, need_structures
 from xtalgraph.evaluation.distance_table import Labelled
 from xtalgraph.evaluation.labels import labelled_rows, read_labels
 from xtalgraph.evaluation.scores import score
-from xtalgraph.files import checksum, lock_folder, write_json, write_text
+from xtalgraph.files import checksum, format_csv, lock_folder, write_json, write_text
 from xtalgraph.manifest import begin_or_resume, read_manifest
 from xtalgraph.nn import Task
 from xtalgraph.training import RunConfig, TrainedRun, read_run, train
@@ -324,7 +324,7 @@ def _fit_baseline(study: Study, trial: Trial) -> None:
     metrics["seconds"] = round(time.monotonic() - begin, 3)
     folder.mkdir(parents=True, exist_ok=True)
     if len(rows["test"]):
-        write_text(folder / PREDICTIONS, table.to_csv(index=False))
+        write_text(folder / PREDICTIONS, format_csv(table))
     write_json(folder / METRICS, metrics)
 
 

@@ -356,15 +356,35 @@ class Progress:
 
 
 def fit(
-    loop: TrainingLoop, folder: Path, on_progress: Callable[[Progress], None] | None = None
+    loop: TrainingLoop,
+    folder: Path,
+    on_progress: Callable[[Progress], None] | None = None,
+    keep_best: Callable[[bool], None] = lambda is_end: None,
 ) -> None:
     """Train to the end. The first process writes and reports after each epoch.
 
     `history.csv` and the checkpoint are replaced atomically, so that the folder always contains the
-    state after a complete epoch, even if the run is killed, or if `on_progress` raises.
+    state after a complete epoch, even if the run is killed, or if `on_progress` raises. `keep_best`
+    is called after each epoch with False, and with True where the run ends before its last one.
     """
     reporter = _Reporter(loop, on_progress if loop.place.is_first else None)
     writer = _open_tensorboard(loop, folder)
+    try:
+        _train_epochs(loop, folder, reporter, writer, keep_best)
+    finally:
+        if not loop.is_done:
+            keep_best(True)
+    if writer is not None:
+        writer.close()
+
+
+def _train_epochs(
+    loop: TrainingLoop,
+    folder: Path,
+    reporter: _Reporter,
+    writer: Any,
+    keep_best: Callable[[bool], None],
+) -> None:
     while not loop.is_done:
         begin = time.monotonic()
         loop.train_epoch(reporter.after_step)
@@ -388,9 +408,8 @@ def fit(
                 for name, value in row.items():
                     writer.add_scalar(name, value, loop.epoch)
                 writer.flush()
+        keep_best(False)
         reporter.after_epoch(validation)
-    if writer is not None:
-        writer.close()
 
 
 def read_checkpoint(folder: Path) -> dict[str, Any] | None:

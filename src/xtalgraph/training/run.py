@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.metadata
 import importlib.util
+import math
 import platform
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -15,7 +18,7 @@ import torch
 from xtalgraph.data import Dataset
 from xtalgraph.data.splits import DEFAULT_SPLIT, PARTS, Split, read_split
 from xtalgraph.errors import BadConfig, MissingExtra
-from xtalgraph.files import format_json, lock_folder, write_json, write_text
+from xtalgraph.files import format_csv, format_json, lock_folder, write_json, write_text
 from xtalgraph.nn import NETWORKS, Network, SavedModel, save_model
 from xtalgraph.training.config import RunConfig, preset
 from xtalgraph.training.devices import Place, find_place, joined, tell_all
@@ -38,6 +41,7 @@ from xtalgraph.training.run_folder import (
 )
 from xtalgraph.training.scoring import predict_rows, score_part, tabulate_predictions
 
+_SECONDS_BETWEEN_MODELS = 30.0
 GIVEN_SPLIT = "given"  # how a `Split` object is recorded; its rows are in splits.csv
 
 
@@ -177,7 +181,7 @@ def _run(
             state = read_checkpoint(folder) if resume else None
             if state is not None:
                 loop.load_state_dict(state)
-            fit(loop, folder, on_progress)
+            fit(loop, folder, on_progress, _Keeper(folder, loop))
             if place.is_first:
                 _finish_run(folder, loop)
             tell_all(place, "the run folder is complete")
@@ -229,10 +233,33 @@ def _finish_run(folder: Path, loop: TrainingLoop) -> None:
         metrics[part] = score_part(problem, part, outputs)
         if part == "test":
             table = tabulate_predictions(problem, part, outputs)
-            write_text(folder / PREDICTIONS, table.to_csv(index=False, float_format="%.9g"))
+            write_text(folder / PREDICTIONS, format_csv(table, float_format="%.9g"))
     save_model(_describe_model(network, loop), folder)
     write_json(folder / METRICS, metrics)
     (folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+class _Keeper:
+    """Saves the best model of a run that is not finished, and leaves the run as it is.
+
+    After the first epoch, then twice a minute at most, because each model is synced to disk, and
+    where the run ends early.
+    """
+
+    def __init__(self, folder: Path, loop: TrainingLoop) -> None:
+        self.folder, self.loop = folder, loop
+        self.epoch = 0  # of the model that is saved
+        self.time = -math.inf
+
+    def __call__(self, is_end: bool) -> None:
+        best = self.loop.best
+        is_due = is_end or time.monotonic() - self.time > _SECONDS_BETWEEN_MODELS
+        if not self.loop.place.is_first or best.epoch == self.epoch or not is_due:
+            return
+        network = copy.deepcopy(self.loop.network)
+        network.load_state_dict(best.weights)
+        save_model(_describe_model(network, self.loop), self.folder)
+        self.epoch, self.time = best.epoch, time.monotonic()
 
 
 def _describe_model(network: Network, loop: TrainingLoop) -> SavedModel:

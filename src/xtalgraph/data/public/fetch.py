@@ -164,6 +164,7 @@ Progress = Callable[[int, int | None], None]
 """Called with the bytes that are there, and the bytes in all if the server says how many."""
 
 ATTEMPTS = 20  # connections for one file, as long as each brings something new
+LARGEST = 1 << 34  # bytes of a file: more fills a disk by mistake
 CHUNK = 1 << 18  # bytes read at once: often enough for a smooth progress bar
 _BREAKS = (http.client.HTTPException, ConnectionError, TimeoutError)
 
@@ -183,10 +184,18 @@ def download(
         raise BadDataset(f"{url}: only http and https addresses are fetched.")
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
+    seen = ""
     for _ in range(ATTEMPTS):
         before = _size(part)
-        if _fetch_some(url, path, part, progress, timeout):
+        is_whole = _fetch_some(url, path, part, progress, timeout)
+        if is_whole:
             break
+        if is_whole is None:  # nothing tells whether all has come: it must come twice the same
+            _tag_path(part).unlink(missing_ok=True)
+            last, seen = seen, checksums(part)[0]
+            if seen == last:
+                break
+            continue
         if _size(part) == before:
             raise _broken(url, path, part)
     else:
@@ -235,8 +244,8 @@ def verify(path: Path, expected: PublicFile, first_sha256: str = "") -> str:
 
 def _fetch_some(
     url: str, path: Path, part: Path, progress: Progress | None, timeout: float
-) -> bool:
-    """Fetch as much as one connection gives; True if the file is then complete."""
+) -> bool | None:
+    """Fetch as much as one connection gives; True if the file is then complete, None if unknown."""
     done, tag = _size(part), _read_tag(part)
     request = urllib.request.Request(url, headers={"User-Agent": "xtalgraph"})
     if done and tag:
@@ -264,8 +273,11 @@ def _fetch_some(
 
 def _receive(
     response: http.client.HTTPResponse, part: Path, done: int, progress: Progress | None
-) -> bool:
-    """Write a response behind what is there, or in its place; True if all of it came."""
+) -> bool | None:
+    """Write a response behind what is there, or in its place; True if all of it came.
+
+    None where the server tells neither the length nor the end, so that it may have broken off.
+    """
     if response.status != 206:
         done = 0  # the whole file comes: the server cannot resume, or the file has changed
     elif not response.headers.get("Content-Range", "").startswith(f"bytes {done}-"):
@@ -273,6 +285,7 @@ def _receive(
         return False
     length = response.headers.get("Content-Length", "")
     total = done + int(length) if length.isdigit() else None
+    _refuse_large(response.url, total or 0)
     _keep_tag(part, response)
     with open(part, "ab" if done else "wb") as file:
         if progress is not None:
@@ -280,9 +293,20 @@ def _receive(
         while chunk := response.read(CHUNK):
             file.write(chunk)
             done += len(chunk)
+            _refuse_large(response.url, done)
             if progress is not None:
                 progress(done, total)
-    return total is None or done == total
+    if total is None:
+        return True if response.chunked else None  # which ends with a chunk of its own
+    return done == total
+
+
+def _refuse_large(url: str, n_bytes: int) -> None:
+    if n_bytes > LARGEST:
+        raise BadDataset(
+            f"{url}: it has {n_bytes:,} bytes or more, and the limit is {LARGEST:,}. Fetch it in "
+            "another way if it is meant."
+        )
 
 
 def _opener() -> urllib.request.OpenerDirector:

@@ -1,7 +1,7 @@
-"""Models to compare with: trivial ones, composition alone, distances alone.
+"""Models to compare with: trivial ones, composition only, distances only.
 
-Each is fitted on rows of a data set and predicts rows of one, as any model. A result that does not
-beat `composition_forest` has not learned structure.
+Each is fitted to rows of a data set and predicts rows, like any model. A model that does not beat
+`composition_forest` has not learned from the structure.
 """
 
 from xtalgraph.extras import attach_names

@@ -1,4 +1,4 @@
-"""Baselines that know what a crystal is made of, and nothing of where its atoms are."""
+"""Baselines that use the composition of a crystal, but not the positions of its atoms."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from xtalgraph.structures.elements import SYMBOLS
 BLOCKS = ("s", "p", "d", "f")
 NORMS = (2, 3, 5, 7, 10)
 STATISTICS = ("mean", "deviation", "least", "most", "range")
-N_REMEMBERED = 16  # predictions that are saved, to know the model again when it is read
+N_REMEMBERED = 16  # predictions that are saved, to verify the model when it is read
 
 N_TREES = 200
 SHARE_OF_FEATURES = 1 / 3  # looked at in each split of a regression tree, after Breiman (2001)
@@ -93,12 +93,12 @@ def _shares(crystals: CrystalStore) -> np.ndarray:
 class CompositionModel:
     """A random `forest` or gradient `boosting` of trees on `composition_features`.
 
-    scikit-learn's `RandomForest…` and `HistGradientBoosting…`, one for each target. Where crystals
-    of one composition differ much (ABO3 and BAO3), a forest whose leaves are single crystals
-    answers with the one that it has seen, and may err more than boosting or even the median. Its
-    saved state is the table that it was fitted on, with the seed: reading it fits it again, because
-    scikit-learn's own files are pickles and those are never read. The same version of scikit-learn
-    gives the same model again; another that does not is refused.
+    scikit-learn's `RandomForest…` and `HistGradientBoosting…`, one for each target. If crystals of
+    the same composition differ a lot (ABO3 and BAO3), a forest with single crystals in its leaves
+    predicts the one it has seen, and may be worse than boosting or even the median. The saved state
+    is the training table and the seed: reading it fits the model again, because scikit-learn's own
+    files are pickles, which are never read. The same version of scikit-learn gives the same model;
+    one that does not is refused.
     """
 
     def __init__(self, learner: str, *, seed: int = 0, n_jobs: int = 1) -> None:
@@ -129,16 +129,16 @@ class CompositionModel:
         }
 
     def restore(self, state: dict[str, np.ndarray], task: Task) -> None:
-        """Fit again, and see that the remembered predictions come again."""
+        """Fit again, and verify the saved predictions."""
         self._fit(state["features"], state["labels"], task)
         again = self._predict(self.features[:N_REMEMBERED])
         if not np.allclose(again, state["remembered"], rtol=1e-6, atol=1e-9):
             import sklearn
 
             raise BadCheckpoint(
-                f"composition model: fitted again by scikit-learn {sklearn.__version__}, it does "
-                "not predict what it did when it was saved. Install the version that is written "
-                "next to it, or fit it anew."
+                f"composition model: fitted again by scikit-learn {sklearn.__version__}, its "
+                "predictions differ from the saved ones. Install the version that is recorded next "
+                "to it, or fit a new one."
             )
 
     def _fit(self, features: np.ndarray, labels: np.ndarray, task: Task) -> None:

@@ -1,4 +1,4 @@
-"""A baseline that knows how far apart atoms are, and not which atoms they are."""
+"""A baseline that uses interatomic distances, but not the elements."""
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from xtalgraph.nn import Labels, Outputs, Rows, Task
 
 
 class DistanceNetwork(nn.Module):
-    """Four fully connected layers with ReLU, with the scales of its inputs and outputs inside."""
+    """Four fully connected layers with ReLU, including the scales of inputs and outputs."""
 
     distance_mean: Tensor
     distance_deviation: Tensor
@@ -44,9 +44,9 @@ class DistanceNetwork(nn.Module):
         self.register_buffer("target_deviation", torch.ones(n_outputs))
 
     def measure(self, distances: Float64[np.ndarray, "n_rows width"], labels: Labels) -> None:
-        """Take the scales from the training rows."""
+        """Compute the scales from the training rows."""
         self.distance_mean.copy_(torch.from_numpy(distances.mean(axis=0)))
-        # A place in the list that never varies says nothing: its scale must only not be 0.
+        # A constant position in the list carries no information: its scale must only not be 0.
         self.distance_deviation.copy_(torch.from_numpy(np.maximum(distances.std(axis=0), 1e-3)))
         if self.kind == "regression":
             deviation = np.nanstd(labels, axis=0)
@@ -146,7 +146,7 @@ class DistanceMlp:
     def fit_distances(
         self, distances: Float64[np.ndarray, "n_rows width"], labels: Labels, task: Task
     ) -> None:
-        """Train on lists of distances that are there already."""
+        """Train on given lists of distances."""
         known = labelled_rows(labels)
         distances, labels = distances[known], labels[known]
         refuse_unlabelled_targets(labels, task)

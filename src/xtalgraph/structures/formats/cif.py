@@ -47,7 +47,7 @@ _P1 = {
     "p1",
     *(f"{q}{name}{q}" for q in "'\"" for name in ("P 1", "P1", "p 1")),
 }
-_NO_NAMES = [None, None]
+_USUAL_POSITIONS = 1e6  # the sum of the squares of fractional positions, nan excluded
 _NUMBER_1 = {None, "?", ".", "1", "'1'"}
 
 
@@ -166,16 +166,17 @@ def _read_plain(block: cif.Block, id: str) -> Crystal | None:
             return None
         x, y, z = (values[tags.index(tag) :: width] for tag in COORDINATES)
         # one flat list: numpy takes as long for a row of three as for the numbers in it
-        positions = np.array(list(map(float, x + y + z))).reshape(3, -1).T
+        flat = np.array(list(map(float, x + y + z)))
         numbers = bytes(map(_number_of, values[tags.index(_TYPE) :: width]))
         a, b, c, alpha, beta, gamma = map(float, map(block.find_value, _CELL))
         rows = lattice_rows(a, b, c, alpha, beta, gamma)
         volume = rows[0][0] * rows[1][1] * rows[2][2]  # as the lattice is laid, a triangle
-        if not _is_borne_out(block, numbers, volume):
+        is_usual = len(flat) == 3 * len(numbers) > 0 and flat.dot(flat) < _USUAL_POSITIONS
+        is_usual = is_usual and volume > 1e-2 * a * b * c > 1e-2 and max(a, b, c) < 1e3
+        if not (is_usual and _is_borne_out(block, numbers, volume)):
             return None
-        return Crystal.of_arrays(
-            np.array(rows), np.ascontiguousarray(positions), np.frombuffer(numbers, np.uint8), id
-        )
+        positions = np.ascontiguousarray(flat.reshape(3, -1).T)
+        return Crystal.of_checked(np.array(rows), positions, np.frombuffer(numbers, np.uint8), id)
     except (ValueError, TypeError, BadCrystal):
         return None  # a missing column, uncertainties, `?`: the thorough way says what is wrong
 
@@ -196,14 +197,15 @@ def _lists_only_identity(block: cif.Block) -> bool:
     for tag in LISTED:
         operations = block.find_loop(tag)
         if operations:
+            if len(operations) != 1 or operations[0] not in _IDENTITY:
+                return False
+            if tag == LISTED[0] and block.find_loop(LISTED[1]):
+                return False
             find = block.find_value
-            return (
-                len(operations) == 1
-                and operations[0] in _IDENTITY
-                and (tag != LISTED[0] or not block.find_loop(LISTED[1]))
-                and _P1.issuperset(names := [find(name) for name in NAMES])
-                and (names != _NO_NAMES or _NUMBER_1.issuperset(map(find, NUMBERS)))
-            )
+            name = find(NAMES[0])
+            if name is None:
+                name = find(NAMES[1])
+            return name in _P1 and (name is not None or _NUMBER_1.issuperset(map(find, NUMBERS)))
     return False
 
 

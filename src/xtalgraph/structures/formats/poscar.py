@@ -191,7 +191,7 @@ def _read_old_symbols(
 
 
 def _fits(word: str, counts: list[int], is_alone: bool) -> bool:
-    """Tell whether a word is a formula of the elements in these numbers; `In` may be English."""
+    """Return whether a word is a formula of the elements in these numbers; `In` may be English."""
     parts = list(_PART.finditer(word))
     if "".join(part[0] for part in parts) != word or len(parts) != len(counts):
         return False
