@@ -220,6 +220,18 @@ def test_a_deep_or_long_json_is_a_bad_row_or_a_bad_file(tmp_path: Path) -> None:
     assert read_dataset(tmp_path / "half.jsonl").ids.tolist() == ["?x"]
 
 
+def test_rows_that_are_all_bad_at_first_do_not_take_the_rest(tmp_path: Path) -> None:
+    row = {"id": "a", "lattice": [5, 5, 5, 90, 90, 90], "species": ["Na"], "frac": [0, 0, 0]}
+    broken = "{\n" * 1200  # more than are read at a time
+    (tmp_path / "a.jsonl").write_text(f"{broken}{json.dumps(row)}\n")
+    rejected: list[Rejected] = []
+    assert read_dataset(tmp_path / "a.jsonl", rejected=rejected).ids.tolist() == ["a"]
+    assert [row.id for row in rejected] == [f"line {number}" for number in range(1, 1201)]
+    (tmp_path / "b.jsonl").write_text(broken)
+    with pytest.raises(BadDataset, match="none of its rows can be read: line 1, broken JSON"):
+        read_dataset(tmp_path / "b.jsonl", rejected=[])
+
+
 INTERRUPTED = """
 import os, signal, sys
 from tests.training.tiny import SMALL, make_tiny

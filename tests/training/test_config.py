@@ -175,6 +175,7 @@ def test_an_unknown_preset_is_answered_with_the_nearest() -> None:
     ("text", "message"),
     [
         ("[train\n", "not a TOML file: .*line 1"),
+        ("a = " + "[" * 100_000, "nested too deeply"),
         ("[train]\nepoch = 3\n", "Did you mean 'epochs'"),
         ("train = 3\n", r"\[train\] must be a section of keys, got 3"),
     ],

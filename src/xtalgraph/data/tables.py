@@ -36,6 +36,7 @@ from xtalgraph.data.files import (
 from xtalgraph.data.json_rows import INDEX_NAME, count_rows, iterate_records, sniff_json
 from xtalgraph.data.pieces import Cells, Contents, Part, Source
 from xtalgraph.data.structure_columns import (
+    BadRow,
     FlatCrystals,
     drop_overlaps,
     join_flat,
@@ -175,10 +176,17 @@ class TableSource(Source):
 
             yield from iterate_batches(self.path, _ROWS)
         else:
-            rows = iterate_records(self.path, self._form())
-            while records := list(islice(rows, min(_ROWS, _JSON_ROWS))):
+            rows, records = iterate_records(self.path, self._form()), []
+            while more := list(islice(rows, min(_ROWS, _JSON_ROWS))):
+                records += more
                 names = dict.fromkeys(name for record in records for name in record)
-                yield {name: [record.get(name) for record in records] for name in names}
+                if names:  # bad rows alone have none, and wait for one that has
+                    yield {name: [record.get(name) for record in records] for name in names}
+                    records = []
+            for row in records:
+                if isinstance(row, BadRow):
+                    problem = f"none of its rows can be read: {row}, {row.reason}"
+                    raise BadDataset(f"{self.title}: {problem}")
 
     def _form(self) -> str:
         return "lines" if ".jsonl" in self.path.name.lower() else sniff_json(self.path)

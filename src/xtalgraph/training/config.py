@@ -195,6 +195,8 @@ def read_toml(path: Path | str) -> dict[str, Any]:
         raise BadConfig(f"{path}: cannot be read ({error.strerror}).") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadConfig(f"{path}: not a TOML file: {error}.") from error
+    except RecursionError as error:
+        raise BadConfig(f"{path}: its tables or arrays are nested too deeply.") from error
 
 
 def apply_overrides(config: RunConfig, assignments: Sequence[str]) -> RunConfig:
@@ -222,7 +224,7 @@ def apply_overrides(config: RunConfig, assignments: Sequence[str]) -> RunConfig:
             raise BadConfig(f"{assignment!r}: write section.key=value, such as train.epochs=50.")
         try:
             value = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+        except (tomllib.TOMLDecodeError, RecursionError):
             value = text.strip()
         tables.setdefault(section, {})[key] = value
     return override(config, tables)
