@@ -73,7 +73,8 @@ def make_pairs(store: CrystalStore) -> dict[str, tuple[Work, Work]]:
     structures = [crystal.to_pymatgen() for crystal in store]
     graph, merged = build_graphs(store), build_graphs(store, deduplicated=True)
     compiled, plain = Cgcnn(CgcnnConfig(), 1), Cgcnn(CgcnnConfig(), 1)
-    plain.backend.name = "torch"
+    over_batch, plain_over_batch = (Cgcnn(CgcnnConfig(normalisation="batch"), 1) for _ in range(2))
+    plain.backend.name = plain_over_batch.backend.name = "torch"
     return {
         "neighbours, to pymatgen's list": (
             lambda: list_pymatgen(structures),
@@ -87,6 +88,10 @@ def make_pairs(store: CrystalStore) -> dict[str, tuple[Work, Work]]:
         "a step on merged graphs, to plain torch on whole ones": (
             make_step(plain, graph),
             make_step(compiled, merged),
+        ),
+        "a step with batch normalisation, to plain torch": (
+            make_step(plain_over_batch, graph),
+            make_step(over_batch, graph),
         ),
         "the gated sum, to numpy": make_sums(build_arrays(store, GraphConfig("nearest"))),
     }

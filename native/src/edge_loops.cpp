@@ -66,24 +66,30 @@ void sum_gated_arguments_of(const float *argument, const Scaling &scaling, const
     }
 }
 
+// One edge. A function of its own, whose arguments are declared not to overlap: with pointers that are
+// declared so within a loop the compiler still expects it, and takes one column at a time.
+template <int KIND>
+INLINE void differentiate_row(const float *RESTRICT row, const float *RESTRICT scale, const float *RESTRICT shift,
+                              const float *RESTRICT mine, float weight, int64_t width, float *RESTRICT out) {
+    for (int64_t c = 0; c < width; ++c) {
+        const float gate = row[c] * scale[c] + shift[c];
+        const float message = row[width + c] * scale[width + c] + shift[width + c];
+        const Gated gated = gate_of<KIND>(gate, message);
+        const float x = weight * mine[c] * gated.sigmoid;
+        out[c] = x * (1.0f - gated.sigmoid) * gated.value;
+        out[width + c] = x * gated.slope;
+    }
+}
+
 template <int KIND>
 void differentiate_gate_of(const float *argument, const Scaling &scaling, const Near &near, int64_t n_atoms,
                            int64_t width, const float *d_sums, float *dz, ColumnSums &columns) {
-    const float *RESTRICT scale = scaling.scale, *RESTRICT shift = scaling.shift;
     for (int64_t centre = 0; centre < n_atoms; ++centre) {
-        const float *RESTRICT mine = d_sums + centre * width;
         for (int64_t edge = near.starts[centre]; edge < near.starts[centre + 1]; ++edge) {
-            const float *RESTRICT row = argument + edge * 2 * width;
-            float *RESTRICT out = dz + edge * 2 * width;
-            const float weight = near.edge_weight[edge];
-            for (int64_t c = 0; c < width; ++c) {
-                const float gate = row[c] * scale[c] + shift[c];
-                const float message = row[width + c] * scale[width + c] + shift[width + c];
-                const Gated gated = gate_of<KIND>(gate, message);
-                const float x = weight * mine[c] * gated.sigmoid;
-                out[c] = x * (1.0f - gated.sigmoid) * gated.value;
-                out[width + c] = x * gated.slope;
-            }
+            const float *row = argument + edge * 2 * width;
+            float *out = dz + edge * 2 * width;
+            differentiate_row<KIND>(row, scaling.scale, scaling.shift, d_sums + centre * width, near.edge_weight[edge],
+                                    width, out);
             columns.add(out, row);
         }
     }

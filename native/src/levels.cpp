@@ -1,7 +1,13 @@
 // Which instruction levels this processor has.
 #include "levels.hpp"
 
+#include <initializer_list>
+
 #include "kernels.hpp"
+
+#ifdef XTALGRAPH_X86_64
+#include <cpuid.h>
+#endif
 
 namespace xtalgraph {
 
@@ -33,18 +39,50 @@ DECLARE(v2)
 DECLARE(v3)
 DECLARE(v4)
 
-#define HAS(FEATURE) (__builtin_cpu_supports(FEATURE) != 0)
+namespace {
+
+// What the processor has, and the system saves. Asked of the processor itself: the compilers' own
+// `__builtin_cpu_supports` needs a library that Zig's does not have.
+class Processor {
+  public:
+    Processor() {
+        unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+        if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0) basic_ = ecx;
+        if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0) extended_ = ebx;
+        if (__get_cpuid(0x80000001, &eax, &ebx, &ecx, &edx) != 0) further_ = ecx;
+        if (has(basic_, {27})) {  // the system tells which registers it saves
+            unsigned low = 0, high = 0;
+            __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+            saved_ = low;
+        }
+    }
+    // SSE3, SSSE3, CMPXCHG16B, SSE4.1, SSE4.2, POPCNT, LAHF
+    bool has_v2() const { return has(basic_, {0, 9, 13, 19, 20, 23}) && has(further_, {0}); }
+    // FMA, MOVBE, AVX, F16C, BMI1, AVX2, BMI2, LZCNT
+    bool has_v3() const {
+        return has_v2() && has(saved_, {1, 2}) && has(basic_, {12, 22, 28, 29}) && has(extended_, {3, 5, 8}) &&
+               has(further_, {5});
+    }
+    // AVX-512 F, DQ, CD, BW, VL
+    bool has_v4() const { return has_v3() && has(saved_, {5, 6, 7}) && has(extended_, {16, 17, 28, 30, 31}); }
+
+  private:
+    static bool has(unsigned word, std::initializer_list<int> bits) {
+        for (int bit : bits)
+            if ((word >> bit & 1u) == 0) return false;
+        return true;
+    }
+    unsigned basic_ = 0, extended_ = 0, further_ = 0, saved_ = 0;
+};
+
+}  // namespace
 
 std::vector<const Kernels *> supported_levels() {
-    __builtin_cpu_init();
-    const bool has_v2 = HAS("sse4.2") && HAS("ssse3") && HAS("popcnt");
-    const bool has_v3 = has_v2 && HAS("avx2") && HAS("fma") && HAS("bmi") && HAS("bmi2");
-    const bool has_v4 =
-        has_v3 && HAS("avx512f") && HAS("avx512bw") && HAS("avx512cd") && HAS("avx512dq") && HAS("avx512vl");
+    const Processor processor;
     std::vector<const Kernels *> levels;
-    if (has_v4) levels.push_back(&v4::KERNELS);
-    if (has_v3) levels.push_back(&v3::KERNELS);
-    if (has_v2) levels.push_back(&v2::KERNELS);
+    if (processor.has_v4()) levels.push_back(&v4::KERNELS);
+    if (processor.has_v3()) levels.push_back(&v3::KERNELS);
+    if (processor.has_v2()) levels.push_back(&v2::KERNELS);
     return levels;
 }
 #else

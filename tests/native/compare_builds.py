@@ -20,6 +20,8 @@ def main() -> None:
     spec.loader.exec_module(other)
     store = CrystalStore.from_crystals(ZOO.values())
     arrays = store.lattices, store.fractional_positions, store.offsets
+    if other.list_levels() != _native.list_levels():
+        raise SystemExit(f"levels: {other.list_levels()}, not {_native.list_levels()}")
     for level in other.list_levels():
         found = []
         for module in (_native, other):
@@ -32,7 +34,7 @@ def main() -> None:
             found.append((*edges, counts, activated))
         for one, two in zip(*(arrays[:-1] for arrays in found), strict=True):
             np.testing.assert_array_equal(one, two)
-        np.testing.assert_allclose(found[0][-1], found[1][-1], rtol=1e-6)
+        np.testing.assert_allclose(found[0][-1], found[1][-1], rtol=2e-6)  # each is good to 1e-6
         print(f"{level}: {len(found[0][0])} edges are equal to the bit")
 
 
