@@ -60,6 +60,7 @@ def _take(predictions: Predictions, rows: np.ndarray) -> Predictions:
         distance=predictions.distance[rows],
         domain=None,
         domain_reason=(),
+        rows=predictions.rows[rows],
     )
 
 

@@ -158,7 +158,7 @@ def test_the_python_of_the_readme_runs(folder: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(folder)
     names: dict[str, object] = {}
     blocks = python_blocks(ROOT / "README.md")
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     for block in blocks:
         exec(block, names)
     assert len(names["crystals"]) == 3

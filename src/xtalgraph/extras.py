@@ -20,7 +20,6 @@ EXTRA_OF = {
     "captum": "explain",
     "huggingface_hub": "hub",
     "jinja2": "train",
-    "loky": "train",
     "matplotlib": "train",
     "mp_api": "mp-api",
     "optuna": "tune",

@@ -202,7 +202,7 @@ def test_what_cannot_be_scored_is_refused_with_a_reason(
     with pytest.raises(UnknownName, match=r"unknown part 'tests'\. Did you mean 'test'"):
         evaluate(folder, dataset, part="tests")
     wrong = replace(dataset, targets=dataset.targets | {"gap": Target("gap", "J")})
-    with pytest.raises(BadDataset, match="'gap' is in J, and the model predicts eV"):
+    with pytest.raises(BadDataset, match="'gap' is in J, but the model predicts eV"):
         evaluate(folder, wrong)
     columns = dataset.columns.copy()
     columns[["gap", "contrast"]] = np.nan

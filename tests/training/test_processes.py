@@ -172,7 +172,7 @@ def test_a_process_that_dies_ends_the_others_and_is_named(tmp_path: Path) -> Non
     assert process.returncode == 1
     found = r"LostWorkers: process 1 \(of 0 to 1, process id \d+\) of this training has exited: "
     assert re.search(found + "killed by signal 9", errors)
-    assert "resume the run" in errors
+    assert "Resume the run" in errors
     resumed = launch("-m", "tests.training.run_tiny", str(tmp_path / "run"), *SETTINGS, RESUME="1")
     _, errors = resumed.communicate(timeout=120)
     assert resumed.returncode == 0, errors

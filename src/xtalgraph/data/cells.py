@@ -245,7 +245,10 @@ def to_frame(table: Table, n_rows: int) -> pandas.DataFrame:
     columns = {}
     for name, column in table.items():
         is_masked = column.dtype == object and kind_of(column) == "truth"
-        columns[name] = pd.Series(column, dtype="boolean" if is_masked else column.dtype)
+        if column.dtype == object:  # texts get the type that pandas has for them
+            columns[name] = pd.Series(column.tolist(), dtype="boolean" if is_masked else None)
+        else:
+            columns[name] = pd.Series(column)
     return pd.DataFrame(columns, index=pd.RangeIndex(n_rows))
 
 

@@ -235,12 +235,13 @@ def write_blocks(blocks: Mapping[str, Block], folder: Path) -> dict[str, Any]:
 def is_inside(place: str) -> bool:
     """Return whether a path that a model names stays in its folder.
 
-    A folder beside it that begins with `_` counts too: networks that several models share.
+    A folder within a sibling, `../energies/member-1`, counts too: networks that several models
+    share.
     """
     parts = os.path.normpath(place.replace("\\", "/")).split("/")
     if Path(place).is_absolute() or ":" in parts[0]:
         return False
-    return parts[0] != ".." or (len(parts) > 1 and parts[1].startswith("_"))
+    return parts[0] != ".." or (len(parts) > 2 and parts[1] != "..")
 
 
 def read_blocks(records: Mapping[str, Any], description: Path) -> dict[str, Block]:
