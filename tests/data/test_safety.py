@@ -30,6 +30,7 @@ from xtalgraph.data import (
 )
 from xtalgraph.data.files import PACKED_NAME, checksum_files
 from xtalgraph.errors import BadCheckpoint, BadDataset, Rejected
+from xtalgraph.evaluation.distance_table import read_distances, write_distances
 from xtalgraph.files import format_csv, protect, unprotect
 from xtalgraph.interpretation.explanation import format_contributions_cif, quote_cif
 from xtalgraph.nn.saved import is_inside
@@ -65,6 +66,9 @@ def test_ids_that_are_formulas_survive_our_tables(tmp_path: Path) -> None:
     write_split(tmp_path / "split.csv", dataset, split)
     assert "'=" in (tmp_path / "split.csv").read_text()
     assert read_split(tmp_path / "split.csv", dataset).train.tolist() == split.train.tolist()
+    table = read_distances(write_distances(dataset, tmp_path / "distances.csv"))
+    assert table.ids.tolist() == dataset.ids.tolist()
+    assert "\n'=1+1," in (tmp_path / "distances.csv").read_text()
     out = tmp_path / "predicted.csv"
     assert run(["predict", "formation-energy", str(folder), "--out", str(out), "--skip-bad"]) == 0
     assert "'=1+1," in out.read_text()

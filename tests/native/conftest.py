@@ -7,10 +7,8 @@ import pytest
 from xtalgraph import _native
 
 
-@pytest.fixture(params=["v2", "v3", "v4", "plain"])
+@pytest.fixture(params=_native.list_levels())
 def level(request: pytest.FixtureRequest) -> Iterator[str]:
-    if request.param not in _native.list_levels():
-        pytest.skip(f"this processor has no {request.param}")
     _native.use_level(request.param)
     yield request.param
     _native.use_level("")

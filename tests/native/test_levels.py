@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from itertools import product
 
 import numpy as np
 import pytest
@@ -39,12 +40,13 @@ def test_graphs_are_the_same_to_the_bit(config, deduplicated, level):
         np.testing.assert_array_equal(getattr(found, name), getattr(plainest, name))
 
 
-@pytest.mark.parametrize("normalisation", ["none", "layer", "batch"])
+# a row of two less its mean is 1 and -1, whose derivative is rounding: width 1 goes without layer
+@pytest.mark.parametrize(
+    ("width", "normalisation"),
+    [pair for pair in product([1, 7, 64], ["none", "layer", "batch"]) if pair != (1, "layer")],
+)
 @pytest.mark.parametrize("activation", ["softplus", "silu", "relu"])
-@pytest.mark.parametrize("width", [1, 7, 64])
 def test_sums_and_derivatives_are_those_of_plain_torch(width, activation, normalisation, level):
-    if (width, normalisation) == (1, "layer"):
-        pytest.skip("a row of two less its mean is 1 and -1: its derivative is rounding")
     case = Case("merged", width, activation, normalisation)
     found, plain = case.compute(find_near_gaussians), case.compute(None)
     assert found.keys() == plain.keys()

@@ -16,7 +16,7 @@ from xtalgraph.data.files import checksum_texts, explain_unreadable
 from xtalgraph.data.groups import assign_groups, find_groups
 from xtalgraph.data.text_rows import iterate_even_rows
 from xtalgraph.errors import BadConfig, BadDataset, UnknownName
-from xtalgraph.files import protect, unprotect
+from xtalgraph.files import open_atomically, protect, unprotect
 from xtalgraph.structures.elements import SYMBOLS
 
 PARTS = ("train", "validation", "test")
@@ -120,7 +120,7 @@ def write_split(path: str | Path, dataset: Dataset, split: Split) -> None:
     """
     refuse_repeated_ids(dataset)
     ids, parts = _list_parts(dataset, split)
-    with open(path, "w", newline="", encoding="utf-8") as file:
+    with open_atomically(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerows([("id", "part"), *zip(map(protect, ids), parts, strict=True)])
 

@@ -24,6 +24,7 @@ from xtalgraph.data.files import (
     table_suffix,
 )
 from xtalgraph.errors import BadDataset, Rejected, UnknownName, summarise
+from xtalgraph.files import open_atomically, protect, unprotect
 from xtalgraph.graphs import GraphConfig, build_graphs
 from xtalgraph.structures import crystal_system
 from xtalgraph.structures.crystal import CrystalStore
@@ -136,7 +137,7 @@ def read_distances(path: str | Path, *, rejected: list[Rejected] | None = None) 
         if distances is None:
             found.append(Rejected(row[0].strip() or f"line {number}", f"line {number}: {problem}"))
             continue
-        ids.append(row[0].strip())
+        ids.append(unprotect(row[0].strip()))
         labels.append(row[1].strip() or None)
         lists.append(distances)
     if found and rejected is None:
@@ -175,12 +176,14 @@ def write_distances(
     lists = list_shortest_distances(dataset.crystals, n_distances, cutoff)
     longest = max(map(len, lists), default=0)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", newline="", encoding="utf-8") as file:
+    with open_atomically(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         places = [f"distance_{number} [Å]" for number in range(1, longest + 1)]
         writer.writerow(["id", label, *places])
         for id, text, distances in zip(dataset.ids.tolist(), labels, lists, strict=True):
-            writer.writerow([id, text or "", *(f"{distance:.6f}" for distance in distances)])
+            writer.writerow(
+                [protect(id), text or "", *(f"{distance:.6f}" for distance in distances)]
+            )
     return path
 
 

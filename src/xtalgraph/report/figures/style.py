@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from xtalgraph.files import write_bytes
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
@@ -136,7 +138,7 @@ def save_figure(figure: "Figure", path_without_suffix: str | Path) -> list[Path]
     with _lent(figure):
         for suffix, draw in ((".png", _draw_png), (".svg", _draw_svg)):
             target = path.with_name(path.name + suffix)  # a name like `alpha0.5` keeps its point
-            target.write_bytes(draw(figure, DOTS))
+            write_bytes(target, draw(figure, DOTS))
             written.append(target)
     return written
 
